@@ -1,0 +1,39 @@
+// Opening runs: what a run is, what it was made from, and whether it is the one that is meant.
+#pragma once
+
+#include "gradscape/config/study.hpp"
+#include "gradscape/store/checkpoint_file.hpp"
+#include "gradscape/store/run_directory.hpp"
+
+namespace gradscape {
+
+/// The configuration stored in a run directory.
+Experiment read_stored_experiment(const RunDirectory& directory);
+
+/// Provenance of the files that a run writes.
+Provenance make_provenance(const Experiment& experiment, const Dataset& dataset);
+
+/// Error (naming the fields) unless a file with this provenance belongs to the run: same identity, same training
+/// images.
+void require_same_run(const Provenance& found, const Experiment& experiment, const std::string& data_fingerprint,
+                      const std::string& where);
+
+/// Error (naming the fields) unless the shards of sweep `name` that lie in the directory belong to the run and were
+/// made with its [sweep] settings.
+void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
+                        const std::string& data_fingerprint);
+
+/// The last checkpoint's words about the run. Error where there is none.
+CheckpointInfo last_checkpoint(const RunDirectory& directory);
+
+/// Loads the data set and says so. Where the last call's options were the same, its data set is returned again.
+const Dataset& load_data(const DataOptions& options);
+
+/// Runs job.template operator()<S>() for the scalar type of the experiment's precision.
+template <class Job>
+auto with_precision(const Experiment& experiment, Job&& job) {
+  if (experiment.train.precision == "double") return job.template operator()<double>();
+  return job.template operator()<float>();
+}
+
+}  // namespace gradscape

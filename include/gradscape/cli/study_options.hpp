@@ -1,0 +1,33 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "gradscape/config/study.hpp"
+#include "gradscape/store/run_directory.hpp"
+
+namespace gradscape {
+
+/// What `run` and `train` take: the configuration, a flag for every field, and where to put the runs.
+struct StudyOptions {
+  std::string config;
+  std::string variant;
+  std::string out;
+  bool resume = false;
+  bool force = false;
+  Overrides overrides;
+};
+
+std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb);
+
+/// One run of a study and its place.
+struct PlacedRun {
+  Experiment experiment;
+  RunDirectory directory;
+};
+
+/// The runs that the options ask for: OUT/VARIANT for a file with variants, else OUT; OUT is runs/NAME by default.
+std::vector<PlacedRun> place_runs(const StudyOptions& options);
+
+}  // namespace gradscape

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "gradscape/config/experiment.hpp"
+#include "gradscape/store/run_directory.hpp"
+
+namespace gradscape {
+
+struct TrainRequest {
+  bool resume = false;  // continue the run that is there
+  bool force = false;   // replace whatever run is there
+  bool probe = false;   // probe the steps of [sweep] while training, as sweep "main"
+};
+
+/// Trains one run in `directory`: config.toml, checkpoints and trace segments, and shards if probed. Everything is on
+/// disk at each checkpoint. On Ctrl-C finishes the step, saves, and throws Error with ExitCode::interrupted.
+void train(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request);
+
+}  // namespace gradscape

@@ -1,0 +1,95 @@
+// All options of an experiment, and the one list of fields that drives file, flags, help, validation and dump.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "gradscape/data/dataset.hpp"
+#include "gradscape/landscape/options.hpp"
+#include "gradscape/nn/zoo.hpp"
+#include "gradscape/train/options.hpp"
+
+namespace gradscape {
+
+/// Section [experiment].
+struct ExperimentOptions {
+  std::string name = "experiment";
+  std::string variant;  // set by the program: the name of the [[variant]] that this run is
+};
+
+/// One run, fully resolved.
+struct Experiment {
+  ExperimentOptions experiment;
+  DataOptions data;
+  ModelOptions model;
+  TrainOptions train;
+  SweepOptions sweep;
+};
+
+/// Where a field's value lives in an Experiment.
+using FieldTarget =
+    std::variant<std::string*, double*, std::int64_t*, bool*, std::vector<double>*, std::vector<std::int64_t>*>;
+
+/// Admitted numbers; list elements are held to it one by one.
+struct Range {
+  double min;
+  double max;
+  bool open_min = false;
+  bool open_max = false;
+
+  bool contains(double value) const;
+  /// "> 0", "0 … 1", ">= 1"
+  std::string text() const;
+};
+
+/// Whether a field is part of what makes two runs the same run: everything that changes training's bits is.
+enum class Identity { no, yes, where_schedule_needs_it };
+
+struct Field {
+  std::string section;
+  std::string key;
+  FieldTarget (*target)(Experiment&);
+  std::string help;
+  std::vector<std::string> choices;  // of a text; empty: any
+  Range range;                       // of numbers
+  Identity identity = Identity::yes;
+
+  std::string name() const { return section + "." + key; }
+  /// "text", "number", "whole number", "true | false", "a | b", with the range.
+  std::string allowed() const;
+};
+
+/// Every option, in the order of the file.
+const std::vector<Field>& fields();
+
+/// The field of that name, or null.
+const Field* find_field(const std::string& name);
+
+/// The nearest of `names` to a mistyped one, or an empty text where none is near.
+std::string nearest(const std::string& typed, const std::vector<std::string>& names);
+
+/// Value of a field as it stands in TOML; exact: doubles in the shortest form that reads back to the same bits.
+std::string field_text(const Field& field, const Experiment& experiment);
+
+/// Sets a field from a command-line flag's text; lists are separated by commas. UsageError naming `where`.
+void set_field(const Field& field, Experiment& experiment, const std::string& text, const std::string& where);
+
+/// UsageError where the value is out of the field's range or not among its choices. `where`: file and line, or the
+/// flag.
+void check_field(const Field& field, const Experiment& experiment, const std::string& where);
+
+/// What no single field can tell: steps against epochs, nesterov without momentum … UsageError naming `where` (the
+/// file).
+void check_experiment(const Experiment& experiment, const std::string& where);
+
+/// The exact dump stored with every output, which reads back to the same Experiment.
+std::string to_toml(const Experiment& experiment);
+
+/// Fields of identity in which two runs differ, as "train.lr is 0.1 here and 0.05 there".
+std::vector<std::string> identity_differences(const Experiment& here, const Experiment& there);
+
+/// The same for the fields of [sweep].
+std::vector<std::string> sweep_differences(const Experiment& here, const Experiment& there);
+
+}  // namespace gradscape

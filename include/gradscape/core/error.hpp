@@ -1,0 +1,41 @@
+// One error type for what users and files do wrong; internal mistakes are std::logic_error.
+#pragma once
+
+#include <source_location>
+#include <stdexcept>
+#include <string>
+
+namespace gradscape {
+
+/// Process exit codes (README, "Exit codes").
+enum class ExitCode { ok = 0, failure = 1, usage = 2, interrupted = 130 };
+
+/// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it.
+/// Thrown anywhere, caught once in main().
+class Error : public std::runtime_error {
+ public:
+  Error(const std::string& where, const std::string& what, const std::string& hint = "",
+        ExitCode exit_code = ExitCode::failure);
+
+  ExitCode exit_code() const { return exit_code_; }
+
+ private:
+  ExitCode exit_code_;
+};
+
+/// The same for a wrong command line or configuration (exit code 2).
+class UsageError : public Error {
+ public:
+  UsageError(const std::string& where, const std::string& what, const std::string& hint = "")
+      : Error(where, what, hint, ExitCode::usage) {}
+};
+
+/// Internal consistency check, always on. Throws std::logic_error naming the place.
+inline void check(bool condition, const char* what,
+                  const std::source_location& place = std::source_location::current()) {
+  if (condition) return;
+  throw std::logic_error(std::string(place.file_name()) + ":" + std::to_string(place.line()) +
+                         ": internal error, please report it: " + what);
+}
+
+}  // namespace gradscape

@@ -1,0 +1,30 @@
+// The only thing the landscape knows of a network: a pure function of theta.
+#pragma once
+
+#include "gradscape/core/types.hpp"
+
+namespace gradscape {
+
+/// L(theta) on one fixed batch, and the fraction of its samples that is classified right (NaN where that has no
+/// meaning, as for a quadratic).
+struct Evaluation {
+  double loss = 0;
+  double accuracy = 0;
+};
+
+/// theta → loss, gradient, for one fixed (batch, mode, random-number address). Pure: no call changes anything that a
+/// later call could see. Implemented by a network on a batch (train/network_objective.hpp) and, in tests, by an
+/// analytic quadratic.
+template <class S>
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  /// Dimension of theta.
+  virtual Index size() const = 0;
+
+  /// Loss at theta and, unless `grad` is null, ∇L(theta), resized to size().
+  virtual Evaluation evaluate(const Vector<S>& theta, Vector<S>* grad) = 0;
+};
+
+}  // namespace gradscape

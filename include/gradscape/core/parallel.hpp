@@ -1,0 +1,77 @@
+// The one header that owns every OpenMP directive. A loop here is a map with one writer per index, and a sum has fixed
+// chunks added up in index order: so results have the same bits for any number of threads and any schedule.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <type_traits>
+#include <vector>
+
+#include "gradscape/core/types.hpp"
+
+namespace gradscape::parallel {
+
+/// First thing in every main(): fixes what Eigen would otherwise take from the machine (its blocking follows the cache
+/// sizes, and bits follow the blocking).
+void initialise();
+
+/// Threads for all later loops; >= 1.
+void set_threads(int threads);
+int threads();
+
+/// Elements per chunk of an elementwise pass: 64 KiB of float, small enough for L2.
+inline constexpr Index kElementwiseChunk = 16384;
+
+/// Calls body(i) for i in [0, count). Distinct i must write to distinct places. The first exception is rethrown.
+template <class Body>
+void for_each(Index count, Body&& body) {
+  if (count <= 0) return;
+  if (count == 1) {
+    body(Index{0});
+    return;
+  }
+  std::exception_ptr failure;
+  std::atomic<bool> failed{false};
+#pragma omp parallel for schedule(runtime)
+  for (Index i = 0; i < count; ++i) {
+    if (failed.load(std::memory_order_relaxed)) continue;
+    try {
+      body(i);
+    } catch (...) {
+      if (!failed.exchange(true)) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+inline Index chunk_count(Index total, Index chunk) {
+  return (total + chunk - 1) / chunk;
+}
+
+/// Calls body(first, last, number) for the fixed chunks [first, last) of [0, total).
+template <class Body>
+void for_chunks(Index total, Index chunk, Body&& body) {
+  for_each(chunk_count(total, chunk), [&](Index number) {
+    const Index first = number * chunk;
+    body(first, std::min(first + chunk, total), number);
+  });
+}
+
+/// Σ over chunks of term(first, last), added in chunk order whatever the threads do. The result type is what term
+/// returns; it needs += and a zero default.
+template <class Term>
+auto sum_chunks(Index total, Index chunk, Term&& term) {
+  using Value = std::decay_t<decltype(term(Index{0}, Index{0}))>;
+  std::vector<Value> slots(static_cast<std::size_t>(chunk_count(total, chunk)));
+  for_chunks(total, chunk, [&](Index first, Index last, Index number) {
+    slots[static_cast<std::size_t>(number)] = term(first, last);
+  });
+  Value sum{};
+  for (const Value& slot : slots) sum += slot;
+  return sum;
+}
+
+}  // namespace gradscape::parallel

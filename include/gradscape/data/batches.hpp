@@ -1,0 +1,53 @@
+// Which samples make the batch of a step, and how they become a network's input.
+#pragma once
+
+#include <optional>
+
+#include "gradscape/data/batch.hpp"
+#include "gradscape/data/dataset.hpp"
+
+namespace gradscape {
+
+/// Where augmentation puts a sample: output pixel (y, x) shows input pixel (y + dy, flip ? W − 1 − (x + dx) : x + dx),
+/// zero bytes outside.
+struct Augmentation {
+  std::int8_t dy = 0;
+  std::int8_t dx = 0;
+  bool flip = false;
+};
+
+/// The batches of a training run: a pure function of (seed, step). Every epoch visits every image once in an order of
+/// its own; the last batch of an epoch is short where the number of images is no multiple of the batch size.
+class BatchSource {
+ public:
+  /// `images` must outlive this object. batch_size >= 1.
+  BatchSource(const ImageSet& images, const Standardisation& standardisation, const DataOptions& options,
+              Index batch_size, std::uint64_t seed);
+
+  Index steps_per_epoch() const;
+
+  /// The batch of training step `step` >= 0.
+  template <class S>
+  Batch<S> batch(std::int64_t step) const;
+
+  /// The augmentation of sample `index` at its epoch (step / steps_per_epoch()).
+  Augmentation augmentation(std::int64_t epoch, std::int32_t index) const;
+
+ private:
+  const std::vector<std::int32_t>& order(std::int64_t epoch) const;
+
+  const ImageSet& images_;
+  Standardisation standardisation_;
+  bool flip_;
+  Index crop_;
+  Index batch_size_;
+  std::uint64_t seed_;
+  mutable std::int64_t cached_epoch_ = -1;  // the order of one epoch is kept
+  mutable std::vector<std::int32_t> cached_order_;
+};
+
+/// Samples [first, last) as they are, for evaluation.
+template <class S>
+Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation, Index first, Index last);
+
+}  // namespace gradscape

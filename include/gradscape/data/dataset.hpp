@@ -1,0 +1,63 @@
+// Images with labels, as bytes in memory, and where they come from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gradscape/core/types.hpp"
+
+namespace gradscape {
+
+/// Section [data].
+struct DataOptions {
+  std::string source = "synthetic";
+  std::string path;  // folder of the files; empty: $GRADSCAPE_CIFAR10 for cifar10
+  std::string standardise = "half";
+  std::int64_t train_limit = 0;   // first so many training images; 0: all
+  std::int64_t test_limit = 0;    // likewise of the test images
+  bool augment_flip = false;      // mirror a training image left to right with probability 1/2
+  std::int64_t augment_crop = 0;  // pad by so many pixels and crop back at a random place; 0: off
+  std::int64_t synthetic_seed = 1;
+  std::int64_t synthetic_train = 4096;  // number of images made
+  std::int64_t synthetic_test = 1024;
+};
+
+/// One set of images. pixels [N, C, H, W], the order of the CIFAR files; labels in [0, classes).
+struct ImageSet {
+  FeatureShape shape;
+  int classes = 0;
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::uint8_t> labels;
+
+  Index size() const { return static_cast<Index>(labels.size()); }
+  /// Hash of shape, classes, pixels and labels: how a run recognises its data, wherever it lies.
+  std::string fingerprint() const;
+  /// Keeps the first `limit` images; 0 keeps all.
+  void truncate(Index limit);
+};
+
+/// Training and test images of one kind.
+struct Dataset {
+  std::string name;  // for people: "CIFAR-10", "synthetic"
+  ImageSet train;
+  ImageSet test;
+};
+
+/// Names that DataOptions::source can take.
+const std::vector<std::string>& data_source_names();
+
+/// Loads or makes what the options say, limits applied. Errors: file missing, of the wrong size, label out of range.
+Dataset load_dataset(const DataOptions& options);
+
+/// x ↦ (x/255 − mean[c]) / deviation[c], per channel.
+struct Standardisation {
+  std::vector<double> mean;
+  std::vector<double> deviation;
+};
+
+/// half: mean = deviation = 0.5; channel: the training images' own mean and (population) standard deviation per
+/// channel, a deviation of 0 taken as 1; none: x/255.
+Standardisation make_standardisation(const std::string& kind, const ImageSet& train);
+
+}  // namespace gradscape

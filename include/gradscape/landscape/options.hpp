@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gradscape {
+
+/// Section [sweep]: which steps are probed, and how.
+struct SweepOptions {
+  std::int64_t every = 1;
+  std::int64_t first = 0;
+  std::int64_t last = -1;  // inclusive; -1: the end of the run, the step after the last update included
+  std::vector<double> multipliers = {0.5, 1.0, 2.0, 4.0};  // of the learning rate (Santurkar et al. 2018, VGG)
+  std::string direction = "gradient";
+  std::string precision = "native";  // "double": gradient and cells in double, also where the run is in float
+};
+
+}  // namespace gradscape

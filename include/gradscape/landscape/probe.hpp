@@ -1,0 +1,52 @@
+// The probe of Santurkar et al. 2018 (section 3.1, figure 4): loss and gradient along a ray from theta.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gradscape/core/objective.hpp"
+
+namespace gradscape {
+
+/// State of one cell of a grid. Values are part of the file format.
+enum class CellStatus : std::uint8_t { not_done = 0, ok = 1, non_finite = 2 };
+
+/// One cell: what was found at theta(m). Definitions and units: docs/definitions.md.
+struct Cell {
+  double loss = 0;       // L(theta(m))
+  double accuracy = 0;   // fraction of the batch
+  double grad_norm = 0;  // ‖∇L(theta(m))‖₂                         loss / weight
+  double grad_diff = 0;  // ‖∇L(theta(m)) − g‖₂                     loss / weight
+  double grad_cos = 0;   // ⟨∇L(theta(m)), g⟩/(‖∇L(theta(m))‖·‖g‖)
+  double distance = 0;   // ‖theta(m) − theta‖₂, as m·lr·‖g‖        weight
+  double beta = 0;       // grad_diff / distance                    loss / weight²
+  CellStatus status = CellStatus::not_done;
+};
+
+/// Extremes over one step's cells: NaN cells are skipped, infinities kept; all NaN where every cell is NaN or ‖g‖ is 0.
+struct Bands {
+  double loss_min = 0;
+  double loss_max = 0;
+  double grad_diff_min = 0;
+  double grad_diff_max = 0;
+  double beta_max = 0;  // effective beta-smoothness
+};
+
+/// Cells at theta(m) = theta + m·unit·vector for each multiplier m.
+/// Gradient direction: vector = g, unit = −lr. Optimiser's update: vector = theta_{t+1} − theta_t, unit = 1.
+template <class S>
+struct Ray {
+  const Vector<S>& vector;
+  double unit;
+};
+
+/// Evaluates `objective` along `ray` from theta, where its gradient is `grad`. Pure but for the objective's scratch.
+/// Norms and dot products are summed in double.
+template <class S>
+std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
+                        const std::vector<double>& multipliers);
+
+/// Bands of one step; `grad_norm` is ‖g‖.
+Bands make_bands(const std::vector<Cell>& cells, double grad_norm);
+
+}  // namespace gradscape

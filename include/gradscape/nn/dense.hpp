@@ -1,0 +1,24 @@
+#pragma once
+
+#include "gradscape/nn/layer.hpp"
+
+namespace gradscape {
+
+/// y = x·Wᵀ + b with W [out, in], as torch.nn.Linear. x [N, in], y [N, out].
+template <class S>
+class Dense : public Layer<S> {
+ public:
+  /// Adds NAME.weight and NAME.bias to `parameters`; `ordinal`: see initialise_linear.
+  Dense(Layout& parameters, const std::string& name, Index in, Index out, bool bias, std::uint32_t ordinal);
+
+  void initialise(S* theta, Init init, std::uint64_t seed) const override;
+  void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
+  void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
+
+ private:
+  Index weight_;
+  Index bias_;  // offset; -1: none
+  std::uint32_t ordinal_;
+};
+
+}  // namespace gradscape

@@ -1,0 +1,76 @@
+// The interface of a layer: a function of (theta, buffers, x) that keeps only scratch between forward and backward.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gradscape/core/types.hpp"
+#include "gradscape/nn/layout.hpp"
+
+namespace gradscape {
+
+enum class Mode { train, evaluation };
+
+/// Which pass this is: the mode, and the address of its random numbers. Dropout masks are a function of (seed, step),
+/// so every probe of a training step sees that step's own masks.
+struct Pass {
+  Mode mode = Mode::train;
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+};
+
+/// How weights start. Xavier and He: Glorot and Bengio 2010, He et al. 2015, biases zero;
+/// pytorch: the default of torch.nn.Linear and Conv2d, uniform in ±1/√fan_in for weights and biases.
+enum class Init { xavier_normal, xavier_uniform, he_normal, he_uniform, pytorch };
+
+/// What every call of a layer may read, and the running statistics it may write.
+template <class S>
+struct LayerInputs {
+  const Pass& pass;
+  const S* theta;    // whole parameter vector
+  const S* buffers;  // whole buffer vector (running statistics)
+  S* new_buffers;    // where updated running statistics go; null: they are not wanted
+};
+
+/// A layer of fixed sample shape and any batch size. Activations are rows [N·H·W, C].
+template <class S>
+class Layer {
+ public:
+  Layer(FeatureShape in, FeatureShape out) : in_(in), out_(out) {}
+  virtual ~Layer() = default;
+
+  FeatureShape in() const { return in_; }
+  FeatureShape out() const { return out_; }
+
+  /// True: forward is called with y on the same memory as x, backward with dx on dy.
+  virtual bool in_place() const { return false; }
+
+  /// Writes initial values into this layer's part of theta / of the buffers.
+  virtual void initialise(S* theta, Init init, std::uint64_t seed) const;
+  virtual void initialise_buffers(S* buffers) const;
+
+  /// y = f(x). x [N·H·W, C] of in(), y likewise of out().
+  virtual void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) = 0;
+
+  /// From dy = ∂L/∂y: writes this layer's part of `grad` (a whole gradient vector) and dx = ∂L/∂x. dx.data() is null
+  /// where nobody needs it. dy may be overwritten. Called after forward with the same inputs and x as forward left it.
+  virtual void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) = 0;
+
+ protected:
+  /// Samples in a batch whose activation is x.
+  Index samples(const ConstRows<S>& x) const { return x.rows() / in_.pixels(); }
+
+ private:
+  FeatureShape in_;
+  FeatureShape out_;
+};
+
+/// Fills a weight (and, unless null, a bias) of a convolution or dense layer. Random numbers are addressed by the
+/// layer's ordinal among such layers, so that networks with and without batch norm share the values of the weights both
+/// have, and drawn in double, so that float and double networks share them too.
+template <class S>
+void initialise_linear(S* weight, Index weight_size, S* bias, Index bias_size, Index fan_in, Index fan_out, Init init,
+                       std::uint64_t seed, std::uint32_t ordinal);
+
+}  // namespace gradscape

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "gradscape/core/types.hpp"
+
+namespace gradscape {
+
+/// cross_entropy: mean over the batch of −log softmax(logits)[label] (torch.nn.CrossEntropyLoss).
+/// mean_squared, summed_squared: mean or sum over all N·K elements of (logit − target)², target = one-hot of the label
+/// (torch.nn.MSELoss, reduction "mean" and "sum").
+enum class Loss { cross_entropy, mean_squared, summed_squared };
+
+struct LossValue {
+  double loss = 0;
+  Index correct = 0;  // samples whose largest logit (the first of equals) is the label's
+};
+
+/// Loss of logits [N, K] against N labels in [0, K). Computed in double whatever S is. Unless dlogits.data() is null,
+/// writes ∂loss/∂logits there.
+template <class S>
+LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, Rows<S> dlogits);
+
+}  // namespace gradscape

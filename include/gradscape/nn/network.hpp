@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "gradscape/core/objective.hpp"
+#include "gradscape/data/batch.hpp"
+#include "gradscape/nn/layer.hpp"
+#include "gradscape/nn/loss.hpp"
+
+namespace gradscape {
+
+/// A chain of layers and a loss: a pure function (theta, buffers, batch, pass) → loss, gradient, new buffers.
+/// The object itself holds layer shapes and scratch memory only; one object serves one caller at a time.
+template <class S>
+class Network {
+ public:
+  Network(FeatureShape input, Loss loss) : input_(input), loss_(loss) {}
+
+  /// Appends a layer of type L, constructed from `arguments`; its input shape must be output().
+  template <class L, class... Arguments>
+  void add(Arguments&&... arguments) {
+    append(std::make_unique<L>(std::forward<Arguments>(arguments)...));
+  }
+
+  /// What the layers' constructors add their tensors to.
+  Layout& parameters() { return parameters_; }
+  Layout& buffers() { return buffers_; }
+  const Layout& parameters() const { return parameters_; }
+  const Layout& buffers() const { return buffers_; }
+
+  FeatureShape input() const { return input_; }
+  FeatureShape output() const { return layers_.empty() ? input_ : layers_.back()->out(); }
+  Loss loss() const { return loss_; }
+
+  Vector<S> initial_parameters(Init init, std::uint64_t seed) const;
+  Vector<S> initial_buffers() const;
+
+  /// Loss and accuracy of a batch at theta. Unless null, `grad` becomes ∇L(theta) and `new_buffers` the buffers after
+  /// this pass (batch norm's running statistics in train mode). Nothing else changes.
+  Evaluation evaluate(const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
+                      Vector<S>* grad, Vector<S>* new_buffers);
+
+  /// Logits [N, K] of the last evaluate(); valid until the next.
+  ConstRows<S> logits() const;
+
+ private:
+  void append(std::unique_ptr<Layer<S>> layer);
+  void reserve(Index samples);
+  Rows<S> activation(std::size_t layer, Index samples);
+  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad);
+
+  FeatureShape input_;
+  Loss loss_;
+  Layout parameters_;
+  Layout buffers_;
+  std::vector<std::unique_ptr<Layer<S>>> layers_;
+  std::size_t first_trainable_ = 0;  // no gradient is wanted before this layer's output
+  std::vector<std::size_t> slot_;    // per layer: which activation buffer holds its output
+  std::vector<Index> slot_size_;     // elements per sample
+  std::vector<Vector<S>> slots_;     // slot 0: the images
+  std::vector<Vector<S>> deltas_;    // two, used in turn by backward
+  Index reserved_ = 0;               // samples
+  Index last_samples_ = 0;
+};
+
+}  // namespace gradscape

@@ -1,0 +1,105 @@
+// HDF5 behind one door: handles that close themselves, every return value checked, the library's own words in the
+// error.
+#pragma once
+
+#include <hdf5.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gradscape::h5 {
+
+/// An open HDF5 object, closed by the function that belongs to it.
+class Handle {
+ public:
+  using Close = herr_t (*)(hid_t);
+  Handle() = default;
+  Handle(hid_t id, Close close) : id_(id), close_(close) {}
+  ~Handle() { reset(); }
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  hid_t get() const { return id_; }
+  void reset();
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  Close close_ = nullptr;
+};
+
+using Shape = std::vector<hsize_t>;
+
+/// An HDF5 file. Paths are absolute inside the file ("/parameters/features.0.weight"); missing groups are made. Every
+/// method throws gradscape::Error naming file and object. T is double, float, std::int64_t, std::int32_t, std::int8_t
+/// or std::uint8_t.
+class File {
+ public:
+  /// A new file; an old one of the name is replaced.
+  static File create(const std::string& path);
+  /// An existing file, read-only.
+  static File open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+
+  /// Writes a dataset, chunked (unless it is scalar or empty) and checksummed with Fletcher-32. An empty shape is a
+  /// scalar.
+  template <class T>
+  void write(const std::string& name, const T* data, const Shape& shape);
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& data) {
+    write(name, data.data(), {data.size()});
+  }
+
+  /// Reads a dataset, converted to T; `shape` (may be null) gets its extents.
+  template <class T>
+  std::vector<T> read(const std::string& name, Shape* shape = nullptr) const;
+
+  bool exists(const std::string& name) const;
+  bool is_group(const std::string& name) const;
+  /// Names of the members of a group, sorted; none where the group does not exist.
+  std::vector<std::string> members(const std::string& group) const;
+  /// Type class and byte width of a dataset, as "float64", "int32", …
+  std::string type_name(const std::string& name) const;
+
+  /// Attributes; object "/" is the file itself.
+  void set_attribute(const std::string& object, const std::string& name, const std::string& value);
+  void set_attribute(const std::string& object, const std::string& name, const std::vector<double>& value);
+  void set_attribute(const std::string& object, const std::string& name, std::int64_t value);
+  void set_attribute(const std::string& object, const std::string& name, const std::vector<std::uint8_t>& value);
+  bool has_attribute(const std::string& object, const std::string& name) const;
+  std::string text_attribute(const std::string& object, const std::string& name) const;
+  std::int64_t integer_attribute(const std::string& object, const std::string& name) const;
+
+  /// Dimension scales (netCDF-4 conventions): declares a 1-D dataset the scale `label`; attaches it to dimension
+  /// `axis`.
+  void make_scale(const std::string& name, const std::string& label);
+  void attach_scale(const std::string& name, const std::string& scale, unsigned axis);
+
+  /// Writes everything out; errors here are what a full disk looks like.
+  void flush();
+  /// Closes the file, which must not be used afterwards.
+  void close();
+
+ private:
+  File(std::string path, Handle handle) : path_(std::move(path)), file_(std::move(handle)) {}
+
+  Handle open_object(const std::string& name) const;
+  Handle open_dataset(const std::string& name) const;
+  Handle open_attribute(const std::string& object, const std::string& name) const;
+  [[noreturn]] void fail(const std::string& what) const;
+  template <class Id>
+  Id require(Id id, const std::string& what) const {
+    if (id < 0) fail(what);
+    return id;
+  }
+
+  std::string path_;
+  Handle file_;
+};
+
+}  // namespace gradscape::h5

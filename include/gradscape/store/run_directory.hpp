@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gradscape {
+
+/// A file of a run that covers training steps [first, last).
+struct SegmentFile {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  std::string path;
+};
+
+/// Names of the files of one run (docs/format.md). Nothing here reads or writes them.
+class RunDirectory {
+ public:
+  explicit RunDirectory(std::string root) : root_(std::move(root)) {}
+
+  const std::string& root() const { return root_; }
+  std::string config_path() const { return root_ + "/config.toml"; }
+  std::string checkpoint_path(std::int64_t step) const;
+  std::string trace_path(std::int64_t first, std::int64_t last) const;
+  std::string shard_path(const std::string& sweep, std::int64_t first, std::int64_t last) const;
+  /// The merged grid: landscape.h5 for the sweep "main", landscape-NAME.h5 for another.
+  std::string landscape_path(const std::string& sweep) const;
+
+  /// True where a run's configuration lies.
+  bool holds_run() const;
+  /// Steps that have a checkpoint, ascending.
+  std::vector<std::int64_t> checkpoint_steps() const;
+  /// Trace segments and the shards of a sweep, by first step.
+  std::vector<SegmentFile> trace_files() const;
+  std::vector<SegmentFile> shard_files(const std::string& sweep) const;
+  /// Names of the sweeps that have a folder.
+  std::vector<std::string> sweeps() const;
+
+  /// Deletes the files that a run consists of, and nothing else.
+  void remove_run() const;
+
+ private:
+  std::string root_;
+};
+
+/// The runs at `path`: the directory itself, or its immediate subdirectories that hold one (the variants of a study),
+/// by name. Error where there is none.
+std::vector<RunDirectory> find_runs(const std::string& path);
+
+}  // namespace gradscape

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace gradscape {
+
+/// Section [train].
+struct TrainOptions {
+  std::string optimizer = "sgd";
+  double lr = 0.1;
+  std::string schedule = "constant";
+  std::int64_t schedule_step = 0;  // step: multiply the rate every so many steps
+  double schedule_gamma = 0.1;     // step: by this
+  double lr_min = 0.0;             // cosine: the rate at the last step
+  double momentum = 0.0;           // sgd
+  bool nesterov = false;           // sgd
+  double weight_decay = 0.0;       // L2: adds weight_decay·theta to the gradient before the update
+  double beta1 = 0.9;              // adam
+  double beta2 = 0.999;            // adam
+  double eps = 1e-8;               // adam
+  std::int64_t batch_size = 128;
+  std::int64_t steps = 0;  // 0: counted in epochs
+  std::int64_t epochs = 0;
+  std::int64_t checkpoint_every = 500;
+  std::int64_t test_every = 0;  // 0: at the end only
+  std::int64_t seed = 1;
+  std::string precision = "float";
+};
+
+}  // namespace gradscape

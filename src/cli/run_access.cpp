@@ -1,0 +1,72 @@
+#include "gradscape/cli/run_access.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+
+Experiment read_stored_experiment(const RunDirectory& directory) {
+  std::ifstream stream(directory.config_path(), std::ios::binary);
+  if (!stream) throw Error(directory.config_path(), "cannot be read");
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  return parse_experiment(text, directory.config_path());
+}
+
+Provenance make_provenance(const Experiment& experiment, const Dataset& dataset) {
+  return {"",           experiment.experiment.name, experiment.experiment.variant, to_toml(experiment),
+          dataset.name, dataset.train.fingerprint()};
+}
+
+void require_same_run(const Provenance& found, const Experiment& experiment, const std::string& data_fingerprint,
+                      const std::string& where) {
+  std::vector<std::string> list = identity_differences(experiment, parse_experiment(found.config, where));
+  if (found.data_fingerprint != data_fingerprint)
+    list.push_back(
+        fmt::format("the training images are {} here and {} there", data_fingerprint, found.data_fingerprint));
+  if (!list.empty())
+    throw Error(where, fmt::format("belongs to a different run: {}", fmt::join(list, "; ")),
+                "choose another --out, restore the fields, or --force to replace the run");
+}
+
+void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
+                        const std::string& data_fingerprint) {
+  for (const SegmentFile& shard : directory.shard_files(name)) {
+    const Provenance origin = read_provenance(open_published(shard.path, "grid"));
+    require_same_run(origin, experiment, data_fingerprint, shard.path);
+    const auto list = sweep_differences(experiment, parse_experiment(origin.config, shard.path));
+    if (!list.empty())
+      throw UsageError(shard.path,
+                       fmt::format("sweep \"{}\" was made with other settings: {}", name, fmt::join(list, "; ")),
+                       "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
+  }
+}
+
+CheckpointInfo last_checkpoint(const RunDirectory& directory) {
+  const auto steps = directory.checkpoint_steps();
+  if (steps.empty()) throw Error(directory.root(), "has no checkpoint", "`gradscape train` makes them");
+  return read_checkpoint_info(open_published(directory.checkpoint_path(steps.back()), "checkpoint"));
+}
+
+const Dataset& load_data(const DataOptions& options) {
+  static std::optional<Dataset> dataset;
+  static std::string loaded;
+  Experiment experiment;
+  experiment.data = options;
+  std::string key;
+  for (const Field& field : fields())
+    if (field.section == "data") key += field_text(field, experiment) + "\n";
+  if (!dataset || key != loaded) {
+    dataset.reset();
+    dataset = load_dataset(options);
+    loaded = key;
+  }
+  return *dataset;
+}
+
+}  // namespace gradscape

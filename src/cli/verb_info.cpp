@@ -1,0 +1,190 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+#include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/store/digest.hpp"
+#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/merge.hpp"
+#include "gradscape/store/trace_file.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "vgg-a, width 0.25, batch norm, sgd, lr 0.05, batch 64, float"
+std::string describe_experiment(const Experiment& experiment) {
+  const ModelOptions& model = experiment.model;
+  const TrainOptions& train = experiment.train;
+  std::string text = model.arch;
+  if (model.arch == "vgg-a") text += fmt::format(", width {}", model.width);
+  if (model.arch == "mlp") text += fmt::format(", hidden [{}]", fmt::join(model.hidden, ", "));
+  text += model.norm == "none" ? ", no norm" : fmt::format(", {} norm", model.norm);
+  return text + fmt::format("; {}, lr {} ({}), batch {}, seed {}, {}", train.optimizer, train.lr, train.schedule,
+                            train.batch_size, train.seed, train.precision);
+}
+
+std::string describe_sweep(const SweepOptions& sweep) {
+  return fmt::format("steps {} to {} every {}, multipliers [{}], direction {}, {} precision", sweep.first,
+                     sweep.last < 0 ? "the end" : std::to_string(sweep.last), sweep.every,
+                     fmt::join(sweep.multipliers, ", "), sweep.direction, sweep.precision);
+}
+
+void print_line(const std::string& label, const std::string& text) {
+  fmt::print("  {:<14} {}\n", label, text);
+}
+
+void print_config(const std::string& path) {
+  const Study study = load_study(path, {});
+  fmt::print("{}: configuration of experiment \"{}\", {}\n", path, study.name,
+             study.has_variants ? fmt::format("{} variants", study.runs.size()) : "one run");
+  for (const Experiment& run : study.runs) {
+    if (study.has_variants) fmt::print("variant \"{}\"\n", run.experiment.variant);
+    print_line("model", describe_experiment(run));
+    print_line("data", run.data.source + (run.data.path.empty() ? "" : " in " + run.data.path));
+    print_line("length", run.train.steps > 0 ? fmt::format("{} steps", run.train.steps)
+                                             : fmt::format("{} epochs", run.train.epochs));
+    print_line("sweep", describe_sweep(run.sweep));
+  }
+}
+
+void print_origin(const h5::File& file, const Provenance& origin) {
+  const Experiment experiment = parse_experiment(origin.config, file.path());
+  print_line("experiment", origin.variant.empty() ? origin.name : origin.name + ", variant " + origin.variant);
+  print_line("model", describe_experiment(experiment));
+  print_line("data", fmt::format("{}, training images {}", origin.data_name, origin.data_fingerprint));
+  print_line("written by", fmt::format("gradscape {} ({}), {}", file.text_attribute("/", "program_version"),
+                                       file.text_attribute("/", "git_revision"), file.text_attribute("/", "compiler")));
+}
+
+void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::map<std::int64_t, TestRecord>& tests) {
+  if (!steps.empty()) {
+    const TraceRecord& last = steps.rbegin()->second;
+    print_line("last loss", fmt::format("{:.6g} at step {} (accuracy {:.1f} % of the batch, gradient norm {:.4g})",
+                                        last.loss, last.step, 100 * last.accuracy, last.grad_norm));
+  }
+  if (!tests.empty()) {
+    const TestRecord& last = tests.rbegin()->second;
+    if (std::isnan(last.accuracy))
+      print_line("test", "there are no test images");
+    else
+      print_line("test", fmt::format("accuracy {:.2f} %, loss {:.6g} after {} steps", 100 * last.accuracy, last.loss,
+                                     last.step));
+  }
+}
+
+void print_grid(const std::string& path) {
+  const Grid grid = read_grid(path);
+  std::vector<std::int64_t> steps;
+  Index finite = 0, not_finite = 0;
+  double loss_width = 0, difference_width = 0;
+  Index counted = 0;
+  for (const SweepRecord& record : grid.records) {
+    steps.push_back(record.step);
+    for (const Cell& cell : record.cells) ++(cell.status == CellStatus::ok ? finite : not_finite);
+    const Bands bands = make_bands(record.cells, record.train_grad_norm);
+    const double loss = bands.loss_max - bands.loss_min;
+    const double difference = bands.grad_diff_max - bands.grad_diff_min;
+    if (!std::isfinite(loss) || !std::isfinite(difference)) continue;
+    loss_width += loss;
+    difference_width += difference;
+    ++counted;
+  }
+  print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
+  print_line("multipliers", fmt::format("[{}] along {}, {} precision", fmt::join(grid.multipliers, ", "),
+                                        grid.direction, grid.precision));
+  print_line("cells", fmt::format("{} finite, {} non-finite", finite, not_finite));
+  if (counted > 0)
+    print_line("mean widths", fmt::format("loss band {:.4g}, gradient-difference band {:.4g} (over {} finite steps)",
+                                          loss_width / static_cast<double>(counted),
+                                          difference_width / static_cast<double>(counted), counted));
+}
+
+void print_h5(const std::string& path) {
+  const h5::File file = open_published(path, "");
+  const Provenance origin = read_provenance(file);
+  fmt::print("{}: {}\n", path, origin.file_type);
+  if (origin.file_type == "checkpoint") {
+    const CheckpointInfo info = read_checkpoint_info(file);
+    print_line("step", fmt::format("{} of {} ({} per epoch)", info.step, info.total_steps, info.steps_per_epoch));
+    print_line("parameters", fmt::format("{}, fingerprint {}", info.parameters, info.theta_fingerprint));
+    std::vector<std::string> slots = file.members("/optimizer");
+    print_line("optimiser", slots.empty() ? "no state" : fmt::format("{}", fmt::join(slots, ", ")));
+    print_line("pixels", fmt::format("(x/255 - mean)/deviation, mean [{}], deviation [{}]",
+                                     fmt::join(info.standardisation.mean, ", "),
+                                     fmt::join(info.standardisation.deviation, ", ")));
+  } else if (origin.file_type == "trace") {
+    std::map<std::int64_t, TraceRecord> steps;
+    std::map<std::int64_t, TestRecord> tests;
+    const Trace trace = read_trace(path);
+    for (const auto& record : trace.steps) steps.emplace(record.step, record);
+    for (const auto& record : trace.tests) tests.emplace(record.step, record);
+    if (!steps.empty()) print_line("steps", fmt::format("{} to {}", steps.begin()->first, steps.rbegin()->first));
+    print_trace(steps, tests);
+  } else if (origin.file_type == "grid") {
+    print_grid(path);
+  }
+  print_origin(file, origin);
+}
+
+void print_run(const RunDirectory& directory) {
+  const Experiment experiment = read_stored_experiment(directory);
+  const auto checkpoints = directory.checkpoint_steps();
+  fmt::print("{}: run of experiment \"{}\"{}\n", directory.root(), experiment.experiment.name,
+             experiment.experiment.variant.empty() ? "" : ", variant \"" + experiment.experiment.variant + "\"");
+  print_line("model", describe_experiment(experiment));
+  if (checkpoints.empty()) {
+    print_line("steps done", "none: no checkpoint yet");
+    return;
+  }
+  const CheckpointInfo info = last_checkpoint(directory);
+  print_line("steps done", fmt::format("{} of {} ({} per epoch), {} checkpoints", info.step, info.total_steps,
+                                       info.steps_per_epoch, checkpoints.size()));
+  print_line("parameters", fmt::format("{}", info.parameters));
+  const WholeTrace trace = read_whole_trace(directory, 0, info.step);
+  print_trace(trace.steps, trace.tests);
+  for (const std::string& name : directory.sweeps()) {
+    const std::string merged = directory.landscape_path(name);
+    print_line("sweep " + name, fmt::format("{} shards, {}", directory.shard_files(name).size(),
+                                            fs::exists(merged) ? "merged in " + merged : "not merged"));
+  }
+}
+
+void print_info(const std::string& path) {
+  if (fs::is_directory(path)) {
+    for (const RunDirectory& run : find_runs(path)) print_run(run);
+  } else if (!fs::exists(path)) {
+    throw Error(path, "does not exist");
+  } else if (path.ends_with(".toml")) {
+    print_config(path);
+  } else {
+    print_h5(path);
+  }
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Action& selected) {
+  CLI::App* verb = app.add_subcommand("info", "Say in words what a file or a run directory holds");
+  auto path = std::make_shared<std::string>();
+  auto digest = std::make_shared<bool>(false);
+  verb->add_option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
+      ->required();
+  verb->add_flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
+  verb->callback([path, digest, &selected] {
+    selected = [path, digest] {
+      if (*digest)
+        fmt::print("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
+      else
+        print_info(*path);
+    };
+  });
+}
+
+}  // namespace gradscape

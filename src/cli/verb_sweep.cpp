@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/sweep_job.hpp"
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+namespace {
+
+struct SweepCommand {
+  std::string directory;
+  std::string name = "main";
+  std::string steps;
+  Overrides overrides;  // of fields of [sweep], and data.path
+};
+
+/// A sweep's name becomes a folder's and a file's.
+void check_name(const std::string& name) {
+  const bool plain = !name.empty() && name.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_-.") == std::string::npos;
+  if (!plain || name.front() == '.')
+    throw UsageError("--name", fmt::format("\"{}\" cannot be a sweep's name", name),
+                     "letters, digits, _ - and . inside");
+}
+
+/// Splits first:last:every into three overrides; an empty part keeps the default, "end" as the last step is the run's
+/// end.
+void add_steps(const std::string& text, Overrides& overrides) {
+  const std::vector<std::string> keys = {"sweep.first", "sweep.last", "sweep.every"};
+  const std::vector<std::string> defaults = {"0", "-1", "1"};
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const bool given = start != std::string::npos;
+    const std::size_t end = given ? text.find(':', start) : std::string::npos;
+    std::string part = given ? text.substr(start, end - start) : "";
+    if (part.empty() || (i == 1 && part == "end")) part = defaults[i];
+    overrides.emplace_back(keys[i], part);
+    start = end == std::string::npos ? end : end + 1;
+  }
+  if (start != std::string::npos)
+    throw UsageError("--steps", fmt::format("\"{}\" has more than three parts", text),
+                     "first:last:every, as in 0:1000:20");
+}
+
+}  // namespace
+
+void add_sweep(CLI::App& app, Action& selected) {
+  CLI::App* verb = app.add_subcommand(
+      "sweep", "Probe a finished or running training by exact replay from its checkpoints; one shard per segment");
+  auto command = std::make_shared<SweepCommand>();
+  const auto override_flag = [&](const char* flag, const char* field, const char* help) {
+    verb->add_option_function<std::string>(
+            flag, [command, field](const std::string& text) { command->overrides.emplace_back(field, text); }, help)
+        ->type_name("");
+  };
+  verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
+  verb->add_option("--name", command->name, "name of the sweep; another name keeps other settings apart")
+      ->capture_default_str();
+  verb->add_option("--steps", command->steps,
+                   "first:last:every, inclusive; parts may be empty, last may be \"end\" (default: the run's [sweep])");
+  override_flag("--multipliers", "sweep.multipliers",
+                "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
+  override_flag("--direction", "sweep.direction", "gradient | update (default: the run's)");
+  override_flag("--probe-precision", "sweep.precision", "native | double: arithmetic of gradient and cells");
+  override_flag("--data.path", "data.path", "where the data lies now, if it was moved");
+  verb->callback([command, &selected] {
+    selected = [command] {
+      check_name(command->name);
+      Overrides overrides = command->overrides;
+      if (!command->steps.empty()) add_steps(command->steps, overrides);
+      for (const RunDirectory& directory : find_runs(command->directory)) {
+        Experiment experiment = read_stored_experiment(directory);
+        for (const auto& [field, text] : overrides)
+          set_field(*find_field(field), experiment, text,
+                    field.starts_with("sweep.") ? "--" + field.substr(6) : "--" + field);
+        check_experiment(experiment, directory.config_path());
+        sweep(experiment, directory, command->name);
+      }
+    };
+  });
+}
+
+void add_merge(CLI::App& app, Action& selected) {
+  CLI::App* verb = app.add_subcommand("merge", "Unite the shards of a sweep into the file to plot from");
+  auto directory = std::make_shared<std::string>();
+  auto name = std::make_shared<std::string>("main");
+  verb->add_option("RUN_DIR", *directory, "a run, or a folder of runs")->required();
+  verb->add_option("--name", *name, "name of the sweep")->capture_default_str();
+  verb->callback([directory, name, &selected] {
+    selected = [directory, name] {
+      check_name(*name);
+      for (const RunDirectory& run : find_runs(*directory)) fmt::print("{}\n", merge(run, *name));
+    };
+  });
+}
+
+}  // namespace gradscape

@@ -1,0 +1,256 @@
+#include "gradscape/config/experiment.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <type_traits>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/train/schedule.hpp"
+
+namespace gradscape {
+namespace {
+
+std::string number_text(std::int64_t value) {
+  return fmt::format("{}", value);
+}
+
+/// A TOML float: shortest digits that read back to the same bits, never taken for an integer.
+std::string number_text(double value) {
+  std::string text = fmt::format("{}", value);
+  if (std::isfinite(value) && text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+/// A TOML basic string.
+std::string quoted(const std::string& value) {
+  std::string text = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\')
+      text += fmt::format("\\{}", c);
+    else if (static_cast<unsigned char>(c) < 0x20)
+      text += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      text += c;
+  }
+  return text + "\"";
+}
+
+template <class T>
+bool parse_number(const std::string& text, T& value) {
+  const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
+  const char* last = text.data() + text.size();
+  const auto [end, code] = std::from_chars(first, last, value);
+  return code == std::errc() && end == last;
+}
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::size_t start = 0;
+  while (true) {
+    const std::size_t end = text.find(separator, start);
+    parts.push_back(text.substr(start, end - start));
+    if (end == std::string::npos) return parts;
+    start = end + 1;
+  }
+}
+
+/// A field's target in an experiment that is only read.
+FieldTarget target_of(const Field& field, const Experiment& experiment) {
+  return field.target(const_cast<Experiment&>(experiment));
+}
+
+std::vector<std::string> differences(const Experiment& here, const Experiment& there,
+                                     bool (*counts)(const Field&, const Experiment&)) {
+  std::vector<std::string> list;
+  for (const Field& field : fields()) {
+    if (!counts(field, here) && !counts(field, there)) continue;
+    const std::string a = field_text(field, here);
+    const std::string b = field_text(field, there);
+    if (a != b) list.push_back(fmt::format("{} is {} here and {} there", field.name(), a, b));
+  }
+  return list;
+}
+
+}  // namespace
+
+bool Range::contains(double value) const {
+  return (open_min ? value > min : value >= min) && (open_max ? value < max : value <= max);
+}
+
+std::string Range::text() const {
+  const bool below = std::isfinite(max);
+  const bool above = std::isfinite(min);
+  const std::string low = fmt::format("{} {}", open_min ? ">" : ">=", min);
+  const std::string high = fmt::format("{} {}", open_max ? "<" : "<=", max);
+  if (above && below) return low + " and " + high;
+  if (above) return low;
+  return below ? high : "finite";
+}
+
+std::string Field::allowed() const {
+  Experiment scratch;
+  return std::visit(
+      [&](auto* value) -> std::string {
+        using T = std::remove_pointer_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::string>)
+          return choices.empty() ? "text" : fmt::format("{}", fmt::join(choices, " | "));
+        else if constexpr (std::is_same_v<T, bool>)
+          return "true | false";
+        else if constexpr (std::is_same_v<T, double>)
+          return "number " + range.text();
+        else if constexpr (std::is_same_v<T, std::int64_t>)
+          return "whole number " + range.text();
+        else if constexpr (std::is_same_v<T, std::vector<double>>)
+          return "list of numbers " + range.text();
+        else
+          return "list of whole numbers " + range.text();
+      },
+      target(scratch));
+}
+
+const Field* find_field(const std::string& name) {
+  for (const Field& field : fields())
+    if (field.name() == name) return &field;
+  return nullptr;
+}
+
+std::string nearest(const std::string& typed, const std::vector<std::string>& names) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, typed.size() / 3) + 1;
+  for (const std::string& name : names) {
+    // Levenshtein distance, one row at a time.
+    std::vector<std::size_t> row(name.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= typed.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j <= name.size(); ++j) {
+        const std::size_t substituted = diagonal + (typed[i - 1] == name[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = name;
+    }
+  }
+  return best;
+}
+
+std::string field_text(const Field& field, const Experiment& experiment) {
+  return std::visit(
+      [](auto* value) -> std::string {
+        using T = std::remove_pointer_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::string>) {
+          return quoted(*value);
+        } else if constexpr (std::is_same_v<T, bool>) {
+          return *value ? "true" : "false";
+        } else if constexpr (std::is_arithmetic_v<T>) {
+          return number_text(*value);
+        } else {
+          std::vector<std::string> elements;
+          for (const auto element : *value) elements.push_back(number_text(element));
+          return fmt::format("[{}]", fmt::join(elements, ", "));
+        }
+      },
+      target_of(field, experiment));
+}
+
+void set_field(const Field& field, Experiment& experiment, const std::string& text, const std::string& where) {
+  const bool parsed = std::visit(
+      [&](auto* value) {
+        using T = std::remove_pointer_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::string>) {
+          *value = text;
+          return true;
+        } else if constexpr (std::is_same_v<T, bool>) {
+          *value = text == "true";
+          return text == "true" || text == "false";
+        } else if constexpr (std::is_arithmetic_v<T>) {
+          return parse_number(text, *value);
+        } else {
+          value->clear();
+          for (const std::string& part : split(text, ',')) {
+            value->emplace_back();
+            if (!parse_number(part, value->back())) return false;
+          }
+          return true;
+        }
+      },
+      field.target(experiment));
+  if (!parsed) throw UsageError(where, fmt::format("\"{}\" is not a {}", text, field.allowed()));
+  check_field(field, experiment, where);
+}
+
+void check_field(const Field& field, const Experiment& experiment, const std::string& where) {
+  const auto refuse = [&](const std::string& hint) {
+    throw UsageError(where, fmt::format("{} = {} is not allowed", field.name(), field_text(field, experiment)), hint);
+  };
+  std::visit(
+      [&](auto* value) {
+        using T = std::remove_pointer_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::string>) {
+          if (field.choices.empty() || std::count(field.choices.begin(), field.choices.end(), *value) > 0) return;
+          const std::string near = nearest(*value, field.choices);
+          refuse(fmt::format("allowed: {}{}", field.allowed(), near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+        } else if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::int64_t>) {
+          if (!field.range.contains(static_cast<double>(*value))) refuse("allowed: " + field.allowed());
+        } else if constexpr (!std::is_same_v<T, bool>) {
+          for (const auto element : *value)
+            if (!field.range.contains(static_cast<double>(element))) refuse("allowed: " + field.allowed());
+        }
+      },
+      target_of(field, experiment));
+}
+
+void check_experiment(const Experiment& experiment, const std::string& where) {
+  const TrainOptions& train = experiment.train;
+  if (train.steps == 0 && train.epochs == 0)
+    throw UsageError(where, "the length of training is not given", "set train.steps or train.epochs");
+  if (train.steps > 0 && train.epochs > 0)
+    throw UsageError(where,
+                     fmt::format("train.steps = {} and train.epochs = {} are both given", train.steps, train.epochs),
+                     "set one of them; 0 means the other counts");
+  if (train.nesterov && train.momentum == 0)
+    throw UsageError(where, "train.nesterov needs a momentum", "set train.momentum, as in 0.9");
+  if (train.schedule == "step" && train.schedule_step == 0)
+    throw UsageError(where, "train.schedule = \"step\" needs train.schedule_step", "steps between two decays");
+  if (experiment.sweep.multipliers.empty())
+    throw UsageError(where, "sweep.multipliers is empty", "give at least one, as in [0.5, 1.0, 2.0, 4.0]");
+  if (experiment.sweep.last >= 0 && experiment.sweep.last < experiment.sweep.first)
+    throw UsageError(where, fmt::format("sweep.last = {} lies before sweep.first = {}", experiment.sweep.last,
+                                        experiment.sweep.first));
+}
+
+std::string to_toml(const Experiment& experiment) {
+  std::string text;
+  std::string section;
+  for (const Field& field : fields()) {
+    if (field.section != section) {
+      text += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", field.section);
+      section = field.section;
+    }
+    text += fmt::format("{} = {}\n", field.key, field_text(field, experiment));
+  }
+  return text;
+}
+
+std::vector<std::string> identity_differences(const Experiment& here, const Experiment& there) {
+  return differences(here, there, [](const Field& field, const Experiment& experiment) {
+    if (field.identity == Identity::where_schedule_needs_it) return depends_on_total(experiment.train.schedule);
+    return field.identity == Identity::yes;
+  });
+}
+
+std::vector<std::string> sweep_differences(const Experiment& here, const Experiment& there) {
+  return differences(here, there, [](const Field& field, const Experiment&) { return field.section == "sweep"; });
+}
+
+}  // namespace gradscape

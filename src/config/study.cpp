@@ -1,0 +1,190 @@
+#include "gradscape/config/study.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <type_traits>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+namespace {
+
+std::string position(const std::string& path, const toml::source_region& source) {
+  return fmt::format("{}:{}", path, source.begin.line);
+}
+
+std::string node_text(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&](const auto& value) { text << value; });
+  return text.str();
+}
+
+/// Names to suggest for a mistyped key of a section, or for a section.
+std::vector<std::string> known_names(const std::string& section) {
+  std::vector<std::string> names;
+  for (const Field& field : fields()) {
+    const std::string& name = section.empty() ? field.section : field.key;
+    if ((section.empty() || field.section == section) && (names.empty() || names.back() != name)) names.push_back(name);
+  }
+  if (section.empty()) names.emplace_back("variant");
+  return names;
+}
+
+[[noreturn]] void refuse_unknown(const std::string& where, const std::string& kind, const std::string& section,
+                                 const std::string& key, const std::string& value) {
+  const auto names = known_names(section);
+  const std::string prefix = section.empty() ? "" : section + ".";
+  std::string hint;
+  if (const std::string near = nearest(key, names); !near.empty()) {
+    hint = fmt::format("did you mean {}{}?", prefix, near);
+  } else {
+    // A key that exists, but in another section.
+    for (const Field& field : fields())
+      if (field.key == key && hint.empty()) hint = fmt::format("there is {}", field.name());
+    if (hint.empty()) hint = fmt::format("known here: {}", fmt::join(names, ", "));
+  }
+  throw UsageError(where, fmt::format("unknown {} {}{}{}", kind, prefix, key, value.empty() ? "" : " = " + value),
+                   hint);
+}
+
+/// Sets *target from a TOML value of the right type; false for another type. Whole numbers are numbers too.
+template <class T>
+bool take(const toml::node& node, T* target) {
+  if constexpr (std::is_same_v<T, std::vector<double>> || std::is_same_v<T, std::vector<std::int64_t>>) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return false;
+    target->clear();
+    for (const toml::node& element : *array) {
+      target->emplace_back();
+      if (!take(element, &target->back())) return false;
+    }
+    return true;
+  } else if constexpr (std::is_same_v<T, double>) {
+    if (!node.is_number()) return false;
+    *target = *node.value<double>();
+    return true;
+  } else {
+    const auto value = node.value_exact<T>();
+    if (value) *target = *value;
+    return value.has_value();
+  }
+}
+
+/// Copies the values of one section of the file into the experiment.
+void read_section(const std::string& path, const std::string& section, const toml::table& table,
+                  Experiment& experiment) {
+  for (const auto& [key, node] : table) {
+    const std::string where = position(path, node.source());
+    const std::string name = section + "." + std::string(key.str());
+    const Field* field = find_field(name);
+    if (field == nullptr) refuse_unknown(where, "key", section, std::string(key.str()), node_text(node));
+    const bool taken = std::visit([&](auto* target) { return take(node, target); }, field->target(experiment));
+    if (!taken)
+      throw UsageError(where, fmt::format("{} = {} has the wrong type", name, node_text(node)),
+                       "allowed: " + field->allowed());
+    check_field(*field, experiment, where);
+  }
+}
+
+/// Reads all sections of a table that stands for an experiment or for a variant's overrides.
+void read_sections(const std::string& path, const toml::table& table, const std::string& allowed_extra,
+                   Experiment& experiment) {
+  for (const auto& [key, node] : table) {
+    const std::string section(key.str());
+    if (section == allowed_extra) continue;
+    const std::string where = position(path, node.source());
+    const auto sections = known_names("");
+    if (std::count(sections.begin(), sections.end(), section) == 0 || section == "variant") {
+      if (node.is_table()) refuse_unknown(where, "section", "", section, "");
+      refuse_unknown(where, "key", "", section, node_text(node));
+    }
+    if (!node.is_table())
+      throw UsageError(where, fmt::format("{} = {} is not a section", section, node_text(node)),
+                       fmt::format("write [{}] and its keys below it", section));
+    read_section(path, section, *node.as_table(), experiment);
+  }
+}
+
+toml::table parse(const std::string& text, const std::string& path) {
+  try {
+    return toml::parse(text, path);
+  } catch (const toml::parse_error& error) {
+    throw UsageError(fmt::format("{}:{}:{}", path, error.source().begin.line, error.source().begin.column),
+                     std::string("is not valid TOML: ") + std::string(error.description()));
+  }
+}
+
+void apply(const Overrides& overrides, Experiment& experiment) {
+  for (const auto& [name, text] : overrides) {
+    const Field* field = find_field(name);
+    check(field != nullptr, "flags exist for fields only");
+    set_field(*field, experiment, text, "--" + name);
+  }
+}
+
+/// Makes paths independent of the folder that a later command is called from.
+void resolve_path(Experiment& experiment) {
+  std::string& path = experiment.data.path;
+  if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal().string();
+}
+
+}  // namespace
+
+Study load_study(const std::string& path, const Overrides& overrides) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream)
+    throw UsageError(path, "cannot be read: there is no such configuration file",
+                     "configs/quickstart.toml is an example");
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const toml::table file = parse(text, path);
+
+  Experiment common;
+  read_sections(path, file, "variant", common);
+
+  Study study;
+  std::vector<Experiment> runs = {common};
+  if (const toml::node* node = file.get("variant")) {
+    const toml::array* variants = node->as_array();
+    if (variants == nullptr || !variants->is_homogeneous<toml::table>())
+      throw UsageError(position(path, node->source()), "variant is not a list of tables", "write [[variant]]");
+    study.has_variants = true;
+    runs.clear();
+    std::set<std::string> names;
+    for (const toml::node& element : *variants) {
+      const std::string where = position(path, element.source());
+      const toml::table& table = *element.as_table();
+      const auto name = table["name"].value_exact<std::string>();
+      if (!name || name->empty()) throw UsageError(where, "a [[variant]] has no name", "add name = \"…\"");
+      if (name->find('/') != std::string::npos || name->starts_with('.'))
+        throw UsageError(where, fmt::format("variant name \"{}\" cannot be a folder's name", *name));
+      if (!names.insert(*name).second) throw UsageError(where, fmt::format("variant \"{}\" is there twice", *name));
+      Experiment variant = common;
+      read_sections(path, table, "name", variant);
+      variant.experiment.variant = *name;
+      runs.push_back(variant);
+    }
+  }
+  for (Experiment& run : runs) {
+    apply(overrides, run);
+    resolve_path(run);
+    check_experiment(run, path);
+  }
+  study.name = runs.front().experiment.name;
+  study.runs = std::move(runs);
+  return study;
+}
+
+Experiment parse_experiment(const std::string& text, const std::string& where) {
+  Experiment experiment;
+  read_sections(where, parse(text, where), "", experiment);
+  return experiment;
+}
+
+}  // namespace gradscape

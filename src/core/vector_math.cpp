@@ -1,0 +1,78 @@
+#include "gradscape/core/vector_math.hpp"
+
+#include <cmath>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
+
+namespace gradscape {
+namespace {
+
+/// Σ term(i): eight interleaved partial sums per chunk, so that the compiler can use vectors without reordering.
+template <class Term>
+double ordered_sum(Index size, Term&& term) {
+  constexpr Index kLanes = 8;
+  return parallel::sum_chunks(size, parallel::kElementwiseChunk, [&](Index first, Index last) {
+    double lanes[kLanes] = {};
+    Index i = first;
+    for (; i + kLanes <= last; i += kLanes)
+      for (Index lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
+    double sum = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+    for (; i < last; ++i) sum += term(i);
+    return sum;
+  });
+}
+
+}  // namespace
+
+template <class S>
+double norm(const Vector<S>& a) {
+  const S* x = a.data();
+  return std::sqrt(ordered_sum(a.size(), [x](Index i) {
+    const double value = static_cast<double>(x[i]);
+    return value * value;
+  }));
+}
+
+template <class S>
+double distance(const Vector<S>& a, const Vector<S>& b) {
+  check(a.size() == b.size(), "vectors of one size");
+  const S* x = a.data();
+  const S* y = b.data();
+  return std::sqrt(ordered_sum(a.size(), [x, y](Index i) {
+    const double value = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+    return value * value;
+  }));
+}
+
+template <class S>
+double dot(const Vector<S>& a, const Vector<S>& b) {
+  check(a.size() == b.size(), "vectors of one size");
+  const S* x = a.data();
+  const S* y = b.data();
+  return ordered_sum(a.size(), [x, y](Index i) { return static_cast<double>(x[i]) * static_cast<double>(y[i]); });
+}
+
+template <class S>
+void add_scaled(const Vector<S>& a, double scale, const Vector<S>& b, Vector<S>& out) {
+  check(a.size() == b.size(), "vectors of one size");
+  out.resize(a.size());
+  const S factor = static_cast<S>(scale);
+  const S* x = a.data();
+  const S* y = b.data();
+  S* z = out.data();
+  parallel::for_chunks(a.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
+    for (Index i = first; i < last; ++i) z[i] = x[i] + factor * y[i];
+  });
+}
+
+#define GRADSCAPE_INSTANTIATE(S)                                   \
+  template double norm<S>(const Vector<S>&);                       \
+  template double distance<S>(const Vector<S>&, const Vector<S>&); \
+  template double dot<S>(const Vector<S>&, const Vector<S>&);      \
+  template void add_scaled<S>(const Vector<S>&, double, const Vector<S>&, Vector<S>&);
+GRADSCAPE_INSTANTIATE(float)
+GRADSCAPE_INSTANTIATE(double)
+#undef GRADSCAPE_INSTANTIATE
+
+}  // namespace gradscape

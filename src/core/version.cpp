@@ -1,0 +1,19 @@
+#include "gradscape/core/version.hpp"
+
+#include <fmt/format.h>
+#include <hdf5.h>
+
+#include <Eigen/Core>
+
+#include "git_revision.h"
+
+namespace gradscape {
+
+const BuildInfo& build_info() {
+  static const BuildInfo info = {GRADSCAPE_VERSION, GRADSCAPE_GIT_REVISION, GRADSCAPE_COMPILER, GRADSCAPE_FLAGS,
+                                 fmt::format("Eigen {}.{}.{}, HDF5 {}.{}.{}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION,
+                                             EIGEN_MINOR_VERSION, H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE)};
+  return info;
+}
+
+}  // namespace gradscape

@@ -1,0 +1,129 @@
+#include "gradscape/data/batches.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "gradscape/core/parallel.hpp"
+#include "gradscape/core/rng.hpp"
+
+namespace gradscape {
+namespace {
+
+/// Per channel, what each byte becomes.
+template <class S>
+using Lookup = std::vector<std::array<S, 256>>;
+
+template <class S>
+Lookup<S> make_lookup(const Standardisation& standardisation) {
+  Lookup<S> lookup(standardisation.mean.size());
+  for (std::size_t channel = 0; channel < lookup.size(); ++channel)
+    for (std::size_t byte = 0; byte < 256; ++byte)
+      lookup[channel][byte] = static_cast<S>((static_cast<double>(byte) / 255.0 - standardisation.mean[channel]) /
+                                             standardisation.deviation[channel]);
+  return lookup;
+}
+
+/// Writes one image [C, H, W] of bytes as rows [H·W, C].
+template <class S>
+void place_image(const std::uint8_t* image, FeatureShape shape, const Augmentation& move, const Lookup<S>& lookup,
+                 S* rows) {
+  for (Index channel = 0; channel < shape.channels; ++channel) {
+    const std::uint8_t* plane = image + channel * shape.pixels();
+    const auto& value = lookup[static_cast<std::size_t>(channel)];
+    for (Index y = 0; y < shape.height; ++y)
+      for (Index x = 0; x < shape.width; ++x) {
+        const Index from_y = y + move.dy;
+        const Index shifted = x + move.dx;
+        const Index from_x = move.flip ? shape.width - 1 - shifted : shifted;
+        const bool inside = from_y >= 0 && from_y < shape.height && from_x >= 0 && from_x < shape.width;
+        const std::uint8_t byte = inside ? plane[from_y * shape.width + from_x] : std::uint8_t{0};
+        rows[(y * shape.width + x) * shape.channels + channel] = value[byte];
+      }
+  }
+}
+
+/// The batch of the samples at `indices`, each moved as `augment(index)` says.
+template <class S, class Augment>
+Batch<S> make_batch(const ImageSet& images, const Standardisation& standardisation, std::vector<std::int32_t> indices,
+                    Augment&& augment) {
+  Batch<S> batch;
+  const auto count = static_cast<Index>(indices.size());
+  batch.images.resize(count * images.shape.pixels(), images.shape.channels);
+  batch.labels.resize(indices.size());
+  batch.indices = std::move(indices);
+  const Lookup<S> lookup = make_lookup<S>(standardisation);
+  parallel::for_each(count, [&](Index n) {
+    const auto position = static_cast<std::size_t>(n);
+    const std::int32_t index = batch.indices[position];
+    batch.labels[position] = images.labels[static_cast<std::size_t>(index)];
+    place_image(images.pixels.data() + index * images.shape.size(), images.shape, augment(index), lookup,
+                batch.images.data() + n * images.shape.size());
+  });
+  return batch;
+}
+
+}  // namespace
+
+BatchSource::BatchSource(const ImageSet& images, const Standardisation& standardisation, const DataOptions& options,
+                         Index batch_size, std::uint64_t seed)
+    : images_(images),
+      standardisation_(standardisation),
+      flip_(options.augment_flip),
+      crop_(options.augment_crop),
+      batch_size_(batch_size),
+      seed_(seed) {}
+
+Index BatchSource::steps_per_epoch() const {
+  return parallel::chunk_count(images_.size(), batch_size_);
+}
+
+const std::vector<std::int32_t>& BatchSource::order(std::int64_t epoch) const {
+  if (epoch == cached_epoch_) return cached_order_;
+  cached_order_.resize(static_cast<std::size_t>(images_.size()));
+  std::iota(cached_order_.begin(), cached_order_.end(), 0);
+  // Fisher-Yates, the number for position i addressed by i.
+  const RandomSource source(seed_, Purpose::order, 0, static_cast<std::uint32_t>(epoch));
+  for (std::size_t i = cached_order_.size(); i-- > 1;)
+    std::swap(cached_order_[i], cached_order_[source.below(static_cast<std::uint32_t>(i + 1), i)]);
+  cached_epoch_ = epoch;
+  return cached_order_;
+}
+
+Augmentation BatchSource::augmentation(std::int64_t epoch, std::int32_t index) const {
+  Augmentation move;
+  if (!flip_ && crop_ == 0) return move;
+  const RandomSource source(seed_, Purpose::augment, 0, static_cast<std::uint32_t>(epoch));
+  const auto address = 3 * static_cast<std::uint64_t>(index);
+  const auto side = static_cast<std::uint32_t>(2 * crop_ + 1);
+  move.dy = static_cast<std::int8_t>(static_cast<Index>(source.below(side, address)) - crop_);
+  move.dx = static_cast<std::int8_t>(static_cast<Index>(source.below(side, address + 1)) - crop_);
+  move.flip = flip_ && source.below(2, address + 2) == 1;
+  return move;
+}
+
+template <class S>
+Batch<S> BatchSource::batch(std::int64_t step) const {
+  const std::int64_t epoch = step / steps_per_epoch();
+  const auto& order = this->order(epoch);
+  const Index first = step % steps_per_epoch() * batch_size_;
+  const Index last = std::min(first + batch_size_, images_.size());
+  return make_batch<S>(images_, standardisation_, {order.begin() + first, order.begin() + last},
+                       [&](std::int32_t index) { return augmentation(epoch, index); });
+}
+
+template <class S>
+Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation, Index first, Index last) {
+  std::vector<std::int32_t> indices(static_cast<std::size_t>(last - first));
+  std::iota(indices.begin(), indices.end(), static_cast<std::int32_t>(first));
+  return make_batch<S>(images, standardisation, std::move(indices), [](std::int32_t) { return Augmentation{}; });
+}
+
+#define GRADSCAPE_INSTANTIATE(S)                               \
+  template Batch<S> BatchSource::batch<S>(std::int64_t) const; \
+  template Batch<S> plain_batch<S>(const ImageSet&, const Standardisation&, Index, Index);
+GRADSCAPE_INSTANTIATE(float)
+GRADSCAPE_INSTANTIATE(double)
+#undef GRADSCAPE_INSTANTIATE
+
+}  // namespace gradscape

@@ -1,0 +1,116 @@
+#include "gradscape/data/dataset.hpp"
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/fingerprint.hpp"
+#include "gradscape/data/cifar.hpp"
+#include "gradscape/data/idx.hpp"
+#include "gradscape/data/synthetic.hpp"
+
+namespace gradscape {
+namespace {
+
+Dataset from_cifar10(const DataOptions& options) {
+  std::string folder = options.path;
+  if (folder.empty())
+    if (const char* variable = std::getenv("GRADSCAPE_CIFAR10")) folder = variable;
+  if (folder.empty())
+    throw UsageError("data.path", "is not given and GRADSCAPE_CIFAR10 is not set",
+                     "point one of them at the folder with data_batch_1.bin … test_batch.bin");
+  return load_cifar10(folder);
+}
+
+Dataset from_idx(const DataOptions& options) {
+  if (options.path.empty())
+    throw UsageError("data.path", "is not given", "point it at the folder with train-images-idx3-ubyte or .gz");
+  return load_idx(options.path);
+}
+
+Dataset from_seed(const DataOptions& options) {
+  return make_synthetic(static_cast<std::uint64_t>(options.synthetic_seed), options.synthetic_train,
+                        options.synthetic_test);
+}
+
+struct Source {
+  std::string name;
+  Dataset (*load)(const DataOptions&);
+};
+
+const std::vector<Source>& sources() {
+  static const std::vector<Source> table = {{"cifar10", from_cifar10}, {"idx", from_idx}, {"synthetic", from_seed}};
+  return table;
+}
+
+/// Mean and population standard deviation of x/255 per channel; sums of bytes are exact in integers.
+Standardisation channel_statistics(const ImageSet& images) {
+  Standardisation result;
+  const auto plane = static_cast<std::size_t>(images.shape.pixels());
+  const auto channels = static_cast<std::size_t>(images.shape.channels);
+  const double count = static_cast<double>(images.size()) * static_cast<double>(plane);
+  for (std::size_t channel = 0; channel < channels; ++channel) {
+    std::uint64_t sum = 0;
+    std::uint64_t squares = 0;
+    for (std::size_t image = 0; image < images.labels.size(); ++image) {
+      const std::uint8_t* x = images.pixels.data() + (image * channels + channel) * plane;
+      for (std::size_t i = 0; i < plane; ++i) {
+        sum += x[i];
+        squares += static_cast<std::uint64_t>(x[i]) * x[i];
+      }
+    }
+    const double mean = static_cast<double>(sum) / count;
+    const double deviation = std::sqrt(std::max(0.0, static_cast<double>(squares) / count - mean * mean));
+    result.mean.push_back(mean / 255.0);
+    result.deviation.push_back(deviation > 0 ? deviation / 255.0 : 1.0);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string ImageSet::fingerprint() const {
+  Fingerprint hash;
+  for (const Index number : {shape.height, shape.width, shape.channels, Index{classes}, size()})
+    hash.add(static_cast<std::uint64_t>(number));
+  hash.add(pixels.data(), pixels.size());
+  hash.add(labels.data(), labels.size());
+  return hash.hex();
+}
+
+void ImageSet::truncate(Index limit) {
+  if (limit <= 0 || limit >= size()) return;
+  labels.resize(static_cast<std::size_t>(limit));
+  pixels.resize(static_cast<std::size_t>(limit * shape.size()));
+}
+
+const std::vector<std::string>& data_source_names() {
+  static const auto list = [] {
+    std::vector<std::string> names;
+    for (const Source& source : sources()) names.push_back(source.name);
+    return names;
+  }();
+  return list;
+}
+
+Dataset load_dataset(const DataOptions& options) {
+  for (const Source& source : sources()) {
+    if (source.name != options.source) continue;
+    Dataset dataset = source.load(options);
+    dataset.train.truncate(options.train_limit);
+    dataset.test.truncate(options.test_limit);
+    return dataset;
+  }
+  throw std::logic_error("no data source named " + options.source);
+}
+
+Standardisation make_standardisation(const std::string& kind, const ImageSet& train) {
+  if (kind == "channel") return channel_statistics(train);
+  const auto channels = static_cast<std::size_t>(train.shape.channels);
+  if (kind == "half") return {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.5)};
+  return {std::vector<double>(channels, 0.0), std::vector<double>(channels, 1.0)};
+}
+
+}  // namespace gradscape

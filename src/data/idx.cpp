@@ -1,0 +1,120 @@
+#include "gradscape/data/idx.hpp"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kImageMagic = 0x00000803;
+constexpr std::uint32_t kLabelMagic = 0x00000801;
+
+/// The plain file, else the one with .gz; empty where neither exists.
+std::string find_file(const std::string& folder, const std::string& name) {
+  for (const char* ending : {"", ".gz"})
+    if (const fs::path path = fs::path(folder) / (name + ending); fs::exists(path)) return path.string();
+  return "";
+}
+
+/// The whole content; zlib reads plain files as they are.
+std::vector<std::uint8_t> read_file(const std::string& path) {
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
+  if (!file) throw Error(path, "cannot be read");
+  std::vector<std::uint8_t> bytes;
+  constexpr unsigned kBlock = 1u << 20;
+  int got = 0;
+  do {
+    const std::size_t old = bytes.size();
+    bytes.resize(old + kBlock);
+    got = gzread(file.get(), bytes.data() + old, kBlock);
+    bytes.resize(old + static_cast<std::size_t>(std::max(got, 0)));
+  } while (got > 0);
+  int code = Z_OK;
+  const std::string message = gzerror(file.get(), &code);
+  if (got < 0 || code != Z_OK)
+    throw Error(path, fmt::format("is truncated or damaged: after {} bytes {}", bytes.size(), message));
+  return bytes;
+}
+
+std::uint32_t big_endian(const std::vector<std::uint8_t>& bytes, std::size_t position) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = (value << 8) | bytes[position + i];
+  return value;
+}
+
+/// Checks the header and returns the extents behind the magic number.
+std::vector<std::size_t> read_header(const std::string& path, const std::vector<std::uint8_t>& bytes,
+                                     std::uint32_t magic) {
+  const std::size_t rank = magic & 0xff;
+  const std::size_t header = 4 + 4 * rank;
+  if (bytes.size() < header)
+    throw Error(path, fmt::format("is truncated: expected a header of {} bytes, found {} bytes", header, bytes.size()));
+  if (const auto found = big_endian(bytes, 0); found != magic)
+    throw Error(path, fmt::format("is not the IDX file its name says: expected magic number {:#010x}, found {:#010x}",
+                                  magic, found));
+  std::vector<std::size_t> extents;
+  std::size_t size = 1;
+  for (std::size_t i = 0; i < rank; ++i) {
+    extents.push_back(big_endian(bytes, 4 + 4 * i));
+    size *= extents.back();
+  }
+  if (bytes.size() != header + size)
+    throw Error(
+        path, fmt::format("is truncated or too long: expected {} bytes, found {} bytes", header + size, bytes.size()));
+  return extents;
+}
+
+/// Both files of one set; false where there is no images file.
+bool load_set(const std::string& folder, const std::string& prefix, ImageSet& set) {
+  const std::string images_path = find_file(folder, prefix + "-images-idx3-ubyte");
+  const std::string labels_path = find_file(folder, prefix + "-labels-idx1-ubyte");
+  if (images_path.empty()) return false;
+  if (labels_path.empty())
+    throw Error(folder, fmt::format("holds {} but no {}-labels-idx1-ubyte(.gz)", images_path, prefix));
+  auto pixels = read_file(images_path);
+  const auto extents = read_header(images_path, pixels, kImageMagic);
+  auto labels = read_file(labels_path);
+  const auto counts = read_header(labels_path, labels, kLabelMagic);
+  if (extents[0] != counts[0])
+    throw Error(labels_path, fmt::format("has {} labels for the {} images of {}", counts[0], extents[0], images_path));
+  set.shape = {static_cast<Index>(extents[1]), static_cast<Index>(extents[2]), 1};
+  pixels.erase(pixels.begin(), pixels.begin() + 16);
+  labels.erase(labels.begin(), labels.begin() + 8);
+  set.pixels = std::move(pixels);
+  set.labels = std::move(labels);
+  return true;
+}
+
+int largest_label(const ImageSet& set) {
+  return set.labels.empty() ? 0 : *std::max_element(set.labels.begin(), set.labels.end());
+}
+
+}  // namespace
+
+Dataset load_idx(const std::string& folder) {
+  Dataset dataset;
+  dataset.name = "IDX";
+  if (!load_set(folder, "train", dataset.train) || dataset.train.size() == 0)
+    throw Error(
+        folder,
+        fs::exists(folder) ? "holds no training images: train-images-idx3-ubyte(.gz) was looked for" : "does not exist",
+        "point data.path at the folder with the four IDX files");
+  if (!load_set(folder, "t10k", dataset.test)) dataset.test.shape = dataset.train.shape;
+  if (dataset.test.shape != dataset.train.shape)
+    throw Error(folder,
+                fmt::format("training images have {}×{} pixels and test images {}×{}", dataset.train.shape.height,
+                            dataset.train.shape.width, dataset.test.shape.height, dataset.test.shape.width));
+  dataset.train.classes = std::max({10, largest_label(dataset.train) + 1, largest_label(dataset.test) + 1});
+  dataset.test.classes = dataset.train.classes;
+  return dataset;
+}
+
+}  // namespace gradscape

@@ -1,0 +1,68 @@
+#include "gradscape/landscape/probe.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "gradscape/core/vector_math.hpp"
+
+namespace gradscape {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+/// Extremes that skip NaN; NaN until a number comes. (std::fmin and fmax skip NaN and keep infinities.)
+struct Extremes {
+  double min = kNan;
+  double max = kNan;
+  void add(double value) {
+    min = std::fmin(min, value);
+    max = std::fmax(max, value);
+  }
+};
+
+}  // namespace
+
+template <class S>
+std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
+                        const std::vector<double>& multipliers) {
+  const double grad_norm = norm(grad);
+  const double ray_norm = std::abs(ray.unit) * norm(ray.vector);
+  std::vector<Cell> cells;
+  Vector<S> point;
+  Vector<S> grad_there;
+  for (const double multiplier : multipliers) {
+    add_scaled(theta, multiplier * ray.unit, ray.vector, point);
+    const Evaluation value = objective.evaluate(point, &grad_there);
+    Cell cell;
+    cell.loss = value.loss;
+    cell.accuracy = value.accuracy;
+    cell.grad_norm = norm(grad_there);
+    cell.grad_diff = distance(grad_there, grad);
+    cell.grad_cos = dot(grad_there, grad) / (cell.grad_norm * grad_norm);
+    cell.distance = multiplier * ray_norm;
+    cell.beta = cell.grad_diff / cell.distance;
+    const bool finite = std::isfinite(cell.loss) && std::isfinite(cell.grad_norm) && std::isfinite(cell.grad_diff);
+    cell.status = finite ? CellStatus::ok : CellStatus::non_finite;
+    cells.push_back(cell);
+  }
+  return cells;
+}
+
+Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
+  Extremes loss, grad_diff, beta;
+  if (grad_norm != 0)
+    for (const Cell& cell : cells) {
+      if (cell.status == CellStatus::not_done) continue;
+      loss.add(cell.loss);
+      grad_diff.add(cell.grad_diff);
+      beta.add(cell.beta);
+    }
+  return {loss.min, loss.max, grad_diff.min, grad_diff.max, beta.max};
+}
+
+template std::vector<Cell> probe<float>(Objective<float>&, const Vector<float>&, const Vector<float>&,
+                                        const Ray<float>&, const std::vector<double>&);
+template std::vector<Cell> probe<double>(Objective<double>&, const Vector<double>&, const Vector<double>&,
+                                         const Ray<double>&, const std::vector<double>&);
+
+}  // namespace gradscape

@@ -1,0 +1,81 @@
+#include "gradscape/landscape/sweep.hpp"
+
+#include <type_traits>
+
+#include "gradscape/core/vector_math.hpp"
+#include "gradscape/train/network_objective.hpp"
+
+namespace gradscape {
+namespace {
+
+/// Fills the cells of `record` in precision P: cells along g or along the optimiser's update.
+template <class P>
+void probe_in(Network<P>& network, const SweepOptions& options, const Pass& pass, const Batch<P>& batch,
+              const Vector<P>& theta, const Vector<P>& buffers, const Vector<P>& grad, const Vector<P>& theta_next,
+              SweepRecord& record) {
+  NetworkObjective<P> objective(network, buffers, batch, pass);
+  if (options.direction == "update") {
+    Vector<P> update;
+    add_scaled(theta_next, -1.0, theta, update);
+    record.cells = probe<P>(objective, theta, grad, {update, 1.0}, options.multipliers);
+  } else {
+    record.cells = probe<P>(objective, theta, grad, {grad, -record.lr}, options.multipliers);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& direction_names() {
+  static const std::vector<std::string> list = {"gradient", "update"};
+  return list;
+}
+
+std::int64_t last_step(const SweepOptions& options, std::int64_t total) {
+  return options.last < 0 ? total : options.last;
+}
+
+bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total) {
+  return step >= options.first && step <= last_step(options, total) && (step - options.first) % options.every == 0;
+}
+
+template <class S>
+StepProber<S>::StepProber(const SweepOptions& options, TrainingProcess<S>& process, const ModelOptions& model,
+                          const Dataset& dataset)
+    : options_(options), process_(process) {
+  if (options.precision == "double" && !std::is_same_v<S, double>)
+    double_network_ = make_network<double>(model, dataset.train.shape, dataset.train.classes);
+}
+
+template <class S>
+SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
+  SweepRecord record;
+  record.step = step.record.step;
+  record.lr = step.record.lr;
+  record.train_loss = step.record.loss;
+  record.train_grad_norm = step.record.grad_norm;
+  record.batch_index = step.batch.indices;
+  const std::int64_t epoch = record.step / process_.steps_per_epoch();
+  for (const std::int32_t index : record.batch_index)
+    record.augmentation.push_back(process_.batches().augmentation(epoch, index));
+
+  if (!double_network_) {
+    probe_in<S>(process_.network(), options_, step.pass, step.batch, step.theta, step.buffers, step.grad,
+                step.theta_next, record);
+    return record;
+  }
+  // The same function of the same weights and images, in double: only the arithmetic differs.
+  const Batch<double> batch{step.batch.images.template cast<double>(), step.batch.labels, step.batch.indices};
+  const Vector<double> theta = step.theta.template cast<double>();
+  const Vector<double> buffers = step.buffers.template cast<double>();
+  const Vector<double> theta_next = step.theta_next.template cast<double>();
+  Vector<double> grad;
+  record.train_loss = double_network_->evaluate(theta, buffers, batch, step.pass, &grad, nullptr).loss;
+  record.train_grad_norm = norm(grad);
+  probe_in<double>(*double_network_, options_, step.pass, batch, theta, buffers, grad, theta_next, record);
+  return record;
+}
+
+template class StepProber<float>;
+template class StepProber<double>;
+
+}  // namespace gradscape

@@ -1,0 +1,65 @@
+#include "gradscape/nn/dense.hpp"
+
+#include "gradscape/core/parallel.hpp"
+#include "gradscape/nn/gemm.hpp"
+#include "gradscape/nn/row_sums.hpp"
+
+namespace gradscape {
+namespace {
+
+/// Columns of a product that one task computes.
+constexpr Index kColumns = 128;
+
+}  // namespace
+
+template <class S>
+Dense<S>::Dense(Layout& parameters, const std::string& name, Index in, Index out, bool bias, std::uint32_t ordinal)
+    : Layer<S>({1, 1, in}, {1, 1, out}),
+      weight_(parameters.add(name + ".weight", {out, in})),
+      bias_(bias ? parameters.add(name + ".bias", {out}) : -1),
+      ordinal_(ordinal) {}
+
+template <class S>
+void Dense<S>::initialise(S* theta, Init init, std::uint64_t seed) const {
+  const Index in = this->in().channels;
+  const Index out = this->out().channels;
+  initialise_linear(theta + weight_, out * in, bias_ < 0 ? nullptr : theta + bias_, out, in, out, init, seed, ordinal_);
+}
+
+template <class S>
+void Dense<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  const Index in = this->in().channels;
+  const Index out = this->out().channels;
+  const Index n = x.rows();
+  const S* bias = bias_ < 0 ? nullptr : inputs.theta + bias_;
+  parallel::for_chunks(out, kColumns, [&](Index first, Index last, Index) {
+    multiply_transposed_b<S>({x.data(), n, in, in}, {inputs.theta + weight_ + first * in, last - first, in, in},
+                             {y.data() + first, n, last - first, out});
+    if (bias == nullptr) return;
+    for (Index row = 0; row < n; ++row)
+      for (Index column = first; column < last; ++column) y(row, column) += bias[column];
+  });
+}
+
+template <class S>
+void Dense<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
+  const Index in = this->in().channels;
+  const Index out = this->out().channels;
+  const Index n = x.rows();
+  parallel::for_chunks(in, kColumns, [&](Index first, Index last, Index) {
+    multiply_transposed_a<S>({dy.data(), n, out, out}, {x.data() + first, n, last - first, in},
+                             {grad + weight_ + first, out, last - first, in});
+    if (dx.data() == nullptr) return;
+    multiply<S>({dy.data(), n, out, out}, {inputs.theta + weight_ + first, out, last - first, in},
+                {dx.data() + first, n, last - first, in});
+  });
+  if (bias_ < 0) return;
+  const auto sums = column_sums(as_const(dy));
+  for (Index column = 0; column < out; ++column)
+    grad[bias_ + column] = static_cast<S>(sums[static_cast<std::size_t>(column)]);
+}
+
+template class Dense<float>;
+template class Dense<double>;
+
+}  // namespace gradscape

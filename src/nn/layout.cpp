@@ -1,0 +1,20 @@
+#include "gradscape/nn/layout.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+
+Index Layout::add(const std::string& name, std::vector<Index> shape, bool integer) {
+  check(std::none_of(parts_.begin(), parts_.end(), [&](const Part& part) { return part.name == name; }),
+        "a parameter's name is used once");
+  const Index size = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>());
+  parts_.push_back({name, std::move(shape), size_, size, integer});
+  size_ += size;
+  return parts_.back().offset;
+}
+
+}  // namespace gradscape

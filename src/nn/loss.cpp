@@ -1,0 +1,79 @@
+#include "gradscape/nn/loss.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
+
+namespace gradscape {
+namespace {
+
+/// Samples per task; part of what decides bits.
+constexpr Index kSamples = 64;
+
+struct Partial {
+  double loss = 0;
+  Index correct = 0;
+  Partial& operator+=(const Partial& other) {
+    loss += other.loss;
+    correct += other.correct;
+    return *this;
+  }
+};
+
+/// −log softmax(logits)[label], and its gradient times `weight`.
+template <class S>
+double cross_entropy(const S* logits, Index classes, int label, double weight, S* dlogits) {
+  const auto largest = static_cast<double>(*std::max_element(logits, logits + classes));
+  double sum = 0;
+  for (Index k = 0; k < classes; ++k) sum += std::exp(static_cast<double>(logits[k]) - largest);
+  if (dlogits != nullptr)
+    for (Index k = 0; k < classes; ++k) {
+      const double probability = std::exp(static_cast<double>(logits[k]) - largest) / sum;
+      dlogits[k] = static_cast<S>(weight * (probability - (k == label ? 1.0 : 0.0)));
+    }
+  return std::log(sum) + largest - static_cast<double>(logits[label]);
+}
+
+/// Σ (logit − target)², and its gradient times `weight`.
+template <class S>
+double squared_error(const S* logits, Index classes, int label, double weight, S* dlogits) {
+  double sum = 0;
+  for (Index k = 0; k < classes; ++k) {
+    const double difference = static_cast<double>(logits[k]) - (k == label ? 1.0 : 0.0);
+    sum += difference * difference;
+    if (dlogits != nullptr) dlogits[k] = static_cast<S>(weight * 2.0 * difference);
+  }
+  return sum;
+}
+
+}  // namespace
+
+template <class S>
+LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, Rows<S> dlogits) {
+  const Index samples = logits.rows();
+  const Index classes = logits.cols();
+  check(static_cast<Index>(labels.size()) == samples, "one label per sample");
+  double weight = 1.0;
+  if (kind == Loss::cross_entropy) weight = 1.0 / static_cast<double>(samples);
+  if (kind == Loss::mean_squared) weight = 1.0 / static_cast<double>(samples * classes);
+  const auto total = parallel::sum_chunks(samples, kSamples, [&](Index first, Index last) {
+    Partial partial;
+    for (Index sample = first; sample < last; ++sample) {
+      const S* row = logits.data() + sample * classes;
+      S* drow = dlogits.data() == nullptr ? nullptr : dlogits.data() + sample * classes;
+      const int label = labels[static_cast<std::size_t>(sample)];
+      partial.loss += kind == Loss::cross_entropy ? cross_entropy(row, classes, label, weight, drow)
+                                                  : squared_error(row, classes, label, weight, drow);
+      if (std::max_element(row, row + classes) - row == label) ++partial.correct;
+    }
+    return partial;
+  });
+  return {total.loss * weight, total.correct};
+}
+
+template LossValue evaluate_loss<float>(Loss, ConstRows<float>, const std::vector<int>&, Rows<float>);
+template LossValue evaluate_loss<double>(Loss, ConstRows<double>, const std::vector<int>&, Rows<double>);
+
+}  // namespace gradscape

@@ -1,0 +1,107 @@
+#include "gradscape/nn/network.hpp"
+
+#include <algorithm>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+
+template <class S>
+void Network<S>::append(std::unique_ptr<Layer<S>> layer) {
+  check(layer->in() == output(), "a layer takes what the one before it makes");
+  if (layers_.empty()) slot_size_ = {input_.size()};
+  const bool trainable_before = first_trainable_ < layers_.size();
+  if (!trainable_before) first_trainable_ = parameters_.size() > 0 ? layers_.size() : layers_.size() + 1;
+  if (!layer->in_place()) slot_size_.push_back(layer->out().size());
+  slot_.push_back(slot_size_.size() - 1);
+  layers_.push_back(std::move(layer));
+  reserved_ = 0;
+}
+
+template <class S>
+Vector<S> Network<S>::initial_parameters(Init init, std::uint64_t seed) const {
+  Vector<S> theta(parameters_.size());
+  for (const auto& layer : layers_) layer->initialise(theta.data(), init, seed);
+  return theta;
+}
+
+template <class S>
+Vector<S> Network<S>::initial_buffers() const {
+  Vector<S> buffers(buffers_.size());
+  for (const auto& layer : layers_) layer->initialise_buffers(buffers.data());
+  return buffers;
+}
+
+template <class S>
+void Network<S>::reserve(Index samples) {
+  if (samples <= reserved_) return;
+  slots_.resize(slot_size_.size());
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) slots_[slot].resize(slot_size_[slot] * samples);
+  const Index largest = *std::max_element(slot_size_.begin(), slot_size_.end());
+  deltas_.resize(2);
+  for (auto& delta : deltas_) delta.resize(largest * samples);
+  reserved_ = samples;
+}
+
+template <class S>
+Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
+  const FeatureShape shape = layers_[layer]->out();
+  return {slots_[slot_[layer]].data(), samples * shape.pixels(), shape.channels};
+}
+
+template <class S>
+Evaluation Network<S>::evaluate(const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
+                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers) {
+  const Index samples = batch.size();
+  check(samples > 0 && batch.images.rows() == samples * input_.pixels() && batch.images.cols() == input_.channels,
+        "a batch has the network's input shape");
+  check(theta.size() == parameters_.size() && buffers.size() == buffers_.size(), "theta and buffers fit the network");
+  reserve(samples);
+  if (new_buffers != nullptr) *new_buffers = buffers;
+  const LayerInputs<S> inputs{pass, theta.data(), buffers.data(),
+                              new_buffers == nullptr ? nullptr : new_buffers->data()};
+
+  std::copy_n(batch.images.data(), batch.images.size(), slots_[0].data());
+  Rows<S> x{slots_[0].data(), batch.images.rows(), batch.images.cols()};
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const Rows<S> y = activation(i, samples);
+    layers_[i]->forward(inputs, as_const(x), y);
+    new (&x) Rows<S>(y);  // a Map is re-seated by placement new
+  }
+  last_samples_ = samples;
+
+  const Rows<S> dlogits{grad == nullptr ? nullptr : deltas_[0].data(), x.rows(), x.cols()};
+  const LossValue value = evaluate_loss<S>(loss_, as_const(x), batch.labels, dlogits);
+  if (grad != nullptr) {
+    grad->resize(parameters_.size());
+    backward(inputs, samples, dlogits, *grad);
+  }
+  return {value.loss, static_cast<double>(value.correct) / static_cast<double>(samples)};
+}
+
+template <class S>
+void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad) {
+  std::size_t current = 0;  // which of deltas_ holds ∂L/∂y
+  Rows<S> dy = dlogits;
+  for (std::size_t i = layers_.size(); i-- > first_trainable_;) {
+    Layer<S>& layer = *layers_[i];
+    const FeatureShape in = layer.in();
+    const Index rows = samples * in.pixels();
+    const S* x = i == 0 ? slots_[0].data() : slots_[slot_[i - 1]].data();
+    if (!layer.in_place()) current = 1 - current;
+    S* dx = i == first_trainable_ ? nullptr : deltas_[current].data();
+    layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, grad.data());
+    new (&dy) Rows<S>(dx, rows, in.channels);
+  }
+}
+
+template <class S>
+ConstRows<S> Network<S>::logits() const {
+  const FeatureShape shape = output();
+  return {slots_[slot_.back()].data(), last_samples_ * shape.pixels(), shape.channels};
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace gradscape

@@ -1,0 +1,200 @@
+#include "gradscape/nn/zoo.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/nn/activation.hpp"
+#include "gradscape/nn/batch_norm.hpp"
+#include "gradscape/nn/convolution.hpp"
+#include "gradscape/nn/dense.hpp"
+#include "gradscape/nn/pooling.hpp"
+
+namespace gradscape {
+namespace {
+
+template <class Value>
+using Table = std::vector<std::pair<std::string, Value>>;
+
+template <class Value>
+std::vector<std::string> names(const Table<Value>& table) {
+  std::vector<std::string> out;
+  for (const auto& [name, value] : table) out.push_back(name);
+  return out;
+}
+
+template <class Value>
+Value find(const Table<Value>& table, const std::string& name) {
+  for (const auto& [key, value] : table)
+    if (key == name) return value;
+  throw std::logic_error("no table row named " + name);  // the configuration admits only names of the table
+}
+
+const Table<Init>& init_table() {
+  static const Table<Init> table = {{"xavier-normal", Init::xavier_normal},
+                                    {"xavier-uniform", Init::xavier_uniform},
+                                    {"he-normal", Init::he_normal},
+                                    {"he-uniform", Init::he_uniform},
+                                    {"pytorch", Init::pytorch}};
+  return table;
+}
+
+const Table<Loss>& loss_table() {
+  static const Table<Loss> table = {
+      {"cross-entropy", Loss::cross_entropy}, {"mse", Loss::mean_squared}, {"sse", Loss::summed_squared}};
+  return table;
+}
+
+/// Appends layers with PyTorch's names: SECTION.INDEX, the index counting every module of an nn.Sequential.
+template <class S>
+class Builder {
+ public:
+  Builder(Network<S>& network, const ModelOptions& options) : network_(network), options_(options) {}
+
+  /// Starts a new nn.Sequential.
+  void section(const std::string& name) {
+    section_ = name;
+    index_ = 0;
+  }
+
+  void convolution(Index channels) {
+    ConvolutionOptions options;
+    options.channels = channels;
+    options.padding = 1;
+    options.bias = options_.bias;
+    network_.template add<Convolution<S>>(network_.parameters(), next_name(), network_.output(), options, ordinal_++);
+  }
+
+  void dense(Index out) {
+    network_.template add<Dense<S>>(network_.parameters(), next_name(), network_.output().size(), out, options_.bias,
+                                    ordinal_++);
+  }
+
+  void norm() {
+    const BatchNormOptions options{options_.norm_eps, options_.norm_momentum, options_.norm_affine,
+                                   options_.norm_track};
+    network_.template add<BatchNorm<S>>(network_.parameters(), network_.buffers(), next_name(), network_.output(),
+                                        options);
+  }
+
+  void activation() {
+    if (options_.activation == "linear") return;
+    next_name();
+    network_.template add<Relu<S>>(network_.output());
+  }
+
+  void pool() {
+    const FeatureShape in = network_.output();
+    if (in.height < 2 || in.width < 2)
+      throw UsageError("model.arch",
+                       fmt::format("images of {}×{} pixels are too small for {}'s five poolings",
+                                   network_.input().height, network_.input().width, options_.arch),
+                       "it takes 32×32 pixels or more; use model.arch = \"mlp\" for smaller images");
+    next_name();
+    if (options_.pool == "average")
+      network_.template add<AveragePool<S>>(in, 2, 2);
+    else
+      network_.template add<MaxPool<S>>(in, 2, 2);
+  }
+
+  void dropout() {
+    if (options_.dropout == 0) return;
+    next_name();
+    network_.template add<Dropout<S>>(network_.output(), options_.dropout, dropout_ordinal_++);
+  }
+
+  void flatten() { network_.template add<Flatten<S>>(network_.output()); }
+
+ private:
+  std::string next_name() { return fmt::format("{}.{}", section_, index_++); }
+
+  Network<S>& network_;
+  const ModelOptions& options_;
+  std::string section_;
+  int index_ = 0;
+  std::uint32_t ordinal_ = 0;  // of the convolution or dense layer: the address of its initial values
+  std::uint32_t dropout_ordinal_ = 0;
+};
+
+template <class S>
+void build_vgg_a(Builder<S>& builder, const ModelOptions& options, Index classes) {
+  const auto scaled = [&](double channels) { return std::max<Index>(1, std::llround(channels * options.width)); };
+  constexpr int kPool = 0;
+  builder.section("features");
+  for (const int channels : {64, kPool, 128, kPool, 256, 256, kPool, 512, 512, kPool, 512, 512, kPool}) {
+    if (channels == kPool) {
+      builder.pool();
+      continue;
+    }
+    builder.convolution(scaled(channels));
+    if (options.norm != "none") builder.norm();
+    builder.activation();
+  }
+  builder.flatten();
+  builder.section("classifier");
+  for (int hidden = 0; hidden < 2; ++hidden) {
+    builder.dense(scaled(512));
+    if (options.norm != "none" && options.norm_dense) builder.norm();
+    builder.activation();
+    builder.dropout();
+  }
+  builder.dense(classes);
+}
+
+template <class S>
+void build_mlp(Builder<S>& builder, const ModelOptions& options, Index classes) {
+  builder.flatten();
+  builder.section("layers");
+  for (const auto units : options.hidden) {
+    builder.dense(units);
+    if (options.norm != "none") builder.norm();
+    builder.activation();
+    builder.dropout();
+  }
+  builder.dense(classes);
+}
+
+template <class S>
+using Build = void (*)(Builder<S>&, const ModelOptions&, Index);
+
+template <class S>
+const Table<Build<S>>& arch_table() {
+  static const Table<Build<S>> table = {{"vgg-a", build_vgg_a<S>}, {"mlp", build_mlp<S>}};
+  return table;
+}
+
+}  // namespace
+
+const std::vector<std::string>& arch_names() {
+  static const auto list = names(arch_table<float>());
+  return list;
+}
+
+const std::vector<std::string>& init_names() {
+  static const auto list = names(init_table());
+  return list;
+}
+
+const std::vector<std::string>& loss_names() {
+  static const auto list = names(loss_table());
+  return list;
+}
+
+Init init_from_name(const std::string& name) {
+  return find(init_table(), name);
+}
+
+template <class S>
+std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes) {
+  auto network = std::make_unique<Network<S>>(input, find(loss_table(), options.loss));
+  Builder<S> builder(*network, options);
+  find(arch_table<S>(), options.arch)(builder, options, classes);
+  return network;
+}
+
+template std::unique_ptr<Network<float>> make_network<float>(const ModelOptions&, FeatureShape, Index);
+template std::unique_ptr<Network<double>> make_network<double>(const ModelOptions&, FeatureShape, Index);
+
+}  // namespace gradscape

@@ -1,0 +1,291 @@
+#include "gradscape/store/h5.hpp"
+
+#include <fmt/format.h>
+#include <hdf5_hl.h>
+
+#include <algorithm>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape::h5 {
+namespace {
+
+/// Keeps HDF5 from printing its error stack; it goes into our errors instead.
+void silence() {
+  static const bool done = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+  (void)done;
+}
+
+/// The innermost message of HDF5's error stack: the nearest it has to a cause.
+std::string cause() {
+  std::string text;
+  H5Ewalk2(
+      H5E_DEFAULT, H5E_WALK_UPWARD,
+      [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
+        auto& message = *static_cast<std::string*>(out);
+        if (message.empty() && error->desc != nullptr) message = error->desc;
+        return 0;
+      },
+      &text);
+  H5Eclear2(H5E_DEFAULT);
+  return text.empty() ? "" : " (" + text + ")";
+}
+
+template <class T>
+hid_t native_type();
+template <>
+hid_t native_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
+template <>
+hid_t native_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
+template <>
+hid_t native_type<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
+template <>
+hid_t native_type<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
+template <>
+hid_t native_type<std::int8_t>() {
+  return H5T_NATIVE_INT8;
+}
+template <>
+hid_t native_type<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
+
+/// Chunk extents of about 1 MiB: the trailing dimensions whole as far as they fit.
+Shape chunk_shape(const Shape& shape, std::size_t element_size) {
+  hsize_t left = std::max<hsize_t>(1, (1u << 20) / element_size);
+  Shape chunk(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    chunk[axis] = std::clamp<hsize_t>(shape[axis], 1, left);
+    left = std::max<hsize_t>(1, left / chunk[axis]);
+  }
+  return chunk;
+}
+
+}  // namespace
+
+void Handle::reset() {
+  if (id_ >= 0 && close_ != nullptr) close_(id_);
+  id_ = H5I_INVALID_HID;
+}
+
+void File::fail(const std::string& what) const {
+  throw Error(path_, what + cause());
+}
+
+File File::create(const std::string& path) {
+  silence();
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  // The old format's bounds keep files readable by HDF5 1.8 and netCDF; creation order lets netCDF list variables in
+  // ours.
+  const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+  H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get());
+  if (id < 0) throw Error(path, "cannot create the file" + cause(), "is the directory writable?");
+  return {path, Handle(id, H5Fclose)};
+}
+
+File File::open(const std::string& path) {
+  silence();
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (id < 0)
+    throw Error(
+        path, "cannot be read as an HDF5 file" + cause(),
+        "it is missing, damaged or not made by gradscape; a damaged file of a run can be deleted and made again");
+  return {path, Handle(id, H5Fclose)};
+}
+
+template <class T>
+void File::write(const std::string& name, const T* data, const Shape& shape) {
+  const auto rank = static_cast<int>(shape.size());
+  const bool empty = std::any_of(shape.begin(), shape.end(), [](hsize_t extent) { return extent == 0; });
+  const Handle space(require(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, shape.data(), nullptr),
+                             "no dataspace for " + name),
+                     H5Sclose);
+  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_create_intermediate_group(links.get(), 1);
+  const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  if (rank > 0 && !empty) {
+    const Shape chunk = chunk_shape(shape, sizeof(T));
+    require(H5Pset_chunk(creation.get(), rank, chunk.data()), "no chunks for " + name);
+    require(H5Pset_fletcher32(creation.get()), "no checksum for " + name);
+  }
+  const Handle dataset(require(H5Dcreate2(file_.get(), name.c_str(), native_type<T>(), space.get(), links.get(),
+                                          creation.get(), H5P_DEFAULT),
+                               "cannot create dataset " + name),
+                       H5Dclose);
+  if (!empty)
+    require(H5Dwrite(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, data),
+            "cannot write dataset " + name);
+}
+
+template <class T>
+std::vector<T> File::read(const std::string& name, Shape* shape) const {
+  const Handle dataset = open_dataset(name);
+  const Handle space(require(H5Dget_space(dataset.get()), "no dataspace of " + name), H5Sclose);
+  const int rank = H5Sget_simple_extent_ndims(space.get());
+  if (shape != nullptr) {
+    shape->resize(static_cast<std::size_t>(std::max(rank, 0)));
+    H5Sget_simple_extent_dims(space.get(), shape->data(), nullptr);
+  }
+  const hssize_t count = H5Sget_simple_extent_npoints(space.get());
+  std::vector<T> values(static_cast<std::size_t>(std::max<hssize_t>(count, 0)));
+  if (!values.empty())
+    require(H5Dread(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+            "cannot read dataset " + name);
+  return values;
+}
+
+bool File::exists(const std::string& name) const {
+  // H5Lexists wants every group on the way to exist.
+  for (std::size_t slash = name.find('/', 1); slash != std::string::npos; slash = name.find('/', slash + 1))
+    if (H5Lexists(file_.get(), name.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
+  return H5Lexists(file_.get(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
+bool File::is_group(const std::string& name) const {
+  return H5Iget_type(open_object(name).get()) == H5I_GROUP;
+}
+
+std::vector<std::string> File::members(const std::string& group) const {
+  std::vector<std::string> names;
+  if (group != "/" && !exists(group)) return names;
+  const Handle object = open_object(group);
+  require(H5Literate(
+              object.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr,
+              [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+                static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+                return 0;
+              },
+              &names),
+          "cannot list " + group);
+  return names;
+}
+
+std::string File::type_name(const std::string& name) const {
+  const Handle dataset = open_dataset(name);
+  const Handle type(require(H5Dget_type(dataset.get()), "no type of " + name), H5Tclose);
+  const auto bits = 8 * H5Tget_size(type.get());
+  if (H5Tget_class(type.get()) == H5T_FLOAT) return fmt::format("float{}", bits);
+  if (H5Tget_class(type.get()) == H5T_INTEGER)
+    return fmt::format("{}int{}", H5Tget_sign(type.get()) == H5T_SGN_NONE ? "u" : "", bits);
+  return "other";
+}
+
+Handle File::open_object(const std::string& name) const {
+  return {require(H5Oopen(file_.get(), name.c_str(), H5P_DEFAULT), "has no object " + name), H5Oclose};
+}
+
+Handle File::open_dataset(const std::string& name) const {
+  return {require(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), "has no dataset " + name), H5Dclose};
+}
+
+Handle File::open_attribute(const std::string& object, const std::string& name) const {
+  return {require(H5Aopen_by_name(file_.get(), object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+                  fmt::format("has no attribute {} on {}", name, object)),
+          H5Aclose};
+}
+
+void File::set_attribute(const std::string& object, const std::string& name, const std::string& value) {
+  const Handle target = open_object(object);
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), std::max<std::size_t>(value.size(), 1));
+  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  const Handle attribute(
+      require(H5Acreate2(target.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT),
+              "cannot create attribute " + name),
+      H5Aclose);
+  const std::string padded = value.empty() ? std::string(1, '\0') : value;
+  require(H5Awrite(attribute.get(), type.get(), padded.data()), "cannot write attribute " + name);
+}
+
+namespace {
+
+/// Writes a number or an array of numbers as an attribute; the caller checks the result.
+herr_t write_numbers(hid_t object, const std::string& name, hid_t type, const void* data, const hsize_t* count) {
+  const Handle space(count == nullptr ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, count, nullptr), H5Sclose);
+  const Handle attribute(H5Acreate2(object, name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  return attribute.get() < 0 ? -1 : H5Awrite(attribute.get(), type, data);
+}
+
+}  // namespace
+
+void File::set_attribute(const std::string& object, const std::string& name, const std::vector<double>& value) {
+  const Handle target = open_object(object);
+  const hsize_t count = value.size();
+  require(write_numbers(target.get(), name, H5T_NATIVE_DOUBLE, value.data(), &count), "cannot write attribute " + name);
+}
+
+void File::set_attribute(const std::string& object, const std::string& name, std::int64_t value) {
+  const Handle target = open_object(object);
+  require(write_numbers(target.get(), name, H5T_NATIVE_INT64, &value, nullptr), "cannot write attribute " + name);
+}
+
+void File::set_attribute(const std::string& object, const std::string& name, const std::vector<std::uint8_t>& value) {
+  const Handle target = open_object(object);
+  const hsize_t count = value.size();
+  require(write_numbers(target.get(), name, H5T_NATIVE_UINT8, value.data(), &count), "cannot write attribute " + name);
+}
+
+bool File::has_attribute(const std::string& object, const std::string& name) const {
+  return H5Aexists_by_name(file_.get(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
+std::string File::text_attribute(const std::string& object, const std::string& name) const {
+  const Handle attribute = open_attribute(object, name);
+  const Handle type(require(H5Aget_type(attribute.get()), "no type of attribute " + name), H5Tclose);
+  if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0)
+    fail("attribute " + name + " is not a text");
+  std::string value(H5Tget_size(type.get()), '\0');
+  require(H5Aread(attribute.get(), type.get(), value.data()), "cannot read attribute " + name);
+  value.resize(value.find_last_not_of('\0') + 1);
+  return value;
+}
+
+std::int64_t File::integer_attribute(const std::string& object, const std::string& name) const {
+  const Handle attribute = open_attribute(object, name);
+  std::int64_t value = 0;
+  require(H5Aread(attribute.get(), H5T_NATIVE_INT64, &value), "cannot read attribute " + name);
+  return value;
+}
+
+void File::make_scale(const std::string& name, const std::string& label) {
+  const Handle dataset = open_dataset(name);
+  require(H5DSset_scale(dataset.get(), label.c_str()), "cannot make a dimension scale of " + name);
+}
+
+void File::attach_scale(const std::string& name, const std::string& scale, unsigned axis) {
+  const Handle dataset = open_dataset(name);
+  const Handle target = open_dataset(scale);
+  require(H5DSattach_scale(dataset.get(), target.get(), axis), "cannot attach scale " + scale + " to " + name);
+}
+
+void File::flush() {
+  require(H5Fflush(file_.get(), H5F_SCOPE_LOCAL), "cannot write the file");
+}
+
+void File::close() {
+  file_.reset();
+}
+
+#define GRADSCAPE_INSTANTIATE(T)                                            \
+  template void File::write<T>(const std::string&, const T*, const Shape&); \
+  template std::vector<T> File::read<T>(const std::string&, Shape*) const;
+GRADSCAPE_INSTANTIATE(double)
+GRADSCAPE_INSTANTIATE(float)
+GRADSCAPE_INSTANTIATE(std::int64_t)
+GRADSCAPE_INSTANTIATE(std::int32_t)
+GRADSCAPE_INSTANTIATE(std::int8_t)
+GRADSCAPE_INSTANTIATE(std::uint8_t)
+#undef GRADSCAPE_INSTANTIATE
+
+}  // namespace gradscape::h5

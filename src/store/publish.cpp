@@ -1,0 +1,134 @@
+#include "gradscape/store/publish.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/version.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const std::string& path, const std::string& what, int code) {
+  const std::string hint = code == ENOSPC || code == EDQUOT
+                               ? "the disk is full: free some room and call again with --resume; "
+                                 "files already there are intact"
+                               : "";
+  throw Error(path, fmt::format("{}: {}", what, std::strerror(code)), hint);
+}
+
+/// Forces a file's or directory's content to the disk.
+void sync_to_disk(const std::string& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags);
+  if (descriptor < 0) fail(path, "cannot open to sync", errno);
+  const int code = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  // Some network file systems cannot sync directories; the rename is then as durable as they make it.
+  if (code != 0 && code != EINVAL) fail(path, "cannot sync to disk", code);
+}
+
+/// Free bytes are the likely reason where a library reports no more than that writing failed.
+std::string full_disk_hint(const fs::path& directory) {
+  std::error_code ignored;
+  const auto space = fs::space(directory, ignored);
+  if (!ignored && space.available < (1u << 20))
+    return fmt::format(
+        "the disk is full ({} bytes left in {}): free some room and call again with --resume; files already "
+        "there are intact",
+        space.available, directory.string());
+  return "";
+}
+
+/// Runs write(temporary path), then makes its file appear as `path`.
+void publish(const std::string& path, const std::function<void(const std::string&)>& write) {
+  const fs::path target(path);
+  const fs::path directory = target.parent_path().empty() ? fs::path(".") : target.parent_path();
+  std::error_code code;
+  fs::create_directories(directory, code);
+  if (code) throw Error(directory.string(), "cannot create the directory: " + code.message());
+  const std::string temporary =
+      (directory / fmt::format(".{}.tmp-{}", target.filename().string(), ::getpid())).string();
+  try {
+    write(temporary);
+    sync_to_disk(temporary, O_RDONLY);
+    if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "cannot rename into place", errno);
+  } catch (const Error& error) {
+    const std::string hint = full_disk_hint(directory);
+    ::unlink(temporary.c_str());
+    if (hint.empty()) throw;
+    throw Error("", error.what(), hint);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_to_disk(directory.string(), O_RDONLY | O_DIRECTORY);
+}
+
+}  // namespace
+
+void publish_h5(const std::string& path, const Provenance& provenance, const std::function<void(h5::File&)>& fill) {
+  publish(path, [&](const std::string& temporary) {
+    h5::File file = h5::File::create(temporary);
+    const BuildInfo& build = build_info();
+    file.set_attribute("/", "program", "gradscape");
+    file.set_attribute("/", "file_type", provenance.file_type);
+    file.set_attribute("/", "format_version", kFormatVersion);
+    file.set_attribute("/", "program_version", build.version);
+    file.set_attribute("/", "git_revision", build.git_revision);
+    file.set_attribute("/", "compiler", build.compiler);
+    file.set_attribute("/", "compiler_flags", build.flags);
+    file.set_attribute("/", "libraries", build.libraries);
+    file.set_attribute("/", "name", provenance.name);
+    file.set_attribute("/", "variant", provenance.variant);
+    file.set_attribute("/", "config", provenance.config);
+    file.set_attribute("/", "data_name", provenance.data_name);
+    file.set_attribute("/", "data_fingerprint", provenance.data_fingerprint);
+    fill(file);
+    file.flush();
+    file.set_attribute("/", "complete", std::int64_t{1});
+    file.flush();
+    file.close();
+  });
+}
+
+void publish_text(const std::string& path, const std::string& text) {
+  publish(path, [&](const std::string& temporary) {
+    std::FILE* file = std::fopen(temporary.c_str(), "wb");
+    if (file == nullptr) fail(path, "cannot create the file", errno);
+    const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    const int code = errno;
+    if (std::fclose(file) != 0 || !written) fail(path, "cannot write the file", written ? errno : code);
+  });
+}
+
+h5::File open_published(const std::string& path, const std::string& file_type) {
+  h5::File file = h5::File::open(path);
+  if (!file.has_attribute("/", "program") || file.text_attribute("/", "program") != "gradscape" ||
+      !file.has_attribute("/", "file_type"))
+    throw Error(path, "is an HDF5 file, but not one of gradscape's");
+  if (!file.has_attribute("/", "complete")) throw Error(path, "is not complete", "delete it and make it again");
+  const auto version = file.integer_attribute("/", "format_version");
+  if (version != kFormatVersion)
+    throw Error(path, fmt::format("has format version {}, this program reads version {}", version, kFormatVersion),
+                "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
+  const std::string found = file.text_attribute("/", "file_type");
+  if (!file_type.empty() && found != file_type)
+    throw Error(path, fmt::format("is a {} file, expected a {} file", found, file_type));
+  return file;
+}
+
+Provenance read_provenance(const h5::File& file) {
+  const auto text = [&](const char* name) { return file.text_attribute("/", name); };
+  return {text("file_type"), text("name"),      text("variant"),
+          text("config"),    text("data_name"), text("data_fingerprint")};
+}
+
+}  // namespace gradscape

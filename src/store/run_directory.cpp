@@ -1,0 +1,117 @@
+#include "gradscape/store/run_directory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "gradscape/core/error.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Names in a directory, sorted; none where there is no directory. Hidden names are temporary files and stay out.
+std::vector<std::string> list(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(directory, code)) {
+    const std::string name = entry.path().filename().string();
+    if (name.front() != '.') names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<SegmentFile> segments(const std::string& directory) {
+  std::vector<SegmentFile> files;
+  for (const auto& name : list(directory)) {
+    long long first = 0, last = 0;
+    int length = 0;
+    if (std::sscanf(name.c_str(), "segment-%lld-%lld.h5%n", &first, &last, &length) == 2 &&
+        static_cast<std::size_t>(length) == name.size())
+      files.push_back({first, last, directory + "/" + name});
+  }
+  std::sort(files.begin(), files.end(), [](const SegmentFile& a, const SegmentFile& b) {
+    return std::pair(a.first, a.last) < std::pair(b.first, b.last);
+  });
+  return files;
+}
+
+std::string segment_name(std::int64_t first, std::int64_t last) {
+  return fmt::format("segment-{:08}-{:08}.h5", first, last);
+}
+
+}  // namespace
+
+std::string RunDirectory::checkpoint_path(std::int64_t step) const {
+  return fmt::format("{}/checkpoints/step-{:08}.h5", root_, step);
+}
+
+std::string RunDirectory::trace_path(std::int64_t first, std::int64_t last) const {
+  return root_ + "/trace/" + segment_name(first, last);
+}
+
+std::string RunDirectory::shard_path(const std::string& sweep, std::int64_t first, std::int64_t last) const {
+  return root_ + "/sweep/" + sweep + "/" + segment_name(first, last);
+}
+
+std::string RunDirectory::landscape_path(const std::string& sweep) const {
+  return root_ + (sweep == "main" ? "/landscape.h5" : "/landscape-" + sweep + ".h5");
+}
+
+bool RunDirectory::holds_run() const {
+  return fs::exists(config_path());
+}
+
+std::vector<std::int64_t> RunDirectory::checkpoint_steps() const {
+  std::vector<std::int64_t> steps;
+  for (const auto& name : list(root_ + "/checkpoints")) {
+    long long step = 0;
+    int length = 0;
+    if (std::sscanf(name.c_str(), "step-%lld.h5%n", &step, &length) == 1 &&
+        static_cast<std::size_t>(length) == name.size())
+      steps.push_back(step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+std::vector<SegmentFile> RunDirectory::trace_files() const {
+  return segments(root_ + "/trace");
+}
+
+std::vector<SegmentFile> RunDirectory::shard_files(const std::string& sweep) const {
+  return segments(root_ + "/sweep/" + sweep);
+}
+
+std::vector<std::string> RunDirectory::sweeps() const {
+  return list(root_ + "/sweep");
+}
+
+void RunDirectory::remove_run() const {
+  std::error_code code;
+  for (const char* folder : {"checkpoints", "trace", "sweep"}) fs::remove_all(fs::path(root_) / folder, code);
+  for (const auto& name : list(root_))
+    if (name.starts_with("landscape") && name.ends_with(".h5")) fs::remove(fs::path(root_) / name, code);
+  fs::remove(config_path(), code);
+}
+
+std::vector<RunDirectory> find_runs(const std::string& path) {
+  std::vector<RunDirectory> runs;
+  RunDirectory itself(path);
+  if (itself.holds_run()) return {itself};
+  for (const auto& name : list(path)) {
+    RunDirectory candidate(path + "/" + name);
+    if (candidate.holds_run()) runs.push_back(candidate);
+  }
+  if (runs.empty())
+    throw Error(
+        path, fs::exists(path) ? "holds no run" : "does not exist",
+        "name a run directory, or a folder of runs; `gradscape run CONFIG` or `gradscape train CONFIG` makes one");
+  return runs;
+}
+
+}  // namespace gradscape

@@ -1,0 +1,132 @@
+#include "gradscape/train/optimizer.hpp"
+
+#include <cmath>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
+
+namespace gradscape {
+namespace {
+
+/// One row per optimiser: its name, the vectors it keeps, and one chunk of its update.
+template <class S>
+struct Method {
+  std::string name;
+  std::vector<std::string> (*slots)(const TrainOptions&);
+  void (*update)(const TrainOptions&, double lr, const Vector<S>& theta, const Vector<S>& grad,
+                 OptimizerState<S>& state, Vector<S>& theta_next);
+};
+
+std::vector<std::string> sgd_slots(const TrainOptions& options) {
+  if (options.momentum == 0) return {};
+  return {"momentum_buffer"};
+}
+
+std::vector<std::string> adam_slots(const TrainOptions&) {
+  return {"exp_avg", "exp_avg_sq"};
+}
+
+/// d = g + wd·θ; buf ← μ·buf + d; θ ← θ − lr·(nesterov ? d + μ·buf : buf)
+template <class S>
+void sgd_update(const TrainOptions& options, double lr, const Vector<S>& theta, const Vector<S>& grad,
+                OptimizerState<S>& state, Vector<S>& theta_next) {
+  const S rate = static_cast<S>(lr);
+  const S decay = static_cast<S>(options.weight_decay);
+  const S momentum = static_cast<S>(options.momentum);
+  const bool nesterov = options.nesterov;
+  const S* x = theta.data();
+  const S* g = grad.data();
+  S* next = theta_next.data();
+  S* buffer = state.slots.empty() ? nullptr : state.slots[0].data();
+  parallel::for_chunks(theta.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
+    if (buffer == nullptr) {
+      for (Index i = first; i < last; ++i) next[i] = x[i] - rate * (g[i] + decay * x[i]);
+      return;
+    }
+    for (Index i = first; i < last; ++i) {
+      const S d = g[i] + decay * x[i];
+      buffer[i] = momentum * buffer[i] + d;
+      next[i] = x[i] - rate * (nesterov ? d + momentum * buffer[i] : buffer[i]);
+    }
+  });
+}
+
+/// Kingma and Ba 2015, in the form of torch.optim.Adam:
+/// θ ← θ − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + eps)
+template <class S>
+void adam_update(const TrainOptions& options, double lr, const Vector<S>& theta, const Vector<S>& grad,
+                 OptimizerState<S>& state, Vector<S>& theta_next) {
+  const auto t = static_cast<double>(state.updates + 1);
+  const S rate = static_cast<S>(lr / (1.0 - std::pow(options.beta1, t)));
+  const S root = static_cast<S>(std::sqrt(1.0 - std::pow(options.beta2, t)));
+  const S decay = static_cast<S>(options.weight_decay);
+  const S beta1 = static_cast<S>(options.beta1);
+  const S beta2 = static_cast<S>(options.beta2);
+  const S rest1 = static_cast<S>(1.0 - options.beta1);
+  const S rest2 = static_cast<S>(1.0 - options.beta2);
+  const S eps = static_cast<S>(options.eps);
+  const S* x = theta.data();
+  const S* g = grad.data();
+  S* next = theta_next.data();
+  S* mean = state.slots[0].data();
+  S* square = state.slots[1].data();
+  parallel::for_chunks(theta.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
+    for (Index i = first; i < last; ++i) {
+      const S d = g[i] + decay * x[i];
+      mean[i] = beta1 * mean[i] + rest1 * d;
+      square[i] = beta2 * square[i] + rest2 * d * d;
+      next[i] = x[i] - rate * (mean[i] / (std::sqrt(square[i]) / root + eps));
+    }
+  });
+}
+
+template <class S>
+const std::vector<Method<S>>& methods() {
+  static const std::vector<Method<S>> table = {{"sgd", sgd_slots, sgd_update<S>}, {"adam", adam_slots, adam_update<S>}};
+  return table;
+}
+
+template <class S>
+const Method<S>& method(const std::string& name) {
+  for (const auto& row : methods<S>())
+    if (row.name == name) return row;
+  throw std::logic_error("no optimiser named " + name);
+}
+
+}  // namespace
+
+const std::vector<std::string>& optimizer_names() {
+  static const auto list = [] {
+    std::vector<std::string> out;
+    for (const auto& row : methods<float>()) out.push_back(row.name);
+    return out;
+  }();
+  return list;
+}
+
+template <class S>
+OptimizerState<S> initial_optimizer_state(const TrainOptions& options, Index size) {
+  OptimizerState<S> state;
+  state.names = method<S>(options.optimizer).slots(options);
+  state.slots.assign(state.names.size(), Vector<S>::Zero(size));
+  return state;
+}
+
+template <class S>
+void update_parameters(const TrainOptions& options, double lr, const Vector<S>& theta, const Vector<S>& grad,
+                       OptimizerState<S>& state, Vector<S>& theta_next) {
+  check(grad.size() == theta.size(), "a gradient as long as theta");
+  theta_next.resize(theta.size());
+  method<S>(options.optimizer).update(options, lr, theta, grad, state, theta_next);
+  ++state.updates;
+}
+
+#define GRADSCAPE_INSTANTIATE(S)                                                                      \
+  template OptimizerState<S> initial_optimizer_state<S>(const TrainOptions&, Index);                  \
+  template void update_parameters<S>(const TrainOptions&, double, const Vector<S>&, const Vector<S>&, \
+                                     OptimizerState<S>&, Vector<S>&);
+GRADSCAPE_INSTANTIATE(float)
+GRADSCAPE_INSTANTIATE(double)
+#undef GRADSCAPE_INSTANTIATE
+
+}  // namespace gradscape

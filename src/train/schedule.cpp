@@ -1,0 +1,63 @@
+#include "gradscape/train/schedule.hpp"
+
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+namespace gradscape {
+namespace {
+
+struct Schedule {
+  std::string name;
+  bool depends_on_total;
+  double (*rate)(const TrainOptions&, double step, double total);
+};
+
+double constant(const TrainOptions& options, double, double) {
+  return options.lr;
+}
+
+double stepwise(const TrainOptions& options, double step, double) {
+  return options.lr * std::pow(options.schedule_gamma, std::floor(step / static_cast<double>(options.schedule_step)));
+}
+
+double cosine(const TrainOptions& options, double step, double total) {
+  return options.lr_min + (options.lr - options.lr_min) * (1.0 + std::cos(std::numbers::pi * step / total)) / 2.0;
+}
+
+const std::vector<Schedule>& schedules() {
+  static const std::vector<Schedule> table = {
+      {"constant", false, constant}, {"step", false, stepwise}, {"cosine", true, cosine}};
+  return table;
+}
+
+const Schedule& schedule(const std::string& name) {
+  for (const auto& row : schedules())
+    if (row.name == name) return row;
+  throw std::logic_error("no schedule named " + name);
+}
+
+}  // namespace
+
+const std::vector<std::string>& schedule_names() {
+  static const auto list = [] {
+    std::vector<std::string> out;
+    for (const auto& row : schedules()) out.push_back(row.name);
+    return out;
+  }();
+  return list;
+}
+
+std::int64_t total_steps(const TrainOptions& options, Index steps_per_epoch) {
+  return options.steps > 0 ? options.steps : options.epochs * steps_per_epoch;
+}
+
+double learning_rate(const TrainOptions& options, std::int64_t step, std::int64_t total) {
+  return schedule(options.schedule).rate(options, static_cast<double>(step), static_cast<double>(total));
+}
+
+bool depends_on_total(const std::string& name) {
+  return schedule(name).depends_on_total;
+}
+
+}  // namespace gradscape

@@ -1,0 +1,84 @@
+#include "gradscape/train/training_process.hpp"
+
+#include <chrono>
+#include <limits>
+
+#include "gradscape/core/vector_math.hpp"
+#include "gradscape/train/schedule.hpp"
+
+namespace gradscape {
+
+template <class S>
+TrainingProcess<S>::TrainingProcess(const DataOptions& data, const ModelOptions& model, const TrainOptions& train,
+                                    const Dataset& dataset)
+    : dataset_(dataset),
+      model_(model),
+      train_(train),
+      standardisation_(make_standardisation(data.standardise, dataset.train)),
+      batches_(dataset.train, standardisation_, data, train.batch_size, static_cast<std::uint64_t>(train.seed)),
+      network_(make_network<S>(model, dataset.train.shape, dataset.train.classes)),
+      total_steps_(gradscape::total_steps(train, batches_.steps_per_epoch())) {}
+
+template <class S>
+TrainingState<S> TrainingProcess<S>::initial_state() const {
+  TrainingState<S> state;
+  state.theta = network_->initial_parameters(init_from_name(model_.init), static_cast<std::uint64_t>(train_.seed));
+  state.buffers = network_->initial_buffers();
+  state.optimizer = initial_optimizer_state<S>(train_, state.theta.size());
+  return state;
+}
+
+template <class S>
+void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>& observe) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const Batch<S> batch = batches_.batch<S>(state.step);
+  const Pass pass{Mode::train, static_cast<std::uint64_t>(train_.seed), static_cast<std::uint32_t>(state.step)};
+  const Evaluation value = network_->evaluate(state.theta, state.buffers, batch, pass, &grad_, &buffers_next_);
+
+  TraceRecord record;
+  record.step = state.step;
+  record.loss = value.loss;
+  record.accuracy = value.accuracy;
+  record.lr = learning_rate(train_, state.step, total_steps_);
+  update_parameters(train_, record.lr, state.theta, grad_, state.optimizer, theta_next_);
+  record.grad_norm = norm(grad_);
+  record.theta_norm = norm(state.theta);
+  record.update_norm = distance(theta_next_, state.theta);
+  record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+
+  if (observe) observe({record, pass, batch, state.theta, state.buffers, grad_, theta_next_});
+  state.theta.swap(theta_next_);
+  state.buffers.swap(buffers_next_);
+  ++state.step;
+}
+
+template <class S>
+void TrainingProcess<S>::preview(const TrainingState<S>& state, const StepObserver<S>& observe) {
+  TrainingState<S> copy = state;
+  advance(copy, observe);
+}
+
+template <class S>
+TestRecord TrainingProcess<S>::test(const TrainingState<S>& state) {
+  const ImageSet& images = dataset_.test;
+  const Index count = images.size();
+  TestRecord record{state.step, 0, 0};
+  for (Index first = 0; first < count; first += train_.batch_size) {
+    const Index last = std::min(first + train_.batch_size, count);
+    const Batch<S> batch = plain_batch<S>(images, standardisation_, first, last);
+    const Pass pass{Mode::evaluation, static_cast<std::uint64_t>(train_.seed), static_cast<std::uint32_t>(state.step)};
+    const Evaluation value = network_->evaluate(state.theta, state.buffers, batch, pass, nullptr, nullptr);
+    // Means over the batch, weighted by its share of the images; a summed loss is summed.
+    const double share = static_cast<double>(last - first) / static_cast<double>(count);
+    record.loss += value.loss * (network_->loss() == Loss::summed_squared ? 1.0 : share);
+    record.accuracy += value.accuracy * share;
+  }
+  if (count == 0) record.loss = record.accuracy = std::numeric_limits<double>::quiet_NaN();
+  return record;
+}
+
+template class TrainingProcess<float>;
+template class TrainingProcess<double>;
+
+}  // namespace gradscape

@@ -1,0 +1,365 @@
+#!/usr/bin/python3
+"""Draws the three panels of Santurkar et al. 2018, figure 4, from gradscape's grid files, and prints their band widths.
+
+Panels: the loss along the gradient (band over the step sizes; thin line: training loss), the distance of the gradient
+found there from the gradient at the start (band), and the effective beta-smoothness (largest ratio of that distance to
+the distance in weights)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+try:
+    import matplotlib
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
+
+    from landscape_grid import (Array, Error, Run, format_records, format_summaries, load_runs, record_at,
+                                summarise, to_json)
+except ImportError as failure:
+    module = (failure.name or "numpy").split(".")[0]
+    sys.exit(f"plot_landscape: no Python module {module}: apt install python3-{module}, and run with /usr/bin/python3")
+except KeyboardInterrupt:
+    sys.exit(130)
+
+Style = dict[str, str]
+PANELS = (  # (title, axis label, edges of the band or the one curve, thin line)
+    ("(a) loss landscape", r"$L(\theta - \eta g)$", ("loss_min", "loss_max"), "train_loss"),
+    ("(b) gradient predictiveness", r"$\Vert\nabla L(\theta - \eta g) - g\Vert_2$",
+     ("grad_diff_min", "grad_diff_max"), None),
+    (r"(c) effective $\beta$-smoothness", r"$\max_\eta\ \beta(\eta)$", ("beta_max",), None))
+METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # no dates: same bytes
+HUGE = 1e100  # axes stop here: matplotlib's tick arithmetic overflows further out
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers. As in the paper batch norm is the reddish one.
+BATCH_NORM, PLAIN, OTHERS = "#D55E00", "#0072B2", ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+LINE_STYLES = ("-", "--", ":", "-.")  # for further runs of the same colour
+GREY = "#6E6E6E"
+STYLE = {"font.size": 9, "axes.titlesize": 9.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 9,
+         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "xtick.major.width": 0.7,
+         "ytick.major.width": 0.7, "axes.formatter.limits": (-4, 5), "axes.formatter.use_mathtext": True,
+         "pdf.fonttype": 42, "svg.hashsalt": "gradscape"}
+
+
+def kind_of(name: str) -> str:
+    """"batch norm", "plain", or "" from the name of a run."""
+    rest, plain = re.subn(r"none|plain|vanilla|(no|without)[-_ ]?(bn|batch\w*|norm\w*)", "", name.lower())
+    batch_norm = re.search(r"bn|batch(?!.?(size|\d))", rest) is not None
+    return "" if batch_norm == bool(plain) else "batch norm" if batch_norm else "plain"
+
+
+def run_styles(runs: list[Run]) -> list[Style]:
+    """Colour and line style per run; with and without batch norm have theirs in every figure."""
+    styles: list[Style] = []
+    others = 0
+    for run in runs:
+        kind = kind_of(run.label.split("/")[-1]) or kind_of(run.variant)
+        color = {"batch norm": BATCH_NORM, "plain": PLAIN}.get(kind, OTHERS[others % len(OTHERS)])
+        others += not kind
+        same = sum(style["color"] == color for style in styles)
+        styles.append({"color": color, "linestyle": LINE_STYLES[same % len(LINE_STYLES)]})
+    return styles
+
+
+def smooth(values: Array, records: int) -> Array:
+    """Centred moving average over the finite values among `records` neighbours; what is not finite becomes NaN."""
+    finite = np.isfinite(values)
+    records = min(records, 2 * values.size)  # which covers all of them from everywhere
+    middle = slice(records // 2, records // 2 + values.size)
+    count = np.convolve(finite, np.ones(records))[middle]
+    total = np.convolve(np.where(finite, values, 0), np.ones(records))[middle] if records > 1 else values
+    return np.where(finite, total / np.maximum(count, 1), np.nan)
+
+
+def robust_limits(curves: list[Array], log: bool) -> tuple[float, float, float]:
+    """Limits of an axis, and the largest value. Values far above most of their curve's are left outside."""
+    low, high, top = HUGE, -HUGE, -HUGE
+    for curve in curves:
+        values = curve[np.isfinite(curve) & ((curve > 0) | (not log))]
+        top = max(top, float(values.max(initial=-HUGE)))
+        values = values[np.abs(values) <= HUGE]
+        reach = (1e20 if log else 50) * np.percentile(np.abs(values), 75) if values.size else 0
+        values = values[np.abs(values) <= reach] if reach > 0 else values
+        low, high = min(low, float(values.min(initial=HUGE))), max(high, float(values.max(initial=-HUGE)))
+    if low > high:
+        return (0.1, 1.0, top) if log else (0.0, 1.0, top)
+    if log:
+        return low / 1.3, high * 1.3, top
+    pad = 0.06 * (high - low) or 0.06 * abs(high) or 0.5
+    return (0.0 if 0 <= low < 0.3 * high else low - pad), high + pad, top
+
+
+def drawable(values: Array, axes: Axes) -> Array:
+    """Values as the renderer can take them: NaN for what is not finite, and pulled in where far outside of the axis."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log":
+        low, high = low * 1e-3, high * 1e3
+    else:
+        low, high = low - 100 * (high - low), high + 100 * (high - low)
+    return np.where(np.isfinite(values), np.clip(values, low, high), np.nan)
+
+
+def alone(values: Array) -> Array:
+    """bool [T]: finite values without a finite neighbour, which neither a line nor an area would show."""
+    valid = np.concatenate([[False], np.isfinite(values), [False]])
+    return valid[1:-1] & ~valid[:-2] & ~valid[2:]
+
+
+def draw_line(axes: Axes, step: Array, values: Array, style: Style, width: float, zorder: float) -> None:
+    axes.plot(step, values, linewidth=width, zorder=zorder, **style)
+    single = alone(values)
+    axes.plot(step[single], values[single], "o", markersize=3.5, color=style["color"], zorder=zorder)
+
+
+def draw_band(axes: Axes, step: Array, low: Array, high: Array, style: Style, zorder: float) -> None:
+    """Fills between low and high with faint edges; a gap where one of them is NaN."""
+    low, high = low + 0 * high, high + 0 * low
+    axes.fill_between(step, low, high, np.isfinite(low), color=style["color"], alpha=0.3, linewidth=0, zorder=zorder)
+    for edge in (low, high):
+        axes.plot(step, edge, linewidth=0.5, alpha=0.6, zorder=zorder, **style)
+    single = alone(low)
+    axes.vlines(step[single], low[single], high[single], color=style["color"], linewidth=3.5, alpha=0.5, zorder=zorder)
+
+
+def draw_gaps(axes: Axes, runs: list[Run], styles: list[Style]) -> None:
+    """Ticks above the panel at the records that have a gap, a row for each run that has any."""
+    gaps = [(run.step[run.hidden()], style["color"]) for run, style in zip(runs, styles) if run.hidden().any()]
+    for row, (step, color) in enumerate(gaps):
+        marks, = axes.plot(step, np.full(step.size, 1.03 + 0.035 * row), "|", markersize=4, color=color, clip_on=False,
+                           transform=axes.get_xaxis_transform())
+        marks.set_in_layout(False)
+
+
+def reference_lines(runs: list[Run]) -> dict[str, list[str]]:
+    """beta → what it is: 2/lr, the edge of stability; 1/(smallest step size), where beta saturates."""
+    lines: dict[str, list[str]] = {}
+    for run in runs:
+        lr, alpha = run["lr"][np.isfinite(run["lr"])], run.alpha[run.alpha > 0]
+        if not (lr.size and lr[0] > 0 and np.ptp(lr) <= 1e-9 * lr[0] and alpha.size and run.direction == "gradient"):
+            continue
+        for value, label in ((2 / lr[0], r"$2/\mathrm{lr}$"), (1 / (alpha.min() * lr[0]), r"$1/\eta_{\min}$")):
+            labels = lines.setdefault(f"{value:.4g}", [])
+            labels += [label] if label not in labels else []
+    return lines
+
+
+def draw_reference_lines(axes: Axes, runs: list[Run]) -> None:
+    """Those inside the axis or not far above it, for which it is extended."""
+    low, high = axes.get_ylim()
+    log = axes.get_yscale() == "log"
+    for text, labels in reference_lines(runs).items():
+        value = float(text)
+        if low < value <= (3 if log else 1.3) * high:
+            axes.axhline(value, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+            axes.annotate("\n".join([text, *("= " + label for label in labels)]), (1, value), (3, 0), va="center",
+                          xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7.5, color=GREY)
+            axes.set_ylim(top=max(axes.get_ylim()[1], value * (1.5 if log else 1.06)))
+
+
+def draw_panel(axes: Axes, runs: list[Run], styles: list[Style], edges: tuple[str, ...], line: str | None,
+               smoothing: int = 1, log: bool = False) -> None:
+    """Per run a band between the two series `edges`, or the one curve, and the thin line `line`; lowest in front."""
+    bands = [[smooth(run[name], smoothing) for name in edges] for run in runs]
+    lines = [smooth(run[line], smoothing) for run in runs] if line else [None] * len(runs)
+    curves = [curve for band, thin in zip(bands, lines) for curve in (*band, thin) if curve is not None]
+    low, high, top = robust_limits(curves, log)
+    axes.set_yscale("log" if log else "linear")
+    axes.set_ylim(low, high)
+    heights = [np.median(band[-1][np.isfinite(band[-1])]) if np.isfinite(band[-1]).any() else 0 for band in bands]
+    for run, band, thin, style, height in zip(runs, bands, lines, styles, heights):
+        curves = [drawable(curve, axes) for curve in band]
+        zorder = 2 + sum(height < other for other in heights) / len(heights)
+        if len(curves) == 2:
+            draw_band(axes, run.step, curves[0], curves[1], style, zorder)
+        else:
+            draw_line(axes, run.step, curves[0], style, 1.2, zorder)
+        if thin is not None:
+            draw_line(axes, run.step, drawable(thin, axes), style, 0.9, zorder + 1)
+    draw_gaps(axes, runs, styles)
+    if top > high:
+        axes.set_title(f"max: {top:.3g}", loc="right", fontsize=7.5, color=GREY)
+    elif top <= -HUGE:
+        axes.text(0.5, 0.5, "no values to show", transform=axes.transAxes, ha="center", color=GREY)
+
+
+def set_step_axis(axes: Axes, runs: list[Run], log: bool) -> None:
+    """Log: step 0 keeps a place, left of the first positive step."""
+    steps = np.unique(np.concatenate([run.step for run in runs])).astype(float)
+    if log and steps[-1] > 0:
+        axes.set_xscale("symlog", linthresh=steps[steps > 0][0], linscale=0.3)
+        axes.set_xlim(steps[0] / 1.1, steps[-1] * 1.1)
+    else:
+        margin = 0.01 * (steps[-1] - steps[0]) or 0.5
+        axes.set_xlim(steps[0] - margin, steps[-1] + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 2.5, 5, 10]))
+        if steps.size == 1:
+            axes.set_xticks(steps, [f"{steps[0]:.0f}"])
+    axes.set_xlabel("training step")
+
+
+def along_update(runs: list[Run]) -> bool:
+    return all(run.direction == "update" for run in runs)
+
+
+def escape(text: str) -> str:
+    """A user's text for matplotlib, to which "$" starts a formula and a leading "_" hides a legend entry."""
+    return re.sub(r"^_", " _", text.replace("$", r"\$"))
+
+
+def draw_legend(figure: Figure, runs: list[Run], styles: list[Style], smoothing: int) -> float:
+    """Legend and note below the panels; returns their height in inches."""
+    handles = [(Patch(facecolor=style["color"], alpha=0.3, linewidth=0), Line2D([], [], linewidth=1.2, **style))
+               for style in styles]
+    notes = [f" ({count} of {run.step.size} records non-finite)" if (count := run.non_finite()) else "" for run in runs]
+    columns = min(len(runs), 3 if any(notes) else 5)
+    grids = {", ".join(f"{alpha:g}" for alpha in np.sort(run.alpha)) for run in runs}
+    grid = "the step sizes" if len(grids) > 1 or len(min(grids)) > 48 else f"η/lr ∈ {{{min(grids)}}}"
+    if along_update(runs):
+        grid = "multiples m of the optimiser's update" + grid.replace("the step sizes", "").replace("η/lr ∈", ":")
+    text = f"bands: range over {grid}; line in (a): training loss"
+    text += f"; moving averages of {smoothing} records" if smoothing > 1 else ""
+    text += "; max: largest value, outside of the axis" if any(axes.get_title("right") for axes in figure.axes) else ""
+    height = figure.get_figheight()
+    figure.text(0.5, 0.06 / height, text, ha="center", va="bottom", fontsize=7.5, color=GREY)
+    labels = [escape(run.label) + note for run, note in zip(runs, notes)]
+    figure.legend(handles, labels, loc="lower center", ncol=columns, frameon=False, borderaxespad=0.2,
+                  bbox_to_anchor=(0.5, 0.16 / height))
+    return 0.25 + 0.2 * -(-len(runs) // columns)
+
+
+def draw_figure(runs: list[Run], size: tuple[float, float] = (11.0, 3.2), smoothing: int = 1, log_x: bool = False,
+                log_y: bool = False, title: str | None = None) -> Figure:
+    """The three panels side by side, one legend below them; `size` in inches, `smoothing` in records."""
+    figure = Figure(figsize=size)
+    styles = run_styles(runs)
+    lift = 6 + 7 * sum(run.hidden().any() for run in runs)  # titles stand above the gaps' ticks
+    panels = figure.subplots(1, len(PANELS))
+    for axes, (heading, label, edges, line) in zip(panels, PANELS):
+        draw_panel(axes, runs, styles, edges, line, smoothing, log_y)
+        set_step_axis(axes, runs, log_x)
+        axes.set_title(heading, loc="left", pad=lift)
+        if along_update(runs):
+            label = label.replace(r"- \eta g", "+ m u").replace(r"\eta", "m")
+        axes.set_ylabel(label)
+    draw_reference_lines(panels[-1], runs)
+    bottom = draw_legend(figure, runs, styles, smoothing) / size[1]
+    if title:
+        figure.text(0.5, 1 - 0.08 / size[1], escape(title), ha="center", va="top", fontsize=11)
+    for _ in range(2):  # the first pass changes the panels' sizes, and with them the tick labels
+        figure.tight_layout(rect=(0, bottom, 1, 1 - (0.25 / size[1] if title else 0)), pad=0.6, w_pad=1.2)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path, dpi: int) -> None:
+    """Writes under a temporary name and renames, so that no half-written figure is ever visible."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    suffix = path.suffix.lower()
+    try:
+        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=METADATA[suffix])
+        os.replace(temporary, path)
+    except OSError as failure:
+        raise Error(f"{path}: cannot be written ({failure.strerror or failure}); choose another place") from failure
+    except ValueError as failure:
+        raise Error(f"{path}: cannot be drawn ({failure}); try a smaller --size or --dpi") from failure
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def checked(pattern: str, convert, what: str):
+    """A type for argparse: texts that match `pattern`, converted."""
+    def parse(text: str):
+        if not re.fullmatch(pattern, text):
+            raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
+        return convert(text)
+    return parse
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="plot_landscape.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog="""\
+Records with non-finite values are gaps in the bands, ticks above the panels, and counted in the legend. The table
+printed holds, per run, the mean over its records of max - min for loss and gradient difference, and median and maximum
+of the effective beta; records whose values are not finite are left out and counted. Runs named bn or batch are reddish,
+none or plain blue.
+
+examples:
+  plot_landscape.py runs/bn-vs-none -o figure.png                      all variants of an experiment
+  plot_landscape.py runs/a runs/b --labels "lr 0.1,lr 0.5" --log-y --smooth 5 -o figure.pdf
+  plot_landscape.py runs/bn-vs-none --table 0,100,1000                 numbers only""")
+    add = parser.add_argument
+    integer = checked(r"[1-9]\d{0,5}", int, "a whole number from 1 to 999999")
+    add("runs", nargs="+", metavar="RUN_DIR", help="run directory, directory of variants (all are drawn), or grid file")
+    add("-o", "--output", type=Path, metavar="FILE", help="figure to write: .png, .pdf or .svg")
+    add("--name", default="main", help="which sweep: NAME reads landscape-NAME.h5 (default: landscape.h5)")
+    add("--labels", metavar="A,B", help="names for the legend, one per run in the order of the table")
+    add("--title", help="title above the panels")
+    add("--smooth", type=integer, default=1, metavar="N", help="draw moving averages over N records")
+    add("--log-x", action="store_true", help="logarithmic step axis; step 0 stays visible")
+    add("--log-y", action="store_true", help="logarithmic value axes")
+    add("--size", default=(11.0, 3.2), metavar="WxH", help="size in inches (default: 11x3.2)",
+        type=checked(r"[1-9]\d?(\.\d+)?x[1-9]\d?(\.\d+)?", lambda text: tuple(map(float, text.split("x"))),
+                     "a size such as 11x3.2, in inches from 1 to 99"))
+    add("--dpi", type=integer, default=200, help="pixels per inch of a png (default: 200)")
+    add("--table", default=[], metavar="0,100,...", help="print the bands at these steps too",
+        type=checked(r"\d{1,18}(,\d{1,18})*", lambda text: list(map(int, text.split(","))), "a list such as 0,100"))
+    add("--json", action="store_true", help="print the numbers as JSON instead of tables")
+    options = parser.parse_args(arguments)
+    if not (options.output or options.table or options.json):
+        parser.error("nothing to do: give -o FILE for a figure, or --table or --json for the numbers only")
+    options.usage_error = parser.error
+    return options
+
+
+def run_program(options: argparse.Namespace) -> None:
+    if options.output and options.output.suffix.lower() not in METADATA:
+        raise Error(f"{options.output}: unknown kind of figure; name it .png, .pdf or .svg")
+    runs = load_runs(options.runs, options.name)
+    labels = options.labels.split(",") if options.labels is not None else [run.label for run in runs]
+    if len(labels) != len(runs):
+        names = ", ".join(run.label for run in runs)
+        options.usage_error(f"--labels gives {len(labels)} names, but there are {len(runs)} runs: {names}")
+    for run, label in zip(runs, labels):
+        run.label = label
+    if options.output:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()  # the same figure whatever a matplotlibrc says
+            matplotlib.rcParams.update(STYLE)
+            figure = draw_figure(runs, options.size, options.smooth, options.log_x, options.log_y, options.title)
+            save_figure(figure, options.output, options.dpi)
+    if options.json:
+        records = [record_at(run, step) for step in options.table for run in runs]
+        print(to_json({"runs": [summarise(run) for run in runs], "records": records}))
+    else:
+        print(format_summaries(runs))
+        if options.table:
+            print("\n" + format_records(runs, options.table))
+    sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # enormous values and glyphs that a font lacks are no news to the user
+            run_program(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of the table has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Error, OSError) as failure:
+        print(f"plot_landscape: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs every test. Ends with one line: "N passed, N failed, N skipped".
+#   tools/test.sh           what CI runs
+#   tools/test.sh --slow    the long tests too
+# Tests that want CIFAR-10 read GRADSCAPE_CIFAR10 (a folder with data_batch_1.bin …) and say so when they skip.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/packages.sh
+export GRADSCAPE_SLOW=0
+case "${1:-}" in
+  "") ;;
+  --slow) export GRADSCAPE_SLOW=1 ;;
+  *) echo "usage: tools/test.sh [--slow]" >&2; exit 2 ;;
+esac
+install_packages "${BUILD_PACKAGES[@]}" "${PLOT_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+if [ -z "${GRADSCAPE_CIFAR10:-}" ]; then
+  echo "GRADSCAPE_CIFAR10 is not set: tests on real images will be skipped"
+fi
+
+passed=0 failed=0 skipped=0
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# step NAME COMMAND...: one check, counted as one test.
+step() {
+  local name=$1
+  shift
+  if "$@" >"$logs/step" 2>&1; then
+    echo "ok: $name"
+    passed=$((passed + 1))
+  else
+    echo "FAILED: $name"
+    cat "$logs/step"
+    failed=$((failed + 1))
+  fi
+}
+
+# suite NAME BUILD_DIR [CTEST_ARGUMENT...]: a ctest run, each of its tests counted.
+suite() {
+  local name=$1 directory=$2
+  shift 2
+  echo "== $name"
+  ctest --test-dir "$directory" --output-on-failure --parallel 2 "$@" >"$logs/suite" 2>&1 || true
+  # ctest closes with "N% tests passed, M tests failed out of K" and lists what did not run.
+  local total bad skip
+  total=$(sed -n 's/.*tests failed out of \([0-9]*\).*/\1/p' "$logs/suite")
+  bad=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of.*/\1/p' "$logs/suite")
+  skip=$(grep -c '\*\*\*Skipped' "$logs/suite" || true)
+  if [ -z "$total" ] || [ "$total" -eq 0 ]; then
+    cat "$logs/suite"
+    echo "FAILED: $name ran no test"
+    failed=$((failed + 1))
+    return
+  fi
+  if [ "$bad" -gt 0 ]; then cat "$logs/suite"; fi
+  grep 'tests passed' "$logs/suite"
+  passed=$((passed + total - bad - skip)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+sources() { git ls-files -co --exclude-standard 'src/*.cpp' 'include/*.hpp' 'tests/*.cpp' 'tests/*.hpp'; }
+check_format() { sources | xargs clang-format --dry-run -Werror; }
+check_signature() { [ "$(tools/signature.sh "$1")" = "$(cat tests/signature.txt)" ]; }
+
+step "code format (clang-format)" check_format
+step "release build" build release
+step "build with warnings as errors, address and undefined-behaviour sanitizers" build asan gradscape_tests
+suite "unit tests under sanitizers" build/asan -L unit
+suite "all tests, release" build/release
+step "behaviour signature, 1 thread" check_signature 1
+step "behaviour signature, 2 threads" check_signature 2
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
