@@ -1,8 +1,10 @@
 #include "gradscape/cli/command_line.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <new>
@@ -85,6 +87,18 @@ std::string explain_extra(const CLI::App& app, const CLI::ExtrasError& error, in
   return error.what();
 }
 
+/// Refuses a first argument that is no verb, in better words than "a subcommand is required".
+void require_known_verb(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(verb->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+  const std::string near = nearest(argv[1], names);
+  throw UsageError("", fmt::format("there is no verb \"{}\"", argv[1]),
+                   near.empty() ? fmt::format("there are: {}", fmt::join(names, ", ")) : "did you mean " + near + "?");
+}
+
 void complain(const std::string& message) {
   fmt::print(stderr, "gradscape: {}\n", message);
 }
@@ -107,6 +121,7 @@ int run_command_line(int argc, char** argv) {
   add_info(app, selected);
   for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) add_globals(*verb, globals);
   try {
+    require_known_verb(app, argc, argv);
     app.parse(argc, argv);
     parallel::set_threads(globals.threads > 0 ? globals.threads : default_threads());
     set_quiet(globals.quiet);

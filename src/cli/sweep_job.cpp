@@ -64,7 +64,8 @@ class SweepJob {
         process_(experiment.data, experiment.model, experiment.train, dataset_),
         prober_(experiment.sweep, process_, experiment.model, dataset_) {}
 
-  void run() {
+  /// Returns how many shards were made.
+  std::size_t run() {
     const std::int64_t total = process_.total_steps();
     require_within(total);
     require_same_run(read_provenance(open_published(directory_.checkpoint_path(0), "checkpoint")), experiment_,
@@ -80,11 +81,10 @@ class SweepJob {
     require_same_sweep(todo);
     Progress progress("sweep " + name_, steps);
     for (const Segment& segment : todo) sweep_segment(segment, progress);
-    say(fmt::format("{}: sweep \"{}\" has {} new segment{}", directory_.root(), name_, todo.size(),
-                    todo.size() == 1 ? "" : "s"));
     if (checkpoints.back() < total)
       say(fmt::format("{}: training stands at step {} of {}; call sweep again when it is done", directory_.root(),
                       checkpoints.back(), total));
+    return todo.size();
   }
 
  private:
@@ -145,9 +145,9 @@ class SweepJob {
 
 }  // namespace
 
-void sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name) {
+std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name) {
   last_checkpoint(directory);  // says so where there is none
-  with_precision(experiment, [&]<class S>() { SweepJob<S>(experiment, directory, name).run(); });
+  return with_precision(experiment, [&]<class S>() { return SweepJob<S>(experiment, directory, name).run(); });
 }
 
 std::string merge(const RunDirectory& directory, const std::string& name) {

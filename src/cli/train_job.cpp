@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "gradscape/cli/run_access.hpp"
@@ -66,14 +67,16 @@ class TrainJob {
       begin_segment();
       while (state_.step < total) {
         step(progress);
-        if (interrupted() || state_.step % experiment_.train.checkpoint_every == 0 || state_.step == total) save();
-        if (interrupted() && state_.step < total)
+        const bool stop = interrupted();
+        if (stop || state_.step % experiment_.train.checkpoint_every == 0 || state_.step == total) save();
+        if (stop && state_.step < total)
           throw Error(directory_.root(),
                       fmt::format("interrupted; {} of {} steps are done and saved", state_.step, total),
                       "the same command with --resume continues", ExitCode::interrupted);
       }
     }
-    if (prober_ && prober_->wants(total)) probe_end();
+    if (prober_ && prober_->wants(total) && !std::filesystem::exists(directory_.shard_path("main", total, total + 1)))
+      probe_end();
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "gradscape/cli/sweep_job.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/progress.hpp"
 
 namespace gradscape {
 namespace {
@@ -78,7 +79,9 @@ void add_sweep(CLI::App& app, Action& selected) {
           set_field(*find_field(field), experiment, text,
                     field.starts_with("sweep.") ? "--" + field.substr(6) : "--" + field);
         check_experiment(experiment, directory.config_path());
-        sweep(experiment, directory, command->name);
+        const std::size_t made = sweep(experiment, directory, command->name);
+        say(fmt::format("{}: {} new shard{} in sweep \"{}\"; `gradscape merge` makes the file to plot from",
+                        directory.root(), made, made == 1 ? "" : "s", command->name));
       }
     };
   });

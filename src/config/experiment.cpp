@@ -33,7 +33,7 @@ std::string quoted(const std::string& value) {
   for (const char c : value) {
     if (c == '"' || c == '\\')
       text += fmt::format("\\{}", c);
-    else if (static_cast<unsigned char>(c) < 0x20)
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       text += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     else
       text += c;
@@ -43,7 +43,7 @@ std::string quoted(const std::string& value) {
 
 template <class T>
 bool parse_number(const std::string& text, T& value) {
-  const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
+  const char* first = text.data() + (text.starts_with('+') && !text.starts_with("+-") ? 1 : 0);
   const char* last = text.data() + text.size();
   const auto [end, code] = std::from_chars(first, last, value);
   return code == std::errc() && end == last;

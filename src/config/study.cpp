@@ -68,7 +68,9 @@ bool take(const toml::node& node, T* target) {
     return true;
   } else if constexpr (std::is_same_v<T, double>) {
     if (!node.is_number()) return false;
-    *target = *node.value<double>();
+    // A whole number is rounded where no double holds it, as 0.1 is (toml++'s own conversion then gives nothing).
+    const auto whole = node.value_exact<std::int64_t>();
+    *target = whole ? static_cast<double>(*whole) : *node.value_exact<double>();
     return true;
   } else {
     const auto value = node.value_exact<T>();

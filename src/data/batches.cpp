@@ -4,6 +4,7 @@
 #include <array>
 #include <numeric>
 
+#include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/rng.hpp"
 
@@ -72,7 +73,10 @@ BatchSource::BatchSource(const ImageSet& images, const Standardisation& standard
       flip_(options.augment_flip),
       crop_(options.augment_crop),
       batch_size_(batch_size),
-      seed_(seed) {}
+      seed_(seed) {
+  check(images.size() > 0 && batch_size >= 1, "a batch has samples");
+  check(crop_ >= 0 && crop_ < 128, "a crop's offset fits into its type");
+}
 
 Index BatchSource::steps_per_epoch() const {
   return parallel::chunk_count(images_.size(), batch_size_);

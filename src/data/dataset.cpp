@@ -110,6 +110,7 @@ Standardisation make_standardisation(const std::string& kind, const ImageSet& tr
   if (kind == "channel") return channel_statistics(train);
   const auto channels = static_cast<std::size_t>(train.shape.channels);
   if (kind == "half") return {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.5)};
+  check(kind == "none", "a known kind of standardisation");
   return {std::vector<double>(channels, 0.0), std::vector<double>(channels, 1.0)};
 }
 

@@ -24,24 +24,32 @@ std::string find_file(const std::string& folder, const std::string& name) {
   return "";
 }
 
-/// The whole content; zlib reads plain files as they are.
-std::vector<std::uint8_t> read_file(const std::string& path) {
+/// What could be unpacked of a file, and zlib's complaint if that is not all.
+struct Content {
+  std::vector<std::uint8_t> bytes;
+  std::string complaint;
+};
+
+/// zlib reads plain files as they are.
+Content read_file(const std::string& path) {
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (!file) throw Error(path, "cannot be read");
-  std::vector<std::uint8_t> bytes;
+  Content content;
   constexpr unsigned kBlock = 1u << 20;
   int got = 0;
   do {
-    const std::size_t old = bytes.size();
-    bytes.resize(old + kBlock);
-    got = gzread(file.get(), bytes.data() + old, kBlock);
-    bytes.resize(old + static_cast<std::size_t>(std::max(got, 0)));
+    const std::size_t old = content.bytes.size();
+    content.bytes.resize(old + kBlock);
+    got = gzread(file.get(), content.bytes.data() + old, kBlock);
+    content.bytes.resize(old + static_cast<std::size_t>(std::max(got, 0)));
   } while (got > 0);
   int code = Z_OK;
   const std::string message = gzerror(file.get(), &code);
-  if (got < 0 || code != Z_OK)
-    throw Error(path, fmt::format("is truncated or damaged: after {} bytes {}", bytes.size(), message));
-  return bytes;
+  if (got < 0 || code != Z_OK) {
+    const std::string prefix = path + ": ";  // zlib puts the file's name first, and so does Error
+    content.complaint = " (" + (message.starts_with(prefix) ? message.substr(prefix.size()) : message) + ")";
+  }
+  return content;
 }
 
 std::uint32_t big_endian(const std::vector<std::uint8_t>& bytes, std::size_t position) {
@@ -51,12 +59,13 @@ std::uint32_t big_endian(const std::vector<std::uint8_t>& bytes, std::size_t pos
 }
 
 /// Checks the header and returns the extents behind the magic number.
-std::vector<std::size_t> read_header(const std::string& path, const std::vector<std::uint8_t>& bytes,
-                                     std::uint32_t magic) {
+std::vector<std::size_t> read_header(const std::string& path, const Content& content, std::uint32_t magic) {
+  const auto& bytes = content.bytes;
   const std::size_t rank = magic & 0xff;
   const std::size_t header = 4 + 4 * rank;
   if (bytes.size() < header)
-    throw Error(path, fmt::format("is truncated: expected a header of {} bytes, found {} bytes", header, bytes.size()));
+    throw Error(path, fmt::format("is truncated or damaged: expected a header of {} bytes, found {} bytes{}", header,
+                                  bytes.size(), content.complaint));
   if (const auto found = big_endian(bytes, 0); found != magic)
     throw Error(path, fmt::format("is not the IDX file its name says: expected magic number {:#010x}, found {:#010x}",
                                   magic, found));
@@ -64,32 +73,34 @@ std::vector<std::size_t> read_header(const std::string& path, const std::vector<
   std::size_t size = 1;
   for (std::size_t i = 0; i < rank; ++i) {
     extents.push_back(big_endian(bytes, 4 + 4 * i));
-    size *= extents.back();
+    if (__builtin_mul_overflow(size, extents.back(), &size))
+      throw Error(path, "is damaged: the extents in its header multiply to more than 2^64 bytes");
   }
-  if (bytes.size() != header + size)
-    throw Error(
-        path, fmt::format("is truncated or too long: expected {} bytes, found {} bytes", header + size, bytes.size()));
+  if (!content.complaint.empty() || bytes.size() - header != size)
+    throw Error(path, fmt::format("is truncated, damaged or too long: expected {} bytes, found {} bytes{}",
+                                  header + size, bytes.size(), content.complaint));
   return extents;
 }
 
-/// Both files of one set; false where there is no images file.
+/// Both files of one set; false where there is neither.
 bool load_set(const std::string& folder, const std::string& prefix, ImageSet& set) {
   const std::string images_path = find_file(folder, prefix + "-images-idx3-ubyte");
   const std::string labels_path = find_file(folder, prefix + "-labels-idx1-ubyte");
-  if (images_path.empty()) return false;
-  if (labels_path.empty())
-    throw Error(folder, fmt::format("holds {} but no {}-labels-idx1-ubyte(.gz)", images_path, prefix));
-  auto pixels = read_file(images_path);
-  const auto extents = read_header(images_path, pixels, kImageMagic);
-  auto labels = read_file(labels_path);
+  if (images_path.empty() && labels_path.empty()) return false;
+  if (images_path.empty() || labels_path.empty())
+    throw Error(folder, fmt::format("holds {} but no {}-{}(.gz)", images_path + labels_path, prefix,
+                                    images_path.empty() ? "images-idx3-ubyte" : "labels-idx1-ubyte"));
+  Content images = read_file(images_path);
+  const auto extents = read_header(images_path, images, kImageMagic);
+  Content labels = read_file(labels_path);
   const auto counts = read_header(labels_path, labels, kLabelMagic);
   if (extents[0] != counts[0])
     throw Error(labels_path, fmt::format("has {} labels for the {} images of {}", counts[0], extents[0], images_path));
   set.shape = {static_cast<Index>(extents[1]), static_cast<Index>(extents[2]), 1};
-  pixels.erase(pixels.begin(), pixels.begin() + 16);
-  labels.erase(labels.begin(), labels.begin() + 8);
-  set.pixels = std::move(pixels);
-  set.labels = std::move(labels);
+  images.bytes.erase(images.bytes.begin(), images.bytes.begin() + 16);
+  labels.bytes.erase(labels.bytes.begin(), labels.bytes.begin() + 8);
+  set.pixels = std::move(images.bytes);
+  set.labels = std::move(labels.bytes);
   return true;
 }
 

@@ -15,7 +15,7 @@ constexpr const char* kLikelyCause =
 
 template <class T>
 bool same(T a, T b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
+  return (a == b && std::signbit(a) == std::signbit(b)) || (std::isnan(a) && std::isnan(b));
 }
 
 template <class S>
@@ -30,6 +30,12 @@ void require_same(const Vector<S>& replayed, const Vector<S>& stored, const std:
                   fmt::format("replay does not reproduce the checkpoint: {}[{}] is {} replayed and {} stored", name, i,
                               replayed[i], stored[i]),
                   kLikelyCause);
+}
+
+void require_same_count(std::int64_t replayed, std::int64_t stored, const char* name, const std::string& where) {
+  if (replayed == stored) return;
+  throw Error(where, fmt::format("{} is {} after replay and {} in the checkpoint", name, replayed, stored),
+              kLikelyCause);
 }
 
 }  // namespace
@@ -58,6 +64,9 @@ bool replay(TrainingProcess<S>& process, TrainingState<S>& state, std::int64_t l
 
 template <class S>
 void require_same_state(const TrainingState<S>& replayed, const TrainingState<S>& stored, const std::string& where) {
+  require_same_count(replayed.step, stored.step, "step", where);
+  require_same_count(replayed.optimizer.updates, stored.optimizer.updates, "the number of optimiser updates", where);
+  check(replayed.optimizer.names == stored.optimizer.names, "states of one optimiser");
   require_same(replayed.theta, stored.theta, "theta", where);
   require_same(replayed.buffers, stored.buffers, "buffers", where);
   for (std::size_t slot = 0; slot < stored.optimizer.slots.size(); ++slot)

@@ -130,6 +130,8 @@ void read_batches(const h5::File& file, Grid& grid) {
 }  // namespace
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid) {
+  for (const auto& record : grid.records)
+    check(record.cells.size() == grid.multipliers.size(), "a cell for every multiplier");
   Provenance origin = provenance;
   origin.file_type = "grid";
   publish_h5(path, origin, [&](h5::File& file) {

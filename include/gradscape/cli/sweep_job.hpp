@@ -11,7 +11,8 @@ namespace gradscape {
 /// shard per segment that has such steps, skips those that are there. `experiment` is the run's stored configuration
 /// with [sweep] and data.path as wanted. Error where a replayed step differs from the recorded one. On Ctrl-C throws
 /// Error with ExitCode::interrupted; complete shards stay.
-void sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name);
+/// Returns how many shards were made.
+std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name);
 
 /// Unites the shards of a sweep; returns the path of the landscape file.
 std::string merge(const RunDirectory& directory, const std::string& name);

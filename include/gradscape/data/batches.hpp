@@ -1,8 +1,6 @@
 // Which samples make the batch of a step, and how they become a network's input.
 #pragma once
 
-#include <optional>
-
 #include "gradscape/data/batch.hpp"
 #include "gradscape/data/dataset.hpp"
 
@@ -20,7 +18,7 @@ struct Augmentation {
 /// its own; the last batch of an epoch is short where the number of images is no multiple of the batch size.
 class BatchSource {
  public:
-  /// `images` must outlive this object. batch_size >= 1.
+  /// `images` must outlive this object and not be empty. batch_size >= 1.
   BatchSource(const ImageSet& images, const Standardisation& standardisation, const DataOptions& options,
               Index batch_size, std::uint64_t seed);
 

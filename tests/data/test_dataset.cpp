@@ -1,0 +1,164 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/data/dataset.hpp"
+
+namespace gradscape {
+namespace {
+
+/// Sets (or with nullptr unsets) an environment variable for a scope.
+class WithVariable {
+ public:
+  WithVariable(const char* name, const char* value) : name_(name) {
+    if (const char* before = std::getenv(name)) before_ = before;
+    set(value);
+  }
+  ~WithVariable() { set(before_ ? before_->c_str() : nullptr); }
+  WithVariable(const WithVariable&) = delete;
+  WithVariable& operator=(const WithVariable&) = delete;
+
+ private:
+  void set(const char* value) {
+    if (value != nullptr)
+      setenv(name_, value, 1);
+    else
+      unsetenv(name_);
+  }
+
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+template <class Thrown>
+std::string message_of(const DataOptions& options) {
+  try {
+    load_dataset(options);
+  } catch (const Thrown& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "no error of the expected type";
+  return "";
+}
+
+/// Four images of two channels of 1×3 pixels.
+ImageSet small_set() {
+  ImageSet set;
+  set.shape = {1, 3, 2};
+  set.classes = 5;
+  for (std::uint8_t i = 0; i < 24; ++i) set.pixels.push_back(static_cast<std::uint8_t>(10 * i));
+  set.labels = {4, 0, 2, 0};
+  return set;
+}
+
+TEST(ImageSet, TruncateKeepsTheFirstImages) {
+  ImageSet set = small_set();
+  set.truncate(0);
+  EXPECT_EQ(set.size(), 4);
+  set.truncate(5);
+  EXPECT_EQ(set.size(), 4);
+  set.truncate(2);
+  EXPECT_EQ(set.labels, (std::vector<std::uint8_t>{4, 0}));
+  EXPECT_EQ(set.pixels, (std::vector<std::uint8_t>{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110}));
+}
+
+TEST(ImageSet, FingerprintSeesEveryPart) {
+  std::vector<ImageSet> sets(9, small_set());
+  sets[1].pixels[23] ^= 1;
+  sets[2].labels[3] = 1;
+  sets[3].classes = 6;
+  sets[4].shape = {3, 1, 2};
+  sets[5].shape = {1, 2, 3};
+  sets[6].truncate(3);
+  // The same bytes one after the other, cut at another place.
+  sets[7].pixels.insert(sets[7].pixels.end(), sets[7].labels.begin(), sets[7].labels.begin() + 1);
+  sets[7].labels.erase(sets[7].labels.begin());
+  std::swap(sets[8].labels[0], sets[8].labels[1]);
+  std::set<std::string> seen;
+  for (const ImageSet& set : sets) seen.insert(set.fingerprint());
+  EXPECT_EQ(seen.size(), sets.size());
+  EXPECT_EQ(small_set().fingerprint(), small_set().fingerprint());
+}
+
+TEST(Standardisation, HalfAndNoneAreConstants) {
+  const Standardisation half = make_standardisation("half", small_set());
+  EXPECT_EQ(half.mean, (std::vector<double>{0.5, 0.5}));
+  EXPECT_EQ(half.deviation, (std::vector<double>{0.5, 0.5}));
+  const Standardisation none = make_standardisation("none", small_set());
+  EXPECT_EQ(none.mean, (std::vector<double>{0, 0}));
+  EXPECT_EQ(none.deviation, (std::vector<double>{1, 1}));
+}
+
+// By hand. Channel 0 holds the bytes 0, 51, 102, 153, that is 0, 0.2, 0.4, 0.6: mean 0.3, variance
+// (0.09 + 0.01 + 0.01 + 0.09)/4 = 0.05. Channel 1 is constant: its deviation of 0 counts as 1.
+TEST(Standardisation, ChannelIsMeanAndPopulationDeviation) {
+  ImageSet set;
+  set.shape = {1, 2, 2};
+  set.classes = 2;
+  set.pixels = {0, 51, 255, 255, 102, 153, 255, 255};
+  set.labels = {0, 1};
+  const Standardisation own = make_standardisation("channel", set);
+  ASSERT_EQ(own.mean.size(), 2u);
+  ASSERT_EQ(own.deviation.size(), 2u);
+  EXPECT_NEAR(own.mean[0], 0.3, 1e-15);
+  EXPECT_NEAR(own.deviation[0], std::sqrt(0.05), 1e-15);
+  EXPECT_EQ(own.mean[1], 1.0);
+  EXPECT_EQ(own.deviation[1], 1.0);
+}
+
+TEST(LoadDataset, NamesItsSources) {
+  EXPECT_EQ(data_source_names(), (std::vector<std::string>{"cifar10", "idx", "synthetic"}));
+}
+
+TEST(LoadDataset, AppliesTheLimits) {
+  DataOptions options;
+  options.synthetic_train = 30;
+  options.synthetic_test = 20;
+  const Dataset whole = load_dataset(options);
+  EXPECT_EQ(whole.name, "synthetic");
+  EXPECT_EQ(whole.train.size(), 30);
+  EXPECT_EQ(whole.test.size(), 20);
+
+  options.train_limit = 12;
+  options.test_limit = 7;
+  const Dataset part = load_dataset(options);
+  EXPECT_EQ(part.train.labels, std::vector<std::uint8_t>(whole.train.labels.begin(), whole.train.labels.begin() + 12));
+  EXPECT_EQ(part.train.pixels,
+            std::vector<std::uint8_t>(whole.train.pixels.begin(), whole.train.pixels.begin() + 12 * 3072));
+  EXPECT_EQ(part.test.size(), 7);
+
+  options.synthetic_seed = 2;
+  EXPECT_NE(load_dataset(options).train.pixels, part.train.pixels);
+}
+
+TEST(LoadDataset, WithoutAPathItSaysWhereToGiveOne) {
+  DataOptions options;
+  options.source = "idx";
+  EXPECT_NE(message_of<UsageError>(options).find("data.path"), std::string::npos);
+
+  options.source = "cifar10";
+  for (const char* value : {static_cast<const char*>(nullptr), ""}) {
+    const WithVariable scope("GRADSCAPE_CIFAR10", value);
+    const std::string text = message_of<UsageError>(options);
+    EXPECT_NE(text.find("data.path"), std::string::npos) << text;
+    EXPECT_NE(text.find("GRADSCAPE_CIFAR10"), std::string::npos) << text;
+    EXPECT_NE(text.find("data_batch_1.bin"), std::string::npos) << text;
+  }
+}
+
+TEST(LoadDataset, ThePathGoesBeforeTheEnvironment) {
+  const WithVariable scope("GRADSCAPE_CIFAR10", "/no/folder/of/the/environment");
+  DataOptions options;
+  options.source = "cifar10";
+  EXPECT_NE(message_of<Error>(options).find("/no/folder/of/the/environment"), std::string::npos);
+  options.path = "/no/folder/of/the/option";
+  EXPECT_NE(message_of<Error>(options).find("/no/folder/of/the/option"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace gradscape

@@ -1,0 +1,95 @@
+#include <gtest/gtest.h>
+
+#include "gradscape/store/merge.hpp"
+#include "support/errors.hpp"
+#include "support/grids.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace gradscape::testing {
+namespace {
+
+const auto kAll = [](std::int64_t) { return true; };
+
+class Merge : public ::testing::Test {
+ protected:
+  void add_shard(std::int64_t first, std::int64_t last, const std::vector<std::int64_t>& steps,
+                 const std::string& config = "config", const std::string& sweep = "main") {
+    write_grid(run_.shard_path(sweep, first, last), {"grid", "name", "bn", config, "data", "print"}, make_grid(steps));
+  }
+  TemporaryDirectory directory_;
+  RunDirectory run_{directory_.path()};
+};
+
+TEST_F(Merge, UnitesShards) {
+  add_shard(4, 6, {4, 5});
+  add_shard(0, 4, {0, 1, 2, 3});
+  add_shard(6, 7, {6}, "the last shard's config");
+  const std::string path = merge_shards(run_, "main", 6, kAll);
+  EXPECT_EQ(path, run_.landscape_path("main"));
+  expect_same_grid(read_grid(path), make_grid({0, 1, 2, 3, 4, 5, 6}));
+  const Provenance origin = read_provenance(open_published(path, "grid"));
+  EXPECT_EQ(origin.config, "the last shard's config") << "it knows best how long the run is";
+  EXPECT_EQ(origin.variant, "bn");
+  EXPECT_EQ(origin.data_fingerprint, "print");
+}
+
+TEST_F(Merge, OverlappingShardsCountOnce) {
+  add_shard(0, 3, {0, 1, 2});  // before an interruption
+  add_shard(0, 5, {0, 1, 2, 3, 4});
+  add_shard(2, 5, {2, 3, 4});
+  expect_same_grid(read_grid(merge_shards(run_, "main", 4, kAll)), make_grid({0, 1, 2, 3, 4}));
+}
+
+TEST_F(Merge, KeepsTheWantedStepsOnly) {
+  add_shard(0, 10, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  const auto even = [](std::int64_t step) { return step % 2 == 0 && step >= 2; };
+  expect_same_grid(read_grid(merge_shards(run_, "main", 8, even)), make_grid({2, 4, 6, 8}));
+}
+
+TEST_F(Merge, BatchesOfDifferentLengthAndAugmentationFitTogether) {
+  Grid first = make_grid({0}), second = make_grid({1});
+  first.records[0].batch_index = {7};
+  first.records[0].augmentation = {{2, -1, true}};
+  write_grid(run_.shard_path("main", 0, 1), {}, first);
+  write_grid(run_.shard_path("main", 1, 2), {}, second);
+  Grid both = first;
+  both.records.push_back(second.records[0]);
+  expect_same_grid(read_grid(merge_shards(run_, "main", 1, kAll)), both);
+}
+
+TEST_F(Merge, NamesTheHoles) {
+  add_shard(0, 3, {0, 1, 2});
+  add_shard(6, 9, {6, 7, 8});
+  expect_error([&] { merge_shards(run_, "main", 10, kAll); },
+               {run_.root(), "\"main\" is not complete", "5 of 11 steps are missing", "3-5, 9-10", "--resume"});
+  EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main"))) << "no landscape with holes";
+  const auto by_three = [](std::int64_t step) { return step % 3 == 0; };
+  expect_error([&] { merge_shards(run_, "main", 10, by_three); }, {"2 of 4 steps are missing: 3, 9"});
+}
+
+TEST_F(Merge, SweepsAreApart) {
+  add_shard(0, 2, {0, 1});
+  add_shard(0, 1, {0}, "config", "fine");
+  EXPECT_EQ(merge_shards(run_, "fine", 0, kAll), run_.landscape_path("fine"));
+  EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main")));
+  expect_error([&] { merge_shards(run_, "coarse", 1, kAll); }, {run_.root(), "no shards", "\"coarse\""});
+}
+
+TEST_F(Merge, ADamagedShardIsAnErrorThatNamesIt) {
+  add_shard(0, 2, {0, 1});
+  add_shard(2, 4, {2, 3});
+  write_bytes(run_.shard_path("main", 2, 4), read_bytes(run_.shard_path("main", 2, 4)).substr(0, 3000));
+  expect_error([&] { merge_shards(run_, "main", 3, kAll); }, {run_.shard_path("main", 2, 4)});
+}
+
+TEST(DescribeSteps, InWords) {
+  EXPECT_EQ(describe_steps({}), "");
+  EXPECT_EQ(describe_steps({4}), "4");
+  EXPECT_EQ(describe_steps({0, 3, 4, 5, 6, 7, 12}), "0, 3-7, 12");
+  EXPECT_EQ(describe_steps({1, 2}), "1-2");
+  EXPECT_EQ(describe_steps({0, 2, 4, 6, 8, 10, 12, 14}), "0, 2, 4, 6, 8, 10, 12, 14");
+  EXPECT_EQ(describe_steps({0, 2, 4, 6, 8, 10, 12, 14, 16, 18}), "0, 2, 4, 6, 8, 10, 12, 14, …");
+}
+
+}  // namespace
+}  // namespace gradscape::testing

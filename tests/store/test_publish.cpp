@@ -1,0 +1,185 @@
+// Files appear whole or not at all, and a reader takes nothing but a whole file of gradscape's.
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "gradscape/core/version.hpp"
+#include "gradscape/store/publish.hpp"
+#include "support/errors.hpp"
+#include "support/h5_inspect.hpp"
+
+namespace gradscape::testing {
+namespace {
+
+const Provenance kOrigin{"trace", "name", "bn", "[train]\nlr = 0.1\n", "CIFAR-10", "0123456789abcdef"};
+
+void publish_values(const std::string& path, const std::vector<double>& values) {
+  publish_h5(path, kOrigin, [&](h5::File& file) { file.write("/values", values); });
+}
+
+std::vector<double> read_values(const std::string& path) {
+  return open_published(path, "trace").read<double>("/values");
+}
+
+class Publish : public ::testing::Test {
+ protected:
+  std::vector<std::string> names() const { return all_names(directory_.path()); }
+  std::string path() const { return directory_ / "file.h5"; }
+  TemporaryDirectory directory_;
+};
+
+TEST_F(Publish, LeavesTheFileAndNothingElse) {
+  publish_values(path(), {1, 2, 3});
+  EXPECT_EQ(names(), std::vector<std::string>{"file.h5"});
+  EXPECT_EQ(read_values(path()), (std::vector<double>{1, 2, 3}));
+  publish_values(path(), {4});
+  EXPECT_EQ(names(), std::vector<std::string>{"file.h5"});
+  EXPECT_EQ(read_values(path()), std::vector<double>{4}) << "a newer file takes the old one's place";
+}
+
+TEST_F(Publish, MakesMissingFolders) {
+  publish_values(directory_ / "a/b/file.h5", {1});
+  publish_text(directory_ / "c/d/file.txt", "text");
+  EXPECT_EQ(names(), (std::vector<std::string>{"a", "a/b", "a/b/file.h5", "c", "c/d", "c/d/file.txt"}));
+}
+
+TEST_F(Publish, TheFileIsHiddenAndIncompleteUntilItIsWhole) {
+  publish_h5(path(), kOrigin, [&](h5::File& file) {
+    file.write("/values", std::vector<double>{1});
+    EXPECT_FALSE(file.has_attribute("/", "complete"));
+    const auto now = names();
+    ASSERT_EQ(now.size(), 1u);
+    EXPECT_EQ(now[0].front(), '.');
+    EXPECT_FALSE(now[0].ends_with(".h5")) << "no reader of *.h5 picks it up";
+    EXPECT_EQ(directory_ / now[0], file.path());
+  });
+  EXPECT_EQ(open_published(path(), "").integer_attribute("/", "complete"), 1);
+}
+
+TEST_F(Publish, AThrowingWriterLeavesNoTrace) {
+  const auto fail_with = [&](auto error) {
+    publish_h5(path(), kOrigin, [&](h5::File& file) {
+      file.write("/values", std::vector<double>(100'000, 1.0));
+      throw error;
+    });
+  };
+  expect_error([&] { fail_with(Error("somewhere", "went wrong")); }, {"somewhere: went wrong"});
+  EXPECT_TRUE(names().empty());
+  EXPECT_THROW(fail_with(std::logic_error("bug")), std::logic_error);
+  EXPECT_TRUE(names().empty());
+}
+
+TEST_F(Publish, AThrowingWriterLeavesAnOldFileAlone) {
+  publish_values(path(), {1, 2, 3});
+  const std::string before = read_bytes(path());
+  EXPECT_THROW(publish_h5(path(), kOrigin, [](h5::File&) { throw Error("somewhere", "went wrong"); }), Error);
+  EXPECT_EQ(names(), std::vector<std::string>{"file.h5"});
+  EXPECT_EQ(read_bytes(path()), before);
+}
+
+TEST_F(Publish, WhereItCannotWriteItSaysSo) {
+  write_bytes(directory_ / "file", "not a folder");
+  expect_error([&] { publish_values(directory_ / "file/inside.h5", {1}); }, {directory_ / "file"});
+  expect_error([&] { publish_text(directory_ / "file/inside.txt", "x"); }, {directory_ / "file"});
+  std::filesystem::create_directories(directory_ / "taken.h5/inside");
+  expect_error([&] { publish_values(directory_ / "taken.h5", {1}); }, {directory_ / "taken.h5", "cannot rename"});
+  expect_error([&] { publish_text(directory_ / "taken.h5", "x"); }, {directory_ / "taken.h5", "cannot rename"});
+  EXPECT_EQ(names(), (std::vector<std::string>{"file", "taken.h5", "taken.h5/inside"})) << "no temporary file stays";
+}
+
+TEST_F(Publish, TextComesBackToTheByte) {
+  std::string text = "line\r\n\ttab, grün and a zero: ";
+  text.push_back('\0');
+  publish_text(directory_ / "config.toml", text);
+  EXPECT_EQ(read_bytes(directory_ / "config.toml"), text);
+  publish_text(directory_ / "config.toml", "");
+  EXPECT_EQ(read_bytes(directory_ / "config.toml"), "");
+  EXPECT_EQ(names(), std::vector<std::string>{"config.toml"});
+}
+
+TEST_F(Publish, FilesSayWhereTheyComeFrom) {
+  publish_values(path(), {1});
+  const h5::File file = open_published(path(), "trace");
+  const Provenance origin = read_provenance(file);
+  EXPECT_EQ(origin.file_type, "trace");
+  EXPECT_EQ(origin.name, "name");
+  EXPECT_EQ(origin.variant, "bn");
+  EXPECT_EQ(origin.config, kOrigin.config);
+  EXPECT_EQ(origin.data_name, "CIFAR-10");
+  EXPECT_EQ(origin.data_fingerprint, "0123456789abcdef");
+  EXPECT_EQ(file.text_attribute("/", "program"), "gradscape");
+  EXPECT_EQ(file.text_attribute("/", "program_version"), build_info().version);
+  EXPECT_EQ(file.text_attribute("/", "git_revision"), build_info().git_revision);
+  EXPECT_EQ(file.text_attribute("/", "compiler"), build_info().compiler);
+  EXPECT_NE(file.text_attribute("/", "compiler_flags").find("-ffp-contract=off"), std::string::npos);
+  EXPECT_EQ(file.integer_attribute("/", "format_version"), 1);
+}
+
+TEST_F(Publish, ReadersWantTheRightKindOfFile) {
+  publish_values(path(), {1});
+  expect_error([&] { open_published(path(), "grid"); }, {path(), "is a trace file, expected a grid file"});
+  EXPECT_NO_THROW(open_published(path(), ""));
+}
+
+TEST_F(Publish, ReadersRefuseWhatIsNoHdf5File) {
+  const auto refused = [&](const std::string& bytes) {
+    write_bytes(path(), bytes);
+    expect_error([&] { open_published(path(), "trace"); }, {path(), "cannot be read as an HDF5 file", "hint"});
+  };
+  refused("step,loss\n0,2.3\n");
+  refused("");
+  std::string random;
+  for (std::uint32_t i = 0, x = 1; i < 10'000; ++i)
+    random.push_back(static_cast<char>((x = x * 1664525 + 1013904223) >> 24));
+  refused(random);
+  expect_error([&] { open_published(directory_ / "missing.h5", "trace"); }, {"missing.h5"});
+}
+
+TEST_F(Publish, ReadersRefuseATruncatedFile) {
+  publish_values(path(), std::vector<double>(5000, 1.0));
+  const std::string whole = read_bytes(path());
+  for (const double share : {0.02, 0.3, 0.7, 0.999}) {
+    write_bytes(path(), whole.substr(0, static_cast<std::size_t>(share * static_cast<double>(whole.size()))));
+    expect_error([&] { open_published(path(), "trace"); }, {path()});
+  }
+}
+
+TEST_F(Publish, ReadersRefuseForeignAndIncompleteHdf5Files) {
+  h5::File::create(path()).write("/values", std::vector<double>{1});
+  expect_error([&] { open_published(path(), ""); }, {path(), "not one of gradscape's"});
+  {
+    h5::File file = h5::File::create(path());
+    file.set_attribute("/", "program", std::string("anotherscape"));
+    file.set_attribute("/", "file_type", std::string("trace"));
+    file.set_attribute("/", "complete", std::int64_t{1});
+  }
+  expect_error([&] { open_published(path(), ""); }, {path(), "not one of gradscape's"});
+  {
+    h5::File file = h5::File::create(path());
+    file.set_attribute("/", "program", std::string("gradscape"));
+    file.set_attribute("/", "file_type", std::string("trace"));
+    file.set_attribute("/", "format_version", std::int64_t{1});
+  }
+  expect_error([&] { open_published(path(), "trace"); }, {path(), "not complete"});
+}
+
+TEST_F(Publish, ReadersRefuseAnotherFormatVersion) {
+  {
+    h5::File file = h5::File::create(path());
+    file.set_attribute("/", "program", std::string("gradscape"));
+    file.set_attribute("/", "program_version", std::string("9.8.7"));
+    file.set_attribute("/", "file_type", std::string("trace"));
+    file.set_attribute("/", "format_version", std::int64_t{2});
+    file.set_attribute("/", "complete", std::int64_t{1});
+  }
+  expect_error([&] { open_published(path(), "trace"); }, {path(), "format version 2", "version 1", "9.8.7"});
+}
+
+TEST_F(Publish, AFlippedBitIsCaught) {
+  publish_values(path(), std::vector<double>(1000, 1.5));
+  damage_dataset(path(), "/values");
+  expect_error([&] { read_values(path()); }, {path(), "/values"});
+}
+
+}  // namespace
+}  // namespace gradscape::testing

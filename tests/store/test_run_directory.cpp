@@ -1,0 +1,110 @@
+#include <gtest/gtest.h>
+
+#include "gradscape/store/run_directory.hpp"
+#include "support/errors.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace gradscape::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// An empty file, with the folders on the way.
+void touch(const std::string& path) {
+  fs::create_directories(fs::path(path).parent_path());
+  write_bytes(path, "");
+}
+
+// docs/format.md
+TEST(RunDirectory, NamesFilesAsDocumented) {
+  const RunDirectory run("runs/x");
+  EXPECT_EQ(run.root(), "runs/x");
+  EXPECT_EQ(run.config_path(), "runs/x/config.toml");
+  EXPECT_EQ(run.checkpoint_path(500), "runs/x/checkpoints/step-00000500.h5");
+  EXPECT_EQ(run.checkpoint_path(1'234'567'890), "runs/x/checkpoints/step-1234567890.h5");
+  EXPECT_EQ(run.trace_path(0, 500), "runs/x/trace/segment-00000000-00000500.h5");
+  EXPECT_EQ(run.shard_path("main", 1000, 1001), "runs/x/sweep/main/segment-00001000-00001001.h5");
+  EXPECT_EQ(run.landscape_path("main"), "runs/x/landscape.h5");
+  EXPECT_EQ(run.landscape_path("fine"), "runs/x/landscape-fine.h5");
+}
+
+TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
+  const TemporaryDirectory directory;
+  const RunDirectory run(directory.path());
+  EXPECT_FALSE(run.holds_run());
+  EXPECT_TRUE(run.checkpoint_steps().empty());
+  EXPECT_TRUE(run.trace_files().empty());
+  EXPECT_TRUE(run.sweeps().empty());
+
+  // Numbers past eight digits sort as numbers, not as texts.
+  for (const std::int64_t step :
+       {std::int64_t{1'000'000'000}, std::int64_t{0}, std::int64_t{99'999'999}, std::int64_t{7}})
+    touch(run.checkpoint_path(step));
+  touch(run.trace_path(500, 1000));
+  touch(run.trace_path(0, 500));
+  touch(run.trace_path(500, 700));
+  touch(run.shard_path("main", 0, 500));
+  touch(run.shard_path("fine", 500, 501));
+  touch(run.config_path());
+  EXPECT_TRUE(run.holds_run());
+  EXPECT_EQ(run.checkpoint_steps(), (std::vector<std::int64_t>{0, 7, 99'999'999, 1'000'000'000}));
+  std::vector<std::pair<std::int64_t, std::int64_t>> traces;
+  for (const SegmentFile& file : run.trace_files()) {
+    traces.emplace_back(file.first, file.last);
+    EXPECT_EQ(file.path, run.trace_path(file.first, file.last));
+  }
+  EXPECT_EQ(traces, (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 500}, {500, 700}, {500, 1000}}));
+  EXPECT_EQ(run.sweeps(), (std::vector<std::string>{"fine", "main"}));
+  ASSERT_EQ(run.shard_files("fine").size(), 1u);
+  EXPECT_EQ(run.shard_files("fine")[0].first, 500);
+  EXPECT_TRUE(run.shard_files("coarse").empty());
+}
+
+TEST(RunDirectory, OverlooksTemporaryAndForeignFiles) {
+  const TemporaryDirectory directory;
+  const RunDirectory run(directory.path());
+  touch(run.checkpoint_path(3));
+  for (const char* name : {".step-00000004.h5.tmp-123", "step-00000005.h5~", "step-.h5", "best.h5", "step-00000006.txt",
+                           "my-step-00000007.h5"})
+    touch(run.root() + "/checkpoints/" + name);
+  touch(run.trace_path(0, 3));
+  for (const char* name :
+       {".segment-00000003-00000006.h5.tmp-9", "segment-00000003.h5", "segment-00000003-00000006.h5.bak"})
+    touch(run.root() + "/trace/" + name);
+  EXPECT_EQ(run.checkpoint_steps(), std::vector<std::int64_t>{3});
+  ASSERT_EQ(run.trace_files().size(), 1u);
+}
+
+TEST(RunDirectory, RemovesTheRunAndNothingElse) {
+  const TemporaryDirectory directory;
+  const RunDirectory run(directory.path());
+  for (const auto& path : {run.config_path(), run.checkpoint_path(0), run.trace_path(0, 5),
+                           run.shard_path("main", 0, 5), run.landscape_path("main"), run.landscape_path("fine")})
+    touch(path);
+  for (const char* name : {"notes.txt", "figure.png", "landscape.png", "other/config.toml"}) touch(directory / name);
+  run.remove_run();
+  EXPECT_EQ(all_names(directory.path()),
+            (std::vector<std::string>{"figure.png", "landscape.png", "notes.txt", "other", "other/config.toml"}));
+  EXPECT_FALSE(run.holds_run());
+  EXPECT_NO_THROW(run.remove_run()) << "nothing to remove is no mistake";
+}
+
+TEST(FindRuns, TakesARunOrAFolderOfRuns) {
+  const TemporaryDirectory directory;
+  touch(directory / "study/none/config.toml");
+  touch(directory / "study/bn/config.toml");
+  touch(directory / "study/.hidden/config.toml");
+  touch(directory / "study/empty/file");
+  const auto study = find_runs(directory / "study");
+  ASSERT_EQ(study.size(), 2u);
+  EXPECT_EQ(study[0].root(), directory / "study/bn");
+  EXPECT_EQ(study[1].root(), directory / "study/none");
+  const auto one = find_runs(directory / "study/bn");
+  ASSERT_EQ(one.size(), 1u);
+  EXPECT_EQ(one[0].root(), directory / "study/bn");
+  expect_error([&] { find_runs(directory / "study/empty"); }, {directory / "study/empty", "holds no run"});
+  expect_error([&] { find_runs(directory / "nowhere"); }, {directory / "nowhere", "does not exist"});
+}
+
+}  // namespace
+}  // namespace gradscape::testing

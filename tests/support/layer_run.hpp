@@ -1,0 +1,41 @@
+// Runs one layer forward and backward outside of a network, keeping its rules on memory (nn/layer.hpp).
+#pragma once
+
+#include "gradscape/nn/layer.hpp"
+
+namespace gradscape::testing {
+
+template <class S>
+struct LayerRun {
+  Matrix<S> y;
+  Matrix<S> dx;
+  Vector<S> grad;  // ∂⟨dy, y⟩/∂theta
+  Vector<S> new_buffers;
+};
+
+/// x [N·H·W, C] of layer.in(), dy likewise of layer.out(). An in-place layer gets one memory for x and y, and for dy
+/// and dx.
+template <class S>
+LayerRun<S> run_layer(Layer<S>& layer, const Pass& pass, const Vector<S>& theta, const Vector<S>& buffers, Matrix<S> x,
+                      Matrix<S> dy) {
+  LayerRun<S> run;
+  run.new_buffers = buffers;
+  run.grad = Vector<S>::Zero(theta.size());
+  const LayerInputs<S> inputs{pass, theta.data(), buffers.data(), run.new_buffers.data()};
+  const Index samples = x.rows() / layer.in().pixels();
+  const auto rows = [](Matrix<S>& m) { return Rows<S>(m.data(), m.rows(), m.cols()); };
+  run.y.resize(samples * layer.out().pixels(), layer.out().channels);
+  run.dx.resize(x.rows(), x.cols());
+  if (layer.in_place()) {
+    layer.forward(inputs, as_const(rows(x)), Rows<S>(x.data(), run.y.rows(), run.y.cols()));
+    run.y = Eigen::Map<const Matrix<S>>(x.data(), run.y.rows(), run.y.cols());
+    layer.backward(inputs, as_const(rows(x)), rows(dy), Rows<S>(dy.data(), x.rows(), x.cols()), run.grad.data());
+    run.dx = Eigen::Map<const Matrix<S>>(dy.data(), x.rows(), x.cols());
+  } else {
+    layer.forward(inputs, as_const(rows(x)), rows(run.y));
+    layer.backward(inputs, as_const(rows(x)), rows(dy), rows(run.dx), run.grad.data());
+  }
+  return run;
+}
+
+}  // namespace gradscape::testing
