@@ -63,7 +63,7 @@ check_signature() { [ "$(tools/signature.sh "$1")" = "$(cat tests/signature.txt)
 
 step "code format (clang-format)" check_format
 step "release build" build release
-step "build with warnings as errors, address and undefined-behaviour sanitizers" build asan gradscape_tests
+step "build with warnings as errors, address and undefined-behaviour sanitizers" build asan gradscape gradscape_tests
 suite "unit tests under sanitizers" build/asan -L unit
 suite "all tests, release" build/release
 step "behaviour signature, 1 thread" check_signature 1

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/landscape/sweep.hpp"
 
 namespace gradscape {
 
@@ -31,7 +32,7 @@ void require_same_run(const Provenance& found, const Experiment& experiment, con
         fmt::format("the training images are {} here and {} there", data_fingerprint, found.data_fingerprint));
   if (!list.empty())
     throw Error(where, fmt::format("belongs to a different run: {}", fmt::join(list, "; ")),
-                "choose another --out, restore the fields, or --force to replace the run");
+                "restore the fields; run and train also take another --out, or --force to replace the run");
 }
 
 void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
@@ -45,6 +46,13 @@ void require_same_sweep(const RunDirectory& directory, const std::string& name, 
                        fmt::format("sweep \"{}\" was made with other settings: {}", name, fmt::join(list, "; ")),
                        "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
   }
+}
+
+void require_within_run(const SweepOptions& sweep, std::int64_t total) {
+  if (sweep.first <= total && sweep.last <= total) return;
+  throw UsageError("sweep.first, sweep.last (--steps)",
+                   fmt::format("steps {} to {} lie outside the run, which has steps 0 to {}", sweep.first,
+                               last_step(sweep, total), total));
 }
 
 CheckpointInfo last_checkpoint(const RunDirectory& directory) {

@@ -67,9 +67,7 @@ class SweepJob {
   /// Returns how many shards were made.
   std::size_t run() {
     const std::int64_t total = process_.total_steps();
-    require_within(total);
-    require_same_run(read_provenance(open_published(directory_.checkpoint_path(0), "checkpoint")), experiment_,
-                     provenance_.data_fingerprint, directory_.root());
+    require_within_run(experiment_.sweep, total);
     std::vector<Segment> todo;
     std::int64_t steps = 0;
     const auto checkpoints = directory_.checkpoint_steps();
@@ -92,11 +90,8 @@ class SweepJob {
     return directory_.shard_path(name_, segment.first, segment.last);
   }
 
-  void require_within(std::int64_t total) const {
-    const SweepOptions& options = experiment_.sweep;
-    if (options.first > total || options.last > total)
-      throw UsageError("--steps", fmt::format("steps {} to {} lie outside the run, which has steps 0 to {}",
-                                              options.first, last_step(options, total), total));
+  TrainingState<S> read_state(std::int64_t step) {
+    return read_own_checkpoint<S>(directory_, step, experiment_, provenance_.data_fingerprint, process_);
   }
 
   /// Shards that stay must have this sweep's settings; damaged ones are about to be replaced and are not asked.
@@ -113,11 +108,11 @@ class SweepJob {
   }
 
   void sweep_segment(const Segment& segment, Progress& progress) {
-    TrainingState<S> state = read_checkpoint<S>(directory_.checkpoint_path(segment.first), process_);
+    TrainingState<S> state = read_state(segment.first);
     std::vector<SweepRecord> records;
     const auto observe = [&](const StepView<S>& view) {
       if (prober_.wants(view.record.step)) records.push_back(prober_.probe_step(view));
-      progress.update(++done_, fmt::format("at step {}", view.record.step));
+      progress.update(++done_, fmt::format("at step {}, loss {:.4f}", view.record.step, view.record.loss));
     };
     if (segment.first == process_.total_steps()) {
       process_.preview(state, observe);
@@ -126,8 +121,7 @@ class SweepJob {
       if (!replay<S>(process_, state, segment.last, trace.steps, observe, [] { return !interrupted(); }))
         throw Error(directory_.root(), "interrupted; complete segments are saved", "the same command continues",
                     ExitCode::interrupted);
-      const std::string end = directory_.checkpoint_path(segment.last);
-      require_same_state(state, read_checkpoint<S>(end, process_), end);
+      require_same_state(state, read_state(segment.last), directory_.checkpoint_path(segment.last));
     }
     const SweepOptions& options = experiment_.sweep;
     write_grid(shard_path(segment), provenance_, {options.multipliers, options.direction, options.precision, records});

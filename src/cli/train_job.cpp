@@ -15,21 +15,45 @@
 namespace gradscape {
 namespace {
 
-/// Decides whether the directory may be used, and clears it for --force. True: a run is there and is to be continued.
-bool claim_directory(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
-                     const Provenance& provenance) {
-  if (request.force) directory.remove_run();
-  if (!directory.holds_run()) return false;
-  const Experiment stored = read_stored_experiment(directory);
+/// What a directory holds that this run could go on from.
+enum class Found { nothing, configuration, checkpoint };
+
+/// Looks whether the directory may be used, and throws where it may not. Changes nothing.
+Found inspect(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
+              const Provenance& provenance, std::int64_t total) {
+  if (!directory.holds_run()) {
+    if (directory.holds_files())
+      throw Error(directory.root(), "holds checkpoints, traces or shards but no config.toml to say of which run",
+                  "choose another --out, or put the config.toml back");
+    return Found::nothing;
+  }
+  if (request.force) return Found::nothing;
   const auto steps = directory.checkpoint_steps();
   Provenance found = provenance;
-  found.config = to_toml(stored);
+  found.config = to_toml(read_stored_experiment(directory));
   if (!steps.empty()) found = read_provenance(open_published(directory.checkpoint_path(steps.back()), "checkpoint"));
   require_same_run(found, experiment, provenance.data_fingerprint, directory.root());
-  if (!request.resume && !steps.empty())
+  if (steps.empty()) return Found::configuration;
+  if (!request.resume)
     throw UsageError(directory.root(), "already holds this run",
                      "--resume to continue or extend it, --force to start over, --out for another place");
-  return !steps.empty();
+  if (steps.back() > total)
+    throw UsageError(
+        "train.steps",
+        fmt::format("{} has {} steps already, this configuration asks for {}", directory.root(), steps.back(), total),
+        "ask for as many or more, or choose another --out");
+  return Found::checkpoint;
+}
+
+/// Everything that can be refused before anything is written.
+Found check_request(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
+                    const Provenance& provenance, std::int64_t total) {
+  const Found found = inspect(experiment, directory, request, provenance, total);
+  if (request.probe) {
+    require_within_run(experiment.sweep, total);
+    if (found != Found::nothing) require_same_sweep(directory, "main", experiment, provenance.data_fingerprint);
+  }
+  return found;
 }
 
 /// One training run with its files.
@@ -42,18 +66,19 @@ class TrainJob {
         dataset_(load_data(experiment.data)),
         provenance_(make_provenance(experiment, dataset_)),
         process_(experiment.data, experiment.model, experiment.train, dataset_) {
-    const bool resumed = claim_directory(experiment, directory, request, provenance_);
-    if (request.probe) {
-      require_same_sweep(directory, "main", experiment, provenance_.data_fingerprint);
-      prober_.emplace(experiment.sweep, process_, experiment.model, dataset_);
-    }
-    if (resumed) {
-      state_ = read_checkpoint<S>(directory.checkpoint_path(directory.checkpoint_steps().back()), process_);
+    const Found found = check_request(experiment, directory, request, provenance_, process_.total_steps());
+    if (request.force) directory.remove_run();
+    if (found == Found::checkpoint) {
+      state_ = read_own_checkpoint<S>(directory, directory.checkpoint_steps().back(), experiment,
+                                      provenance_.data_fingerprint, process_);
+      directory.remove_beyond(state_.step);
     } else {
       state_ = process_.initial_state();
+      if (found == Found::configuration) directory.remove_beyond(-1);
     }
     publish_text(directory.config_path(), provenance_.config);
-    if (!resumed) write_checkpoint(directory.checkpoint_path(0), provenance_, state_, process_);
+    if (found != Found::checkpoint) write_checkpoint(directory.checkpoint_path(0), provenance_, state_, process_);
+    if (request.probe) prober_.emplace(experiment.sweep, process_, experiment.model, dataset_);
   }
 
   void run() {
@@ -136,6 +161,14 @@ class TrainJob {
 };
 
 }  // namespace
+
+void require_trainable(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
+  with_precision(experiment, [&]<class S>() {
+    const Dataset& dataset = load_data(experiment.data);
+    TrainingProcess<S> process(experiment.data, experiment.model, experiment.train, dataset);
+    check_request(experiment, directory, request, make_provenance(experiment, dataset), process.total_steps());
+  });
+}
 
 void train(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
   with_precision(experiment, [&]<class S>() { TrainJob<S>(experiment, directory, request).run(); });

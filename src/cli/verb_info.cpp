@@ -159,8 +159,6 @@ void print_run(const RunDirectory& directory) {
 void print_info(const std::string& path) {
   if (fs::is_directory(path)) {
     for (const RunDirectory& run : find_runs(path)) print_run(run);
-  } else if (!fs::exists(path)) {
-    throw Error(path, "does not exist");
   } else if (path.ends_with(".toml")) {
     print_config(path);
   } else {
@@ -179,6 +177,7 @@ void add_info(CLI::App& app, Action& selected) {
   verb->add_flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
   verb->callback([path, digest, &selected] {
     selected = [path, digest] {
+      if (!fs::exists(*path)) throw Error(*path, "does not exist");
       if (*digest)
         fmt::print("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
       else

@@ -11,11 +11,18 @@
 namespace gradscape {
 namespace {
 
+/// A flag's value for a field of the stored configuration.
+struct Override {
+  std::string flag;
+  std::string field;
+  std::string text;
+};
+
 struct SweepCommand {
   std::string directory;
   std::string name = "main";
   std::string steps;
-  Overrides overrides;  // of fields of [sweep], and data.path
+  std::vector<Override> overrides;
 };
 
 /// A sweep's name becomes a folder's and a file's.
@@ -30,7 +37,7 @@ void check_name(const std::string& name) {
 
 /// Splits first:last:every into three overrides; an empty part keeps the default, "end" as the last step is the run's
 /// end.
-void add_steps(const std::string& text, Overrides& overrides) {
+void add_steps(const std::string& text, std::vector<Override>& overrides) {
   const std::vector<std::string> keys = {"sweep.first", "sweep.last", "sweep.every"};
   const std::vector<std::string> defaults = {"0", "-1", "1"};
   std::size_t start = 0;
@@ -39,7 +46,7 @@ void add_steps(const std::string& text, Overrides& overrides) {
     const std::size_t end = given ? text.find(':', start) : std::string::npos;
     std::string part = given ? text.substr(start, end - start) : "";
     if (part.empty() || (i == 1 && part == "end")) part = defaults[i];
-    overrides.emplace_back(keys[i], part);
+    overrides.push_back({"--steps", keys[i], part});
     start = end == std::string::npos ? end : end + 1;
   }
   if (start != std::string::npos)
@@ -55,7 +62,11 @@ void add_sweep(CLI::App& app, Action& selected) {
   auto command = std::make_shared<SweepCommand>();
   const auto override_flag = [&](const char* flag, const char* field, const char* help) {
     verb->add_option_function<std::string>(
-            flag, [command, field](const std::string& text) { command->overrides.emplace_back(field, text); }, help)
+            flag,
+            [command, flag, field](const std::string& text) {
+              command->overrides.push_back({flag, field, text});
+            },
+            help)
         ->type_name("");
   };
   verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
@@ -71,14 +82,12 @@ void add_sweep(CLI::App& app, Action& selected) {
   verb->callback([command, &selected] {
     selected = [command] {
       check_name(command->name);
-      Overrides overrides = command->overrides;
+      std::vector<Override> overrides = command->overrides;
       if (!command->steps.empty()) add_steps(command->steps, overrides);
       for (const RunDirectory& directory : find_runs(command->directory)) {
         Experiment experiment = read_stored_experiment(directory);
-        for (const auto& [field, text] : overrides)
-          set_field(*find_field(field), experiment, text,
-                    field.starts_with("sweep.") ? "--" + field.substr(6) : "--" + field);
-        check_experiment(experiment, directory.config_path());
+        for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), experiment, text, flag);
+        check_experiment(experiment, command->steps.empty() ? directory.config_path() : "--steps");
         const std::size_t made = sweep(experiment, directory, command->name);
         say(fmt::format("{}: {} new shard{} in sweep \"{}\"; `gradscape merge` makes the file to plot from",
                         directory.root(), made, made == 1 ? "" : "s", command->name));

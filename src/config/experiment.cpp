@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <charconv>
@@ -39,6 +40,16 @@ std::string quoted(const std::string& value) {
       text += c;
   }
   return text + "\"";
+}
+
+/// Whether a text survives the dump: TOML takes UTF-8 only.
+bool reads_back(const std::string& text) {
+  try {
+    (void)toml::parse("text = " + quoted(text));
+    return true;
+  } catch (const toml::parse_error&) {
+    return false;
+  }
 }
 
 template <class T>
@@ -197,6 +208,8 @@ void check_field(const Field& field, const Experiment& experiment, const std::st
       [&](auto* value) {
         using T = std::remove_pointer_t<decltype(value)>;
         if constexpr (std::is_same_v<T, std::string>) {
+          if (!reads_back(*value))
+            throw UsageError(where, field.name() + " is not valid UTF-8", "TOML takes no other text");
           if (field.choices.empty() || std::count(field.choices.begin(), field.choices.end(), *value) > 0) return;
           const std::string near = nearest(*value, field.choices);
           refuse(fmt::format("allowed: {}{}", field.allowed(), near.empty() ? "" : "; did you mean \"" + near + "\"?"));
@@ -224,6 +237,11 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
     throw UsageError(where, "train.schedule = \"step\" needs train.schedule_step", "steps between two decays");
   if (experiment.sweep.multipliers.empty())
     throw UsageError(where, "sweep.multipliers is empty", "give at least one, as in [0.5, 1.0, 2.0, 4.0]");
+  for (std::size_t i = 0; i < experiment.sweep.multipliers.size(); ++i)
+    if (std::count(experiment.sweep.multipliers.begin(), experiment.sweep.multipliers.end(),
+                   experiment.sweep.multipliers[i]) > 1)
+      throw UsageError(where,
+                       fmt::format("sweep.multipliers holds {} more than once", experiment.sweep.multipliers[i]));
   if (experiment.sweep.last >= 0 && experiment.sweep.last < experiment.sweep.first)
     throw UsageError(where, fmt::format("sweep.last = {} lies before sweep.first = {}", experiment.sweep.last,
                                         experiment.sweep.first));

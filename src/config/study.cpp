@@ -141,7 +141,7 @@ void resolve_path(Experiment& experiment) {
 
 Study load_study(const std::string& path, const Overrides& overrides) {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream)
+  if (!stream || std::filesystem::is_directory(path))
     throw UsageError(path, "cannot be read: there is no such configuration file",
                      "configs/quickstart.toml is an example");
   const std::string text{std::istreambuf_iterator<char>(stream), {}};

@@ -49,14 +49,17 @@ Dataset load_cifar10(const std::string& folder) {
   dataset.name = "CIFAR-10";
   dataset.train.shape = dataset.test.shape = kShape;
   dataset.train.classes = dataset.test.classes = kClasses;
+  std::error_code ignored;
   for (int number = 1; number <= 5; ++number) {
     const fs::path path = fs::path(folder) / fmt::format("data_batch_{}.bin", number);
-    if (fs::exists(path)) append_file(path, dataset.train);
+    if (fs::exists(path, ignored)) append_file(path, dataset.train);
   }
   if (dataset.train.size() == 0)
-    throw Error(folder, fs::exists(folder) ? "holds none of data_batch_1.bin … data_batch_5.bin" : "does not exist",
+    throw Error(folder,
+                fs::exists(folder, ignored) ? "holds none of data_batch_1.bin … data_batch_5.bin" : "does not exist",
                 "point data.path or GRADSCAPE_CIFAR10 at the folder with data_batch_1.bin … test_batch.bin");
-  if (const fs::path path = fs::path(folder) / "test_batch.bin"; fs::exists(path)) append_file(path, dataset.test);
+  if (const fs::path path = fs::path(folder) / "test_batch.bin"; fs::exists(path, ignored))
+    append_file(path, dataset.test);
   return dataset;
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kClasses = 10;
 constexpr std::uint32_t kImageMagic = 0x00000803;
 constexpr std::uint32_t kLabelMagic = 0x00000801;
 
@@ -96,16 +97,16 @@ bool load_set(const std::string& folder, const std::string& prefix, ImageSet& se
   const auto counts = read_header(labels_path, labels, kLabelMagic);
   if (extents[0] != counts[0])
     throw Error(labels_path, fmt::format("has {} labels for the {} images of {}", counts[0], extents[0], images_path));
+  for (std::size_t i = 8; i < labels.bytes.size(); ++i)
+    if (labels.bytes[i] >= kClasses)
+      throw Error(labels_path, fmt::format("label {} is {}, allowed are 0 to 9", i - 8, labels.bytes[i]),
+                  "the file is damaged or of another data set");
   set.shape = {static_cast<Index>(extents[1]), static_cast<Index>(extents[2]), 1};
   images.bytes.erase(images.bytes.begin(), images.bytes.begin() + 16);
   labels.bytes.erase(labels.bytes.begin(), labels.bytes.begin() + 8);
   set.pixels = std::move(images.bytes);
   set.labels = std::move(labels.bytes);
   return true;
-}
-
-int largest_label(const ImageSet& set) {
-  return set.labels.empty() ? 0 : *std::max_element(set.labels.begin(), set.labels.end());
 }
 
 }  // namespace
@@ -123,8 +124,7 @@ Dataset load_idx(const std::string& folder) {
     throw Error(folder,
                 fmt::format("training images have {}×{} pixels and test images {}×{}", dataset.train.shape.height,
                             dataset.train.shape.width, dataset.test.shape.height, dataset.test.shape.width));
-  dataset.train.classes = std::max({10, largest_label(dataset.train) + 1, largest_label(dataset.test) + 1});
-  dataset.test.classes = dataset.train.classes;
+  dataset.train.classes = dataset.test.classes = kClasses;
   return dataset;
 }
 

@@ -19,6 +19,13 @@ void Network<S>::append(std::unique_ptr<Layer<S>> layer) {
 }
 
 template <class S>
+Index Network<S>::fewest_samples() const {
+  Index fewest = 1;
+  for (const auto& layer : layers_) fewest = std::max(fewest, layer->fewest_samples());
+  return fewest;
+}
+
+template <class S>
 Vector<S> Network<S>::initial_parameters(Init init, std::uint64_t seed) const {
   Vector<S> theta(parameters_.size());
   for (const auto& layer : layers_) layer->initialise(theta.data(), init, seed);

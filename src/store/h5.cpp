@@ -10,13 +10,15 @@
 namespace gradscape::h5 {
 namespace {
 
-/// Keeps HDF5 from printing its error stack; it goes into our errors instead.
+/// Keeps HDF5 from printing its error stack (it goes into our errors instead), and from writing once more at exit to a
+/// file that a full disk has already refused: that crashes.
 void silence() {
-  static const bool done = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+  static const bool done = H5dont_atexit() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   (void)done;
 }
 
-/// The innermost message of HDF5's error stack: the nearest it has to a cause.
+/// The innermost message of HDF5's error stack, the nearest it has to a cause: of the system's words about a failed
+/// call only those words, without its lists of addresses and times.
 std::string cause() {
   std::string text;
   H5Ewalk2(
@@ -28,6 +30,11 @@ std::string cause() {
       },
       &text);
   H5Eclear2(H5E_DEFAULT);
+  const std::string marker = "error message = '";
+  if (const std::size_t start = text.find(marker); start != std::string::npos) {
+    text.erase(0, start + marker.size());
+    text.resize(std::min(text.find('\''), text.size()));
+  }
   return text.empty() ? "" : " (" + text + ")";
 }
 
@@ -71,9 +78,9 @@ Shape chunk_shape(const Shape& shape, std::size_t element_size) {
 
 }  // namespace
 
-void Handle::reset() {
-  if (id_ >= 0 && close_ != nullptr) close_(id_);
-  id_ = H5I_INVALID_HID;
+herr_t Handle::reset() {
+  const hid_t id = std::exchange(id_, H5I_INVALID_HID);
+  return id >= 0 && close_ != nullptr ? close_(id) : 0;
 }
 
 void File::fail(const std::string& what) const {
@@ -83,8 +90,8 @@ void File::fail(const std::string& what) const {
 File File::create(const std::string& path) {
   silence();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  // The old format's bounds keep files readable by HDF5 1.8 and netCDF; creation order lets netCDF list variables in
-  // ours.
+  // Format of HDF5 1.10: there a checksum guards the metadata too, down to the index of the chunks.
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
   H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
   const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get());
@@ -112,6 +119,7 @@ void File::write(const std::string& name, const T* data, const Shape& shape) {
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(links.get(), 1);
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  if (rank == 0) H5Pset_layout(creation.get(), H5D_COMPACT);  // inside the checksummed header
   if (rank > 0 && !empty) {
     const Shape chunk = chunk_shape(shape, sizeof(T));
     require(H5Pset_chunk(creation.get(), rank, chunk.data()), "no chunks for " + name);
@@ -274,7 +282,7 @@ void File::flush() {
 }
 
 void File::close() {
-  file_.reset();
+  require(file_.reset(), "cannot close the file");
 }
 
 #define GRADSCAPE_INSTANTIATE(T)                                            \

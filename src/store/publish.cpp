@@ -18,11 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const std::string& path, const std::string& what, int code) {
-  const std::string hint = code == ENOSPC || code == EDQUOT
-                               ? "the disk is full: free some room and call again with --resume; "
-                                 "files already there are intact"
-                               : "";
-  throw Error(path, fmt::format("{}: {}", what, std::strerror(code)), hint);
+  throw Error(path, fmt::format("{}: {}", what, std::strerror(code)));
 }
 
 /// Forces a file's or directory's content to the disk.
@@ -41,8 +37,8 @@ std::string full_disk_hint(const fs::path& directory) {
   const auto space = fs::space(directory, ignored);
   if (!ignored && space.available < (1u << 20))
     return fmt::format(
-        "the disk is full ({} bytes left in {}): free some room and call again with --resume; files already "
-        "there are intact",
+        "the disk is full ({} bytes left in {}): free some room and call again (run, train: with --resume); files "
+        "already there are intact",
         space.available, directory.string());
   return "";
 }

@@ -17,12 +17,20 @@ namespace fs = std::filesystem;
 std::vector<std::string> list(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code code;
+  if (!fs::is_directory(directory, code)) return names;
   for (const auto& entry : fs::directory_iterator(directory, code)) {
     const std::string name = entry.path().filename().string();
     if (name.front() != '.') names.push_back(name);
   }
+  if (code) throw Error(directory, "cannot be listed: " + code.message());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+void remove(const std::string& path) {
+  std::error_code code;
+  fs::remove_all(path, code);
+  if (code) throw Error(path, "cannot be deleted: " + code.message());
 }
 
 std::vector<SegmentFile> segments(const std::string& directory) {
@@ -91,12 +99,24 @@ std::vector<std::string> RunDirectory::sweeps() const {
   return list(root_ + "/sweep");
 }
 
+bool RunDirectory::holds_files() const {
+  return !checkpoint_steps().empty() || !trace_files().empty() || !sweeps().empty();
+}
+
 void RunDirectory::remove_run() const {
-  std::error_code code;
-  for (const char* folder : {"checkpoints", "trace", "sweep"}) fs::remove_all(fs::path(root_) / folder, code);
+  if (!holds_run()) return;
+  for (const char* folder : {"checkpoints", "trace", "sweep"}) remove(root_ + "/" + folder);
   for (const auto& name : list(root_))
-    if (name.starts_with("landscape") && name.ends_with(".h5")) fs::remove(fs::path(root_) / name, code);
-  fs::remove(config_path(), code);
+    if (name.starts_with("landscape") && name.ends_with(".h5")) remove(root_ + "/" + name);
+  remove(config_path());  // last: while it is there, a second --force can finish
+}
+
+void RunDirectory::remove_beyond(std::int64_t step) const {
+  for (const SegmentFile& file : trace_files())
+    if (file.last > step) remove(file.path);
+  for (const std::string& sweep : sweeps())
+    for (const SegmentFile& file : shard_files(sweep))
+      if (file.last > step && !(file.first == step && file.last == step + 1)) remove(file.path);
 }
 
 std::vector<RunDirectory> find_runs(const std::string& path) {

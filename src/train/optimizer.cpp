@@ -26,6 +26,12 @@ std::vector<std::string> adam_slots(const TrainOptions&) {
   return {"exp_avg", "exp_avg_sq"};
 }
 
+/// g + decay·θ; g alone without decay, also where θ is infinite.
+template <class S>
+S decayed(S grad, S decay, S theta) {
+  return decay == S{0} ? grad : grad + decay * theta;
+}
+
 /// d = g + wd·θ; buf ← μ·buf + d; θ ← θ − lr·(nesterov ? d + μ·buf : buf)
 template <class S>
 void sgd_update(const TrainOptions& options, double lr, const Vector<S>& theta, const Vector<S>& grad,
@@ -40,11 +46,11 @@ void sgd_update(const TrainOptions& options, double lr, const Vector<S>& theta, 
   S* buffer = state.slots.empty() ? nullptr : state.slots[0].data();
   parallel::for_chunks(theta.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
     if (buffer == nullptr) {
-      for (Index i = first; i < last; ++i) next[i] = x[i] - rate * (g[i] + decay * x[i]);
+      for (Index i = first; i < last; ++i) next[i] = x[i] - rate * decayed(g[i], decay, x[i]);
       return;
     }
     for (Index i = first; i < last; ++i) {
-      const S d = g[i] + decay * x[i];
+      const S d = decayed(g[i], decay, x[i]);
       buffer[i] = momentum * buffer[i] + d;
       next[i] = x[i] - rate * (nesterov ? d + momentum * buffer[i] : buffer[i]);
     }
@@ -72,7 +78,7 @@ void adam_update(const TrainOptions& options, double lr, const Vector<S>& theta,
   S* square = state.slots[1].data();
   parallel::for_chunks(theta.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
     for (Index i = first; i < last; ++i) {
-      const S d = g[i] + decay * x[i];
+      const S d = decayed(g[i], decay, x[i]);
       mean[i] = beta1 * mean[i] + rest1 * d;
       square[i] = beta2 * square[i] + rest2 * d * d;
       next[i] = x[i] - rate * (mean[i] / (std::sqrt(square[i]) / root + eps));

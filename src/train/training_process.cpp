@@ -1,8 +1,11 @@
 #include "gradscape/train/training_process.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <limits>
 
+#include "gradscape/core/error.hpp"
 #include "gradscape/core/vector_math.hpp"
 #include "gradscape/train/schedule.hpp"
 
@@ -17,7 +20,17 @@ TrainingProcess<S>::TrainingProcess(const DataOptions& data, const ModelOptions&
       standardisation_(make_standardisation(data.standardise, dataset.train)),
       batches_(dataset.train, standardisation_, data, train.batch_size, static_cast<std::uint64_t>(train.seed)),
       network_(make_network<S>(model, dataset.train.shape, dataset.train.classes)),
-      total_steps_(gradscape::total_steps(train, batches_.steps_per_epoch())) {}
+      total_steps_(gradscape::total_steps(train, batches_.steps_per_epoch())) {
+  const Index images = dataset.train.size();
+  const Index rest = images % train.batch_size;
+  const Index smallest = rest == 0 ? train.batch_size : rest;
+  if (smallest < network_->fewest_samples())
+    throw UsageError(
+        "train.batch_size",
+        fmt::format("{} leaves a batch of {} of the {} images, and batch norm on dense layers needs {} to train",
+                    train.batch_size, smallest, images, network_->fewest_samples()),
+        "choose another train.batch_size or data.train_limit");
+}
 
 template <class S>
 TrainingState<S> TrainingProcess<S>::initial_state() const {

@@ -122,11 +122,10 @@ TEST_F(Idx, WithoutATestPairTheTestSetIsEmpty) {
   EXPECT_EQ(data.test.classes, 10);
 }
 
-TEST_F(Idx, LabelsAboveNineMakeMoreClasses) {
+TEST_F(Idx, ALabelAboveNineIsNamedWithItsPlace) {
   write_training_pair();
-  write(kTrainLabels, with(kLabels, 9, 46));
-  EXPECT_EQ(load().train.classes, 47);
-  EXPECT_EQ(load().test.classes, 47);
+  write(kTrainLabels, with(kLabels, 9, 46));  // behind the header of 8 bytes: label 1
+  expect_error({kTrainLabels, "label 1 is 46"});
 }
 
 TEST_F(Idx, MissingFilesAreNamed) {

@@ -203,17 +203,17 @@ TEST_F(FiniteDifferences, SmoothNetworks) {
   report("mlp without norm", NetworkCheck(mlp, kSmall, 12).run(1e-4, 1000), 1e-8);
   auto vgg = vgg_options();
   vgg.activation = "linear";
-  report("vgg-a", NetworkCheck(vgg, kImage, 6).run(1e-4, 6), 1e-8);
+  report("vgg-a", NetworkCheck(vgg, kImage, 4).run(1e-4, 4), 1e-8);
   vgg.norm = "none";
-  report("vgg-a without norm", NetworkCheck(vgg, kImage, 2).run(1e-4, 6), 1e-8);
+  report("vgg-a without norm", NetworkCheck(vgg, kImage, 2).run(1e-4, 4), 1e-8);
 }
 
 TEST_F(FiniteDifferences, NetworksWithKinks) {
   report("mlp", NetworkCheck(mlp_options(), kSmall, 12).run(1e-7, 1000), 1e-5);
   auto vgg = vgg_options();
-  report("vgg-a", NetworkCheck(vgg, kImage, 6).run(1e-7, 6), 1e-5);
+  report("vgg-a", NetworkCheck(vgg, kImage, 4).run(1e-7, 4), 1e-5);
   vgg.pool = "max";
-  report("vgg-a with max-pool", NetworkCheck(vgg, kImage, 6).run(1e-7, 6), 1e-5);
+  report("vgg-a with max-pool", NetworkCheck(vgg, kImage, 4).run(1e-7, 4), 1e-5);
 }
 
 // The bounds above mean something: a gradient that is wrong in one entry by 1e-6 of the largest entry is found.

@@ -1,7 +1,10 @@
 // Opening runs: what a run is, what it was made from, and whether it is the one that is meant.
 #pragma once
 
+#include <string>
+
 #include "gradscape/config/study.hpp"
+#include "gradscape/core/error.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/run_directory.hpp"
 
@@ -22,6 +25,22 @@ void require_same_run(const Provenance& found, const Experiment& experiment, con
 /// made with its [sweep] settings.
 void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
                         const std::string& data_fingerprint);
+
+/// UsageError where [sweep] selects steps that a run of `total` steps does not have.
+void require_within_run(const SweepOptions& sweep, std::int64_t total);
+
+/// Reads a checkpoint of the run that `experiment` describes. Error where it is another run's (fields named) or another
+/// step's.
+template <class S>
+TrainingState<S> read_own_checkpoint(const RunDirectory& directory, std::int64_t step, const Experiment& experiment,
+                                     const std::string& data_fingerprint, TrainingProcess<S>& process) {
+  const std::string path = directory.checkpoint_path(step);
+  require_same_run(read_provenance(open_published(path, "checkpoint")), experiment, data_fingerprint, path);
+  TrainingState<S> state = read_checkpoint<S>(path, process);
+  if (state.step != step)
+    throw Error(path, "holds step " + std::to_string(state.step), "a checkpoint's name says its step: it was renamed");
+  return state;
+}
 
 /// The last checkpoint's words about the run. Error where there is none.
 CheckpointInfo last_checkpoint(const RunDirectory& directory);

@@ -11,6 +11,10 @@ struct TrainRequest {
   bool probe = false;   // probe the steps of [sweep] while training, as sweep "main"
 };
 
+/// Throws where train() would refuse the request: so that a study's last variant is known to be in order before the
+/// first one trains.
+void require_trainable(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request);
+
 /// Trains one run in `directory`: config.toml, checkpoints and trace segments, and shards if probed. Everything is on
 /// disk at each checkpoint. On Ctrl-C finishes the step, saves, and throws Error with ExitCode::interrupted.
 void train(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request);

@@ -46,6 +46,9 @@ class Layer {
   /// True: forward is called with y on the same memory as x, backward with dx on dy.
   virtual bool in_place() const { return false; }
 
+  /// The smallest batch that the layer can take in train mode.
+  virtual Index fewest_samples() const { return 1; }
+
   /// Writes initial values into this layer's part of theta / of the buffers.
   virtual void initialise(S* theta, Init init, std::uint64_t seed) const;
   virtual void initialise_buffers(S* buffers) const;

@@ -33,6 +33,9 @@ class Network {
   FeatureShape output() const { return layers_.empty() ? input_ : layers_.back()->out(); }
   Loss loss() const { return loss_; }
 
+  /// The smallest batch that every layer can take in train mode.
+  Index fewest_samples() const;
+
   Vector<S> initial_parameters(Init init, std::uint64_t seed) const;
   Vector<S> initial_buffers() const;
 

@@ -25,7 +25,8 @@ class Handle {
     return *this;
   }
   hid_t get() const { return id_; }
-  void reset();
+  /// Closes now; negative where HDF5 says that this failed.
+  herr_t reset();
 
  private:
   hid_t id_ = H5I_INVALID_HID;

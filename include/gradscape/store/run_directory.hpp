@@ -36,8 +36,15 @@ class RunDirectory {
   /// Names of the sweeps that have a folder.
   std::vector<std::string> sweeps() const;
 
-  /// Deletes the files that a run consists of, and nothing else.
+  /// Whether checkpoints, traces or shards lie there, with or without a configuration.
+  bool holds_files() const;
+
+  /// Deletes the files that a run consists of, and nothing else; nothing at all where there is no run. Error where that
+  /// fails.
   void remove_run() const;
+  /// Deletes trace segments and shards of every sweep that reach beyond `step`: remains of a killed training, which its
+  /// last checkpoint does not vouch for. The shard of the single step `step` itself stays. Error where that fails.
+  void remove_beyond(std::int64_t step) const;
 
  private:
   std::string root_;

@@ -42,6 +42,7 @@ using StepObserver = std::function<void(const StepView<S>&)>;
 template <class S>
 class TrainingProcess {
  public:
+  /// UsageError where a batch would be too small for the network.
   TrainingProcess(const DataOptions& data, const ModelOptions& model, const TrainOptions& train,
                   const Dataset& dataset);
 

@@ -1,0 +1,232 @@
+"""What the tests of the binary share: running it, writing configurations and small data sets, comparing its files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("GRADSCAPE_BINARY") or str(ROOT / "build/release/gradscape")
+SLOW = os.environ.get("GRADSCAPE_SLOW", "0") not in ("", "0")
+
+# Small enough for a run in a fraction of a second: 4 steps per epoch, checkpoints at 0, 4, 8, 10.
+PLAIN: dict[str, Any] = {
+    "experiment.name": "small", "data.source": "synthetic", "data.synthetic_train": 128, "data.synthetic_test": 40,
+    "model.width": 0.0625, "train.lr": 0.05, "train.batch_size": 32, "train.steps": 10, "train.checkpoint_every": 4,
+    "train.test_every": 3, "train.seed": 7, "sweep.every": 1, "sweep.multipliers": [0.5, 2.0]}
+
+# Everything that carries state or randomness from step to step, and a last batch of 16.
+FULL = PLAIN | {
+    "data.synthetic_train": 112, "data.augment_flip": True, "data.augment_crop": 4, "model.norm": "batch",
+    "model.norm_dense": True, "model.dropout": 0.25, "train.optimizer": "adam", "train.lr": 0.002,
+    "train.schedule": "cosine", "train.weight_decay": 1e-4}
+
+
+class Done(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Waiting threads sleep, so that more threads than free cores cost little."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "SLURM_", "GRADSCAPE_CIFAR10"))}
+    return kept | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"} | more
+
+
+def gradscape(*arguments: object, expect: int | tuple[int, ...] = 0, says: tuple[str, ...] = (),
+              env: dict | None = None, binary: str = BINARY, **options: Any) -> Done:
+    """Runs the binary. Fails unless it ends with code `expect`, `says` all these words on stderr, and leaves stderr
+    free of what only a library's or the language's own failure prints."""
+    command = [binary, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600,
+                          env=environment(**(env or {})), **options)
+    result = Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    told = f"{' '.join(command)}\nended with {result.code}\n{result.stdout}{result.stderr}"
+    expected = expect if isinstance(expect, tuple) else (expect,)
+    if result.code not in expected:
+        raise AssertionError(f"expected code {expect}: {told}")
+    for alien in ("HDF5-DIAG", "HDF5: infinite loop", "terminate called", "what():", "core dumped", "std::", "libgomp",
+                  "basic_", "buf = 0x"):
+        if alien in result.stderr:
+            raise AssertionError(f"stderr has {alien!r}: {told}")
+    if result.code in (1, 2) and not re.match(r"(?s)(.*\n)?gradscape: .", result.stderr):
+        raise AssertionError(f"failed without a message: {told}")
+    for words in says:
+        if words not in result.stderr:
+            raise AssertionError(f"stderr does not say {words!r}: {told}")
+    return result
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen:
+    return subprocess.Popen([BINARY, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=environment(), **options)
+
+
+def toml_text(settings: dict[str, Any]) -> str:
+    """Sections and keys of {"section.key": value}. JSON's strings, numbers, booleans and lists are TOML's too."""
+    lines = []
+    for section in dict.fromkeys(name.split(".")[0] for name in settings):
+        lines.append(f"[{section}]")
+        lines += [f"{name.split('.')[1]} = {json.dumps(value)}" for name, value in settings.items()
+                  if name.split(".")[0] == section]
+    return "\n".join(lines) + "\n"
+
+
+def flags(settings: dict[str, Any]) -> list[str]:
+    def text(value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, list) else \
+            value if isinstance(value, str) else json.dumps(value)
+    return [word for name, value in settings.items() for word in (f"--{name}", text(value))]
+
+
+def write_cifar(folder: Path, train: int = 96, test: int = 40, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """A folder in CIFAR-10's binary format; returns the training images [N, 3, 32, 32] and labels. The class shows
+    in the brightness of one channel, so that there is something to learn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 10, train + test).astype(np.uint8)
+    images = random.integers(0, 156, (train + test, 3, 32, 32)).astype(np.uint8)
+    images[:, 0] += (10 * labels)[:, None, None]
+    records = np.concatenate([labels[:, None], images.reshape(len(labels), -1)], axis=1)
+    half = train // 2
+    (folder / "data_batch_1.bin").write_bytes(records[:half].tobytes())
+    (folder / "data_batch_2.bin").write_bytes(records[half:train].tobytes())
+    (folder / "test_batch.bin").write_bytes(records[train:].tobytes())
+    return images, labels
+
+
+def write_idx(folder: Path, train: int = 96, test: int = 40, zipped: bool = False) -> None:
+    """The four files of an MNIST-like set, 12×12 pixels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(6)
+    for prefix, count in (("train", train), ("t10k", test)):
+        images = random.integers(0, 256, (count, 12, 12)).astype(np.uint8)
+        labels = random.integers(0, 10, count).astype(np.uint8)
+        for kind, magic, values in (("images-idx3", 0x803, images), ("labels-idx1", 0x801, labels)):
+            content = np.array([magic, *values.shape], dtype=">u4").tobytes() + values.tobytes()
+            path = folder / f"{prefix}-{kind}-ubyte{'.gz' if zipped else ''}"
+            path.write_bytes(gzip.compress(content) if zipped else content)
+
+
+def datasets(path: Path) -> dict[str, np.ndarray]:
+    """All datasets of an HDF5 file but `seconds`."""
+    found: dict[str, np.ndarray] = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    found.pop("seconds", None)
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def attributes(path: Path) -> dict[str, Any]:
+    with h5py.File(path) as file:
+        return {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
+
+
+def h5_files(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*.h5") if path.name[0] != ".")
+
+
+def whole_trace(run: Path) -> dict[str, dict[int, float]]:
+    """Every recorded value by name and step, over all trace files; a step recorded twice must be recorded alike."""
+    trace: dict[str, dict[int, float]] = {}
+    for path in sorted((run / "trace").glob("segment-*.h5")):
+        data = datasets(path)
+        for name in data.keys() - {"step", "test_step"}:
+            steps = data["test_step" if name.startswith("test_") else "step"]
+            for step, value in zip(steps.tolist(), data[name].tolist()):
+                if trace.setdefault(name, {}).setdefault(step, value) != value:
+                    raise AssertionError(f"{run}: {name} of step {step} is recorded as two values")
+    return trace
+
+
+class Case(unittest.TestCase):
+    """A test with a folder of its own for the class (`shared`) and one for the test (`place`)."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="gradscape-test-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.shared = Path(folder.name)
+
+    def setUp(self) -> None:
+        self.place = Path(tempfile.mkdtemp(dir=self.shared))
+
+    @classmethod
+    def write_config(cls, settings: dict[str, Any], path: Path | None = None, tail: str = "") -> Path:
+        path = path or Path(tempfile.mkdtemp(dir=cls.shared)) / "config.toml"
+        path.write_text(toml_text(settings) + tail)
+        return path
+
+    @classmethod
+    def make(cls, verb: str, settings: dict[str, Any], out: Path, *more: object, **options: Any) -> Path:
+        """`run` or `train` of these settings; returns the run directory."""
+        gradscape(verb, cls.write_config(settings), "--out", out, "--quiet", *more, **options)
+        return out
+
+    def copy(self, run: Path, name: str = "copy") -> Path:
+        shutil.copytree(run, self.place / name)
+        return self.place / name
+
+    def assert_same_data(self, a: Path, b: Path) -> None:
+        here, there = datasets(a), datasets(b)
+        self.assertEqual(here.keys(), there.keys(), f"{a} {b}")
+        for name, value in here.items():
+            other = there[name]
+            self.assertEqual((value.dtype, value.shape), (other.dtype, other.shape), f"{name} of {a} and {b}")
+            same = value.tobytes() == other.tobytes() or np.array_equal(value, other, equal_nan=value.dtype.kind == "f")
+            self.assertTrue(same, f"{name} of {a} and {b} differ: {value} {other}")
+
+    def assert_same_files(self, a: Path, b: Path, folders: tuple[str, ...] = ("",)) -> None:
+        """The same HDF5 files below these folders of two runs, with the same data."""
+        for folder in folders:
+            names = h5_files(a / folder)
+            self.assertTrue(names, f"{a}/{folder} holds no files")
+            self.assertEqual(names, h5_files(b / folder))
+            for name in names:
+                self.assert_same_data(a / folder / name, b / folder / name)
+
+    def assert_all_complete(self, run: Path) -> None:
+        """What lies under a final name is whole and readable."""
+        for name in h5_files(run):
+            self.assertEqual(attributes(run / name)["complete"], 1)
+            datasets(run / name)
+
+    @staticmethod
+    def digest(path: Path) -> str:
+        return gradscape("info", path, "--digest").stdout.strip()
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> bool:
+    """Waits until the path exists; False where the process ended first."""
+    while not path.exists():
+        if process.poll() is not None:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def interrupt(process: subprocess.Popen) -> Done:
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=600)
+    return Done(process.returncode, out.decode(), errors.decode())
+
+
+def main() -> None:
+    if not os.access(BINARY, os.X_OK):
+        sys.exit(f"{BINARY} is not there: build it, or name it in GRADSCAPE_BINARY")
+    unittest.main()

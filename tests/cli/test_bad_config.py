@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+"""Mistakes in configuration files and flags: exit code 2, file and line, key, value, what is allowed, the nearest
+name."""
+
+from __future__ import annotations
+
+from support import PLAIN, Case, flags, gradscape, main, toml_text, write_idx
+
+
+class BadConfig(Case):
+    def assert_refused(self, text: str, *says: str, verb: str = "train") -> None:
+        """`text` is a configuration file; nothing may be written for it."""
+        path = self.place / "bad.toml"
+        path.write_text(text)
+        out = self.place / "out"
+        gradscape(verb, path, *(("--out", out) if verb != "info" else ()), expect=2, says=says)
+        self.assertFalse(out.exists())
+
+    def assert_flag_refused(self, *arguments: object, says: tuple[str, ...]) -> None:
+        config = self.write_config(PLAIN, self.place / "good.toml")
+        gradscape("train", config, "--out", self.place / "out", *arguments, expect=2, says=says)
+        self.assertFalse((self.place / "out").exists())
+
+    def test_unknown_key(self) -> None:
+        self.assert_refused("[train]\nsteps = 5\nlearning = 1\n", "bad.toml:3: ", "train.learning", "= 1")
+        self.assert_refused("[train]\nsteps = 5\n\nmomentun = 0.5\n", "bad.toml:4: ", "train.momentun", "0.5",
+                            "did you mean train.momentum?")
+        self.assert_refused("[model]\nlr = 0.5\n", "bad.toml:2: ", "model.lr", "there is train.lr")
+        self.assert_refused("[train]\nsteps = 5\n[train.inner]\nlr = 1\n", "bad.toml:3: ", "train.inner")
+
+    def test_unknown_section(self) -> None:
+        self.assert_refused("[trian]\nsteps = 5\n", "bad.toml:1: ", "unknown section trian", "did you mean train?")
+        self.assert_refused("steps = 5\n", "bad.toml:1: ", "unknown key steps", "train.steps")
+        self.assert_refused("train = 5\n", "bad.toml:1: ", "train = 5", "[train]")
+
+    def test_in_a_variant(self) -> None:
+        head = "[train]\nsteps = 5\n[[variant]]\nname = \"a\"\n"
+        self.assert_refused(head + "model.nrom = \"batch\"\n", "bad.toml:5: ", "model.nrom", "did you mean model.norm?")
+        self.assert_refused(head + "model.norm = \"bach\"\n", "bad.toml:5: ", "model.norm = \"bach\"", "\"batch\"?")
+        self.assert_refused(head + "[[variant]]\nname = \"a\"\n", "bad.toml:5: ", "\"a\" is there twice")
+        self.assert_refused(head + "[[variant]]\ntrain.lr = 1\n", "bad.toml:5: ", "no name")
+        self.assert_refused(head + "[[variant]]\nname = \"../x\"\n", "bad.toml:5: ", "../x")
+        self.assert_refused(head + "[[variant]]\nname = 7\n", "bad.toml:5: ", "name")
+        self.assert_refused("variant = 3\n[train]\nsteps = 5\n", "bad.toml:1: ", "[[variant]]")
+
+    def test_wrong_type(self) -> None:
+        for line, allowed in (("train.steps = 1.5", "whole number"), ("train.steps = \"ten\"", "whole number"),
+                              ("train.lr = \"fast\"", "number"), ("train.nesterov = 1", "true | false"),
+                              ("model.arch = 3", "vgg-a | mlp"), ("model.hidden = 128", "list of whole numbers"),
+                              ("model.hidden = [1.5]", "list of whole numbers"), ("data.path = false", "text"),
+                              ("sweep.multipliers = 2.0", "list of numbers"),
+                              ("sweep.multipliers = [1, \"a\"]", "list of numbers"),
+                              ("train.seed = true", "whole number")):
+            key = line.split(" = ")[0]
+            self.assert_refused(f"# a comment\n{line}\n", "bad.toml:2: ", key, "wrong type", f"allowed: {allowed}")
+
+    def test_out_of_range(self) -> None:
+        for line, allowed in (("train.lr = -0.1", "> 0"), ("train.lr = 0", "> 0"), ("train.lr = inf", "> 0"),
+                              ("train.lr = nan", "> 0"), ("train.steps = -1", ">= 0"), ("train.batch_size = 0", ">= 1"),
+                              ("train.checkpoint_every = 0", ">= 1"), ("train.momentum = 1.0", "< 1"),
+                              ("train.seed = -1", ">= 0"), ("model.width = 0", "> 0"), ("model.width = 17", "<= 16"),
+                              ("model.hidden = [8, 0]", ">= 1"), ("model.dropout = 1.0", "< 1"),
+                              ("model.norm_eps = 0.0", "> 0"), ("model.norm_momentum = 1.5", "<= 1"),
+                              ("data.augment_crop = 17", "<= 16"), ("data.synthetic_train = 0", ">= 1"),
+                              ("data.train_limit = -1", ">= 0"), ("sweep.every = 0", ">= 1"),
+                              ("sweep.first = -1", ">= 0"), ("sweep.last = -2", ">= -1"),
+                              ("sweep.multipliers = [1.0, 0.0]", "> 0"), ("sweep.multipliers = [-0.5]", "> 0")):
+            key = line.split(" = ")[0]
+            self.assert_refused(f"\n\n{line}\n", "bad.toml:3: ", key, "is not allowed", allowed)
+
+    def test_unknown_choice(self) -> None:
+        for key, value, near in (("data.source", "cifar", "cifar10"), ("data.standardise", "halve", "half"),
+                                 ("model.arch", "vgga", "vgg-a"), ("model.activation", "relo", "relu"),
+                                 ("model.norm", "bat", "batch"), ("model.init", "xavier", None),
+                                 ("train.optimizer", "sdg", "sgd"), ("train.schedule", "cosin", "cosine"),
+                                 ("train.precision", "doubel", "double"), ("sweep.direction", "gradiant", "gradient")):
+            self.assert_refused(f"{key} = \"{value}\"\n", "bad.toml:1: ", f"{key} = \"{value}\"", "allowed: ",
+                                *([f"did you mean \"{near}\"?"] if near else []))
+
+    def test_fields_that_do_not_go_together(self) -> None:
+        for text, words in (("[train]\nlr = 0.1\n", "train.steps"),
+                            ("[train]\nsteps = 5\nepochs = 1\n", "train.epochs"),
+                            ("[train]\nsteps = 5\nnesterov = true\n", "momentum"),
+                            ("[train]\nsteps = 5\nschedule = \"step\"\n", "train.schedule_step"),
+                            ("[train]\nsteps = 5\n[sweep]\nmultipliers = []\n", "sweep.multipliers"),
+                            ("[train]\nsteps = 9\n[sweep]\nfirst = 5\nlast = 2\n", "sweep.last = 2")):
+            self.assert_refused(text, "bad.toml", words)
+
+    def test_probes_outside_the_run(self) -> None:
+        settings = PLAIN | {"train.steps": 5, "sweep.first": 6}
+        self.assert_refused(toml_text(settings), "steps 0 to 5", verb="run")
+        self.assert_refused(toml_text(PLAIN | {"train.steps": 5, "sweep.last": 6}), "steps 0 to 5", verb="run")
+
+    def test_not_toml(self) -> None:
+        self.assert_refused("[train]\nsteps = = 5\n", "bad.toml:2:", "not valid TOML")
+        self.assert_refused("[train]\nsteps = 5\nsteps = 6\n", "bad.toml:3", "not valid TOML")
+        self.assert_refused("[train\n", "bad.toml:1:", "not valid TOML")
+        self.assert_refused("\x00\x01\xff", "bad.toml:1", "not valid TOML")
+        self.assert_refused("[train]\nsteps = 99999999999999999999\n", "bad.toml:2:")
+        gradscape("train", self.place / "none.toml", expect=2, says=("none.toml", "cannot be read"))
+        gradscape("info", self.place / "none.toml", expect=(1, 2), says=("none.toml",))
+        gradscape("train", self.place, expect=2, says=(str(self.place), "cannot be read"))
+
+    def test_info_refuses_what_train_refuses(self) -> None:
+        self.assert_refused("[train]\nstep = 5\n", "bad.toml:2: ", "train.steps?", verb="info")
+
+    def test_flags(self) -> None:
+        self.assert_flag_refused("--trian.lr", 1, says=("--trian.lr", "did you mean --train.lr?"))
+        self.assert_flag_refused("--resumee", says=("--resumee", "did you mean --resume?"))
+        self.assert_flag_refused("--train.lr", "fast", says=("--train.lr", "\"fast\"", "number > 0"))
+        self.assert_flag_refused("--train.lr=-1", says=("--train.lr", "-1.0", "> 0"))
+        self.assert_flag_refused("--train.lr", "nan", says=("--train.lr", "nan", "> 0"))
+        self.assert_flag_refused("--train.lr", "0.1x", says=("--train.lr", "0.1x"))
+        self.assert_flag_refused("--train.steps", "1e3", says=("--train.steps", "1e3", "whole number"))
+        self.assert_flag_refused("--train.nesterov", "yes", says=("--train.nesterov", "true | false"))
+        self.assert_flag_refused("--model.norm", "bathc", says=("--model.norm", "did you mean \"batch\"?"))
+        self.assert_flag_refused("--sweep.multipliers", "1,0", says=("--sweep.multipliers", "[1.0, 0.0]", "> 0"))
+        self.assert_flag_refused("--sweep.multipliers", "1,,2", says=("--sweep.multipliers", "1,,2"))
+        self.assert_flag_refused("--train.lr", says=("--train.lr",))
+        self.assert_flag_refused("second.toml", says=("second.toml",))
+        self.assert_flag_refused("--variant", "bn", says=("--variant", "\"bn\"", "no [[variant]]"))
+        self.assert_flag_refused("--resume", "--force", says=("--resume", "--force"))
+
+    def test_variant_flag_names_the_nearest(self) -> None:
+        config = self.write_config(PLAIN, tail="[[variant]]\nname = \"none\"\n[[variant]]\nname = \"batch\"\n")
+        gradscape("train", config, "--out", self.place / "out", "--variant", "bach", expect=2,
+                  says=("no variant \"bach\"", "did you mean \"batch\"?"))
+
+    def test_threads(self) -> None:
+        for number in ("0", "-1"):
+            self.assert_flag_refused("--threads", number, says=("--threads", number, "1 or more"))
+        for number in ("two", "1.5", ""):
+            self.assert_flag_refused("--threads", number, says=("--threads",))
+        run = self.make("train", PLAIN | {"train.steps": 1}, self.place / "run")
+        for verb in ("sweep", "merge", "info"):
+            gradscape(verb, run, "--threads", "0", expect=2, says=("--threads", "1 or more"))
+
+    def test_verbs(self) -> None:
+        gradscape(expect=2, says=("--help",))
+        gradscape("tarin", expect=2, says=("tarin", "train"))
+        gradscape("--frob", "info", self.place, expect=2, says=("--frob",))
+        for verb in ("run", "train", "sweep", "merge", "info"):
+            gradscape(verb, expect=2, says=("required",))
+
+    def test_probe_flags(self) -> None:
+        """Refused by the name of the flag that was typed, and before anything is computed."""
+        run = self.make("train", PLAIN | {"train.steps": 3}, self.place / "run")
+        for arguments, words in ((("--steps", "0:4"), ("--steps", "4", "0 to 3")),
+                                 (("--steps", "7"), ("--steps", "0 to 3")),
+                                 (("--steps", "3:1"), ("--steps", "3", "1")),
+                                 (("--steps", "a:b"), ("--steps", "\"a\"")),
+                                 (("--steps", "0:3:0"), ("--steps", "0")),
+                                 (("--steps", "0:1:1:1"), ("--steps", "three")),
+                                 (("--steps", "-3:2"), ("--steps", "-3")),
+                                 (("--multipliers", "0"), ("--multipliers", "> 0")),
+                                 (("--multipliers", "0.5,-1"), ("--multipliers", "-1", "> 0")),
+                                 (("--multipliers", "a"), ("--multipliers", "\"a\"")),
+                                 (("--multipliers", "nan"), ("--multipliers", "nan")),
+                                 (("--direction", "up"), ("--direction", "gradient | update")),
+                                 (("--probe-precision", "half"), ("--probe-precision", "native | double")),
+                                 (("--name", "a/b"), ("--name", "a/b")), (("--name", ".."), ("--name", "..")),
+                                 (("--name", ""), ("--name",)), (("--stepps", "1"), ("--stepps", "--steps?"))):
+            # A value that starts with a dash is one argument with its flag.
+            gradscape("sweep", run, f"{arguments[0]}={arguments[1]}", expect=2, says=words)
+        self.assertFalse((run / "sweep").exists())
+
+    def test_model_too_deep_for_the_images(self) -> None:
+        write_idx(self.place / "idx")
+        settings = PLAIN | {"data.source": "idx", "data.path": str(self.place / "idx")}
+        gradscape("train", self.write_config(settings), "--out", self.place / "out", expect=(1, 2),
+                  says=("model.arch", "12×12", "mlp"))
+        self.assertFalse((self.place / "out").exists())
+
+    def test_every_field_as_a_flag_equals_the_file(self) -> None:
+        empty = self.place / "empty.toml"
+        empty.write_text("")
+        runs = [self.place / "by-file", self.place / "by-flags"]
+        gradscape("train", self.write_config(PLAIN), "--out", runs[0], "--quiet")
+        gradscape("train", empty, "--out", runs[1], "--quiet", *flags(PLAIN))
+        self.assertEqual(*((run / "config.toml").read_text() for run in runs))
+        self.assert_same_files(*runs)
+
+
+if __name__ == "__main__":
+    main()

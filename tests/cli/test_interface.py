@@ -1,0 +1,231 @@
+#!/usr/bin/python3
+"""What a user sees: help, version, info in words, progress on terminals and elsewhere, configurations that work."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+from support import BINARY, FULL, PLAIN, ROOT, Case, environment, gradscape, main, start, toml_text, write_idx
+
+VERBS = ("run", "train", "sweep", "merge", "info")
+# The names that configurations are promised to keep.
+FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
+         "model.activation model.norm model.norm_dense train.optimizer train.lr train.batch_size train.steps "
+         "train.epochs train.checkpoint_every train.test_every train.seed train.precision sweep.every "
+         "sweep.multipliers").split()
+PAIR = "\n[[variant]]\nname = \"none\"\n\n[[variant]]\nname = \"bn\"\nmodel.norm = \"batch\"\n"
+
+
+def slow_settings() -> dict:
+    """A run that lasts long enough for progress to be told of; it is stopped before its end."""
+    return PLAIN | {"model.width": 0.25, "train.steps": 100000, "train.checkpoint_every": 100000,
+                    "train.test_every": 4}
+
+
+class Interface(Case):
+    def test_version(self) -> None:
+        done = gradscape("--version")
+        self.assertRegex(done.stdout, r"^gradscape \d+\.\d+\.\d+ \(.+\)\n")
+        for word in ("compiler: ", "flags: ", "-march=x86-64-v3", "-ffp-contract=off", "Eigen ", "HDF5 "):
+            self.assertIn(word, done.stdout)
+        self.assertNotIn("-ffast-math", done.stdout)
+        self.assertEqual(done.stderr, "")
+
+    def test_help(self) -> None:
+        done = gradscape("--help")
+        for verb in VERBS:
+            self.assertRegex(done.stdout, rf"(?m)^  {verb} +\w")
+        self.assertIn("Exit codes: 0 done, 1 failed, 2 ", done.stdout)
+        for verb in VERBS:
+            text = gradscape(verb, "--help").stdout
+            self.assertIn("--threads", text)
+            self.assertIn("--quiet", text)
+        for flag in ("--steps", "--multipliers", "--name", "--direction", "--probe-precision", "--data.path"):
+            self.assertIn(flag, gradscape("sweep", "--help").stdout)
+        self.assertIn("--name", gradscape("merge", "--help").stdout)
+
+    def test_help_lists_every_field_in_its_group(self) -> None:
+        """The fields are those of a stored configuration, which holds them all."""
+        run = self.make("train", PLAIN | {"train.steps": 1}, self.place / "run")
+        section, stored = "", []
+        for line in (run / "config.toml").read_text().splitlines():
+            if line.startswith("["):
+                section = line.strip("[]")
+            elif line:
+                stored.append(f"{section}.{line.split(' = ')[0]}")
+        self.assertLessEqual(set(FIXED), set(stored))
+        for verb in ("run", "train"):
+            groups: dict[str, list[str]] = {}
+            group = ""
+            for line in gradscape(verb, "--help").stdout.splitlines():
+                if heading := re.match(r"\[(\w+)\]", line):
+                    group = heading[1]
+                elif flag := re.match(r"  --(\w+\.\w+)\s+(\S.*)", line):
+                    groups.setdefault(group, []).append(flag[1])
+                    self.assertRegex(flag[2], r"\[.+; default .*\]$", "what is allowed, and the default")
+            listed = [name for names in groups.values() for name in names]
+            self.assertEqual(listed, [name for name in stored if name != "experiment.variant"])
+            for group, names in groups.items():
+                self.assertEqual({name.split(".")[0] for name in names}, {group})
+
+    def test_info_of_everything(self) -> None:
+        config = self.write_config(PLAIN | {"train.steps": 6}, tail=PAIR)
+        study = self.place / "study"
+        done = gradscape("run", config, "--out", study, "--quiet")
+        self.assertEqual(done.stdout.split(), [str(study / variant / "landscape.h5") for variant in ("none", "bn")])
+        self.assertEqual(sorted(path.name for path in study.iterdir()), ["bn", "none"])
+        run = study / "bn"
+        for path, words in (
+                (config, ("2 variants", "none", "bn", "vgg-a, width 0.0625", "batch norm", "no norm", "6 steps",
+                          "multipliers [0.5, 2]")),
+                (run / "checkpoints/step-00000004.h5", ("checkpoint", "4 of 6", "4 per epoch", "variant bn",
+                                                        "mean [0.5", "gradscape ", "no state")),
+                (run / "trace/segment-00000000-00000004.h5", ("trace", "0 to 3", "last loss", "at step 3",
+                                                             "after 3 steps")),
+                (run / "sweep/main/segment-00000004-00000006.h5", ("grid", "2 probed: 4-5", "along gradient",
+                                                                  "4 finite")),
+                (run / "landscape.h5", ("grid", "7 probed: 0-6", "14 finite, 0 non-finite", "loss band")),
+                (run, ("run of experiment \"small\", variant \"bn\"", "6 of 6", "last loss", "at step 5", "accuracy",
+                       "after 6 steps", "sweep main", "merged in")),
+                (study, ("variant \"none\"", "variant \"bn\""))):
+            done = gradscape("info", path)
+            self.assertEqual(done.stderr, "")
+            for word in words:
+                self.assertIn(word, done.stdout)
+
+    def test_quiet(self) -> None:
+        for command in (("run", self.write_config(PLAIN), "--out", self.place / "run"), ("sweep", self.place / "run"),
+                        ("merge", self.place / "run"), ("info", self.place / "run"),
+                        ("run", self.write_config(PLAIN), "--out", self.place / "run", "--resume")):
+            self.assertEqual(gradscape(*command, "--quiet").stderr, "")
+        process = start("train", self.write_config(slow_settings()), "--out", self.place / "slow", "--quiet")
+        time.sleep(3)  # long enough for a line of progress
+        process.terminate()
+        self.assertEqual(process.communicate()[1], b"")
+
+    def test_one_variant_of_a_file(self) -> None:
+        config = self.write_config(PLAIN | {"train.steps": 2}, tail=PAIR)
+        gradscape("train", config, "--out", self.place / "study", "--variant", "bn", "--quiet")
+        self.assertEqual([path.name for path in (self.place / "study").iterdir()], ["bn"])
+        gradscape("train", config, "--out", self.place / "study", "--resume", "--quiet")
+        both = self.place / "both"
+        gradscape("train", config, "--out", both, "--quiet")
+        self.assert_same_files(both, self.place / "study")
+
+    def test_default_places(self) -> None:
+        """runs/NAME under the working directory; data from the environment."""
+        gradscape("train", self.write_config(PLAIN | {"train.steps": 1}), "--quiet", cwd=self.place)
+        self.assertTrue((self.place / "runs/small/config.toml").exists())
+
+    # --- progress ---
+
+    def test_progress_elsewhere_is_plain_lines(self) -> None:
+        """A file or pipe gets whole lines every few seconds, and no control characters."""
+        process = start("train", self.write_config(slow_settings()), "--out", self.place / "run")
+        line = process.stderr.readline().decode()
+        process.terminate()
+        rest = process.communicate()[1].decode()
+        self.assertRegex(line, r"^train small: step \d+/100000  loss \d+\.\d+  (test \d+\.\d %  )?"
+                               r"\S+ steps/s  \S+ left\n$")
+        self.assertNotRegex(line + rest, r"[\r\x1b]")
+
+    def test_progress_on_a_terminal_is_one_live_line(self) -> None:
+        """Also where NO_COLOR is set: nothing is coloured anyway."""
+        for more in ({}, {"NO_COLOR": "1"}):
+            terminal, end = pty.openpty()
+            process = subprocess.Popen([BINARY, "train", self.write_config(slow_settings()), "--out",
+                                        self.place / f"run{len(more)}"], stderr=end,
+                                       env=environment(TERM="xterm", **more))
+            os.close(end)
+            seen = b""
+            while seen.count(b"\r") < 4 and select.select([terminal], [], [], 60)[0]:
+                seen += os.read(terminal, 4096)
+            process.send_signal(2)
+            while True:  # until the other end is closed
+                try:
+                    seen += os.read(terminal, 4096)
+                except OSError:
+                    break
+            self.assertEqual(process.wait(), 130)
+            os.close(terminal)
+            live, _, told = seen.decode().partition("gradscape: ")
+            self.assertGreaterEqual(live.count("\r"), 4)
+            self.assertNotIn("\n", live)
+            self.assertNotIn("\x1b", live)
+            self.assertRegex(live.split("\r")[1], r"^train small: step \d+/100000  loss .* left *$")
+            self.assertTrue(live.endswith("\r"), "the live line is wiped before the message")
+            self.assertEqual(live.split("\r")[-2].strip(), "")
+            self.assertIn("--resume", told)
+
+    # --- configurations ---
+
+    def test_configurations_that_come_with_the_program(self) -> None:
+        paths = sorted((ROOT / "configs").glob("*.toml")) + [ROOT / "tests/signature.toml"]
+        self.assertGreaterEqual(len(paths), 3)
+        for path in paths:
+            self.assertIn("configuration of experiment", gradscape("info", path).stdout)
+
+    def test_stored_configuration_reads_back_to_the_same_run(self) -> None:
+        exact = {"train.lr": 0.1 + 0.2, "model.norm_eps": 1e-5 / 3, "experiment.name": "a \"b\" \\ ü \t",
+                 "sweep.multipliers": [1 / 3, 2.0, 1e-300, 123456789.125], "train.seed": 2**53 - 1}
+        for number, settings in enumerate((PLAIN | exact, FULL)):
+            run = self.make("train", settings, self.place / str(number))
+            stored = (run / "config.toml").read_text()
+            done = gradscape("train", run / "config.toml", "--out", run, "--resume")
+            self.assertIn("all 10 steps are done", done.stderr)
+            self.assertEqual((run / "config.toml").read_text(), stored)
+            again = self.place / f"again{number}"
+            gradscape("train", run / "config.toml", "--out", again, "--quiet")
+            self.assertEqual((again / "config.toml").read_text(), stored)
+            self.assert_same_files(run, again)
+
+    def test_relative_paths_hold_from_anywhere(self) -> None:
+        write_idx(self.place / "idx")
+        settings = PLAIN | {"data.source": "idx", "data.path": "idx", "model.arch": "mlp", "model.hidden": [5]}
+        (self.place / "c.toml").write_text(toml_text(settings))
+        gradscape("train", "c.toml", "--out", "run", "--quiet", cwd=self.place)
+        gradscape("sweep", self.place / "run", "--quiet", cwd="/")
+
+    def test_idx_plain_and_zipped_give_the_same_run(self) -> None:
+        for name, zipped in (("plain", False), ("zipped", True)):
+            write_idx(self.place / f"data-{name}", zipped=zipped)
+            self.make("run", FULL | {"data.source": "idx", "data.path": str(self.place / f"data-{name}"),
+                                     "model.arch": "mlp", "model.hidden": [9, 7]}, self.place / name)
+        self.assert_same_files(self.place / "plain", self.place / "zipped")
+        # One and the same run, so either data can continue it.
+        gradscape("run", self.place / "plain/config.toml", "--out", self.place / "plain", "--resume", "--quiet",
+                  "--data.path", self.place / "data-zipped")
+
+    def test_epochs(self) -> None:
+        run = self.make("train", PLAIN | {"train.steps": 0, "train.epochs": 2}, self.place / "run")
+        self.assertIn("8 of 8 (4 per epoch)", gradscape("info", run).stdout)
+
+    def test_threads_from_the_environment(self) -> None:
+        """OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else all cores; seen in the threads of the process."""
+        cores = len(os.sched_getaffinity(0))
+        for given, more, expected in (((), {"OMP_NUM_THREADS": "3"}, 3), ((), {"SLURM_CPUS_PER_TASK": "5"}, 5),
+                                      ((), {"OMP_NUM_THREADS": "3", "SLURM_CPUS_PER_TASK": "5"}, 3), ((), {}, cores),
+                                      (("--threads", "4"), {"OMP_NUM_THREADS": "3"}, 4)):
+            clean = {k: v for k, v in environment().items() if k != "OMP_NUM_THREADS"}
+            out = self.place / "-".join((*given, *more))
+            process = subprocess.Popen([BINARY, "train", self.write_config(slow_settings()), "--out", out, "--quiet",
+                                        *given], env=clean | more)
+            deadline = time.monotonic() + 30
+            most = 0
+            while most < expected and time.monotonic() < deadline and process.poll() is None:
+                most = max(most, len(os.listdir(f"/proc/{process.pid}/task")))
+                time.sleep(0.01)
+            time.sleep(0.1)
+            most = max(most, len(os.listdir(f"/proc/{process.pid}/task")))
+            process.terminate()
+            process.wait()
+            self.assertEqual(most, expected, (given, more))
+
+
+if __name__ == "__main__":
+    main()
