@@ -30,10 +30,6 @@ void write_parts(h5::File& file, const std::string& group, const Layout& layout,
 template <class S>
 Vector<S> read_parts(const h5::File& file, const std::string& group, const Layout& layout) {
   Vector<S> values(layout.size());
-  if (const auto members = file.members(group); members.size() > layout.parts().size())
-    throw Error(file.path(),
-                fmt::format("has {} tensors in {}, the model {}", members.size(), group, layout.parts().size()),
-                "it belongs to a run with another model");
   for (const Part& part : layout.parts()) {
     const std::string name = group + "/" + part.name;
     if (!file.exists(name)) throw Error(file.path(), "has no " + name, "it belongs to a run with another model");
@@ -55,6 +51,10 @@ Vector<S> read_parts(const h5::File& file, const std::string& group, const Layou
                   "it belongs to a run with another model");
     std::copy(stored.begin(), stored.end(), values.data() + part.offset);
   }
+  if (const auto members = file.members(group); members.size() > layout.parts().size())
+    throw Error(file.path(),
+                fmt::format("has {} tensors in {}, the model {}", members.size(), group, layout.parts().size()),
+                "it belongs to a run with another model");
   return values;
 }
 

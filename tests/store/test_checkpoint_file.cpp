@@ -186,6 +186,20 @@ TEST(Checkpoint, OfAnotherModelIsRefused) {
           {"/optimizer/momentum_buffer/layers.0.weight"});
 }
 
+TEST(Checkpoint, WithMoreTensorsThanTheModelIsRefused) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "step.h5";
+  // Three classes: the second hidden layer of three units has the names and shapes of the smaller network's output.
+  SmallRun run = mlp_run(1);
+  run.model.norm = "none";
+  run.model.dropout = 0;
+  run.model.activation = "linear";
+  run.model.hidden = {12, 3};
+  write_state<float>(path, run, trained_state<float>(run));
+  run.model.hidden = {12};
+  expect_error([&] { read_state<float>(path, run); }, {path, "6 tensors", "another model"});
+}
+
 TEST(Checkpoint, DamageIsCaught) {
   const TemporaryDirectory directory;
   const std::string path = directory / "step.h5";

@@ -210,7 +210,9 @@ TEST_F(H5File, ErrorsNameTheFileAndHdf5PrintsNothing) {
     file.write("/data", std::vector<double>{1});
     expect_error([&] { file.write("/data", std::vector<double>{1}); }, {"other.h5", "/data"});  // there already
     expect_error([&] { file.write("/data/below", std::vector<double>{1}); }, {"/data/below"});
-    expect_error([&] { file.set_attribute("/", "huge", std::string(70'000, 'x')); }, {"other.h5", "huge"});
+    const std::string huge(70'000, 'x');  // more than the 64 KiB that older formats of HDF5 allow
+    file.set_attribute("/", "huge", huge);
+    EXPECT_EQ(file.text_attribute("/", "huge"), huge);
   }
   damage_dataset(path(), "/data");
   expect_error([&] { h5::File::open(path()).read<double>("/data"); }, {path(), "cannot read dataset /data"});
