@@ -47,6 +47,11 @@ const Table<Loss>& loss_table() {
   return table;
 }
 
+const Table<Engine>& engine_table() {
+  static const Table<Engine> table = {{"direct", Engine::direct}, {"winograd", Engine::winograd}};
+  return table;
+}
+
 /// Appends layers with PyTorch's names: SECTION.INDEX, the index counting every module of an nn.Sequential.
 template <class S>
 class Builder {
@@ -186,15 +191,25 @@ Init init_from_name(const std::string& name) {
   return find(init_table(), name);
 }
 
+const std::vector<std::string>& engine_names() {
+  static const auto list = names(engine_table());
+  return list;
+}
+
+Engine engine_from_name(const std::string& name) {
+  return find(engine_table(), name);
+}
+
 template <class S>
-std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes) {
+std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes,
+                                         Engine /*engine*/) {
   auto network = std::make_unique<Network<S>>(input, find(loss_table(), options.loss));
   Builder<S> builder(*network, options);
   find(arch_table<S>(), options.arch)(builder, options, classes);
   return network;
 }
 
-template std::unique_ptr<Network<float>> make_network<float>(const ModelOptions&, FeatureShape, Index);
-template std::unique_ptr<Network<double>> make_network<double>(const ModelOptions&, FeatureShape, Index);
+template std::unique_ptr<Network<float>> make_network<float>(const ModelOptions&, FeatureShape, Index, Engine);
+template std::unique_ptr<Network<double>> make_network<double>(const ModelOptions&, FeatureShape, Index, Engine);
 
 }  // namespace gradscape

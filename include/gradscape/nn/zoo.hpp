@@ -35,12 +35,20 @@ const std::vector<std::string>& loss_names();
 
 Init init_from_name(const std::string& name);
 
+/// How convolutions are computed. direct: the definition, as products of image patches with the weights (im2col).
+/// winograd: 3×3 convolutions of stride 1 and padding 1 by transforms that need a quarter of the multiplications, at
+/// somewhat larger rounding error (docs/design.md, "Convolution").
+enum class Engine { direct, winograd };
+const std::vector<std::string>& engine_names();
+Engine engine_from_name(const std::string& name);
+
 /// Builds the network for images of shape `input` and `classes` classes.
 /// vgg-a (Simonyan and Zisserman 2015, configuration A, with CIFAR heads): convolutions 3×3 pad 1 with 64 P 128 P 256
 /// 256 P 512 512 P 512 512 P channels, then dense 512, 512, classes; norm after each convolution, before its
 /// activation. mlp: dense layers `hidden`, each with norm (where norm is not "none") and activation. Error if the image
 /// is too small for the pooling.
 template <class S>
-std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes);
+std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes,
+                                         Engine engine = Engine::direct);
 
 }  // namespace gradscape
