@@ -15,7 +15,7 @@ void Network<S>::append(std::unique_ptr<Layer<S>> layer) {
   if (!layer->in_place()) slot_size_.push_back(layer->out().size());
   slot_.push_back(slot_size_.size() - 1);
   layers_.push_back(std::move(layer));
-  reserved_ = 0;
+  planned_ = 0;
 }
 
 template <class S>
@@ -39,15 +39,21 @@ Vector<S> Network<S>::initial_buffers() const {
   return buffers;
 }
 
+/// Makes room for `samples` samples; returns the layers' workspace.
 template <class S>
-void Network<S>::reserve(Index samples) {
-  if (samples <= reserved_) return;
-  slots_.resize(slot_size_.size());
-  for (std::size_t slot = 0; slot < slots_.size(); ++slot) slots_[slot].resize(slot_size_[slot] * samples);
-  const Index largest = *std::max_element(slot_size_.begin(), slot_size_.end());
-  deltas_.resize(2);
-  for (auto& delta : deltas_) delta.resize(largest * samples);
-  reserved_ = samples;
+S* Network<S>::plan(Index samples) {
+  if (samples != planned_) {
+    slots_.resize(slot_size_.size());
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) slots_[slot].at_least(slot_size_[slot] * samples);
+    const Index largest = *std::max_element(slot_size_.begin(), slot_size_.end());
+    deltas_.resize(2);
+    for (auto& delta : deltas_) delta.at_least(largest * samples);
+    Index workspace = 0;
+    for (const auto& layer : layers_) workspace = std::max(workspace, layer->plan(samples));
+    workspace_.at_least(workspace);
+    planned_ = samples;
+  }
+  return workspace_.data();
 }
 
 template <class S>
@@ -63,10 +69,10 @@ Evaluation Network<S>::evaluate(const Vector<S>& theta, const Vector<S>& buffers
   check(samples > 0 && batch.images.rows() == samples * input_.pixels() && batch.images.cols() == input_.channels,
         "a batch has the network's input shape");
   check(theta.size() == parameters_.size() && buffers.size() == buffers_.size(), "theta and buffers fit the network");
-  reserve(samples);
+  S* workspace = plan(samples);
   if (new_buffers != nullptr) *new_buffers = buffers;
   const LayerInputs<S> inputs{pass, theta.data(), buffers.data(),
-                              new_buffers == nullptr ? nullptr : new_buffers->data()};
+                              new_buffers == nullptr ? nullptr : new_buffers->data(), workspace};
 
   std::copy_n(batch.images.data(), batch.images.size(), slots_[0].data());
   Rows<S> x{slots_[0].data(), batch.images.rows(), batch.images.cols()};

@@ -56,7 +56,8 @@ const Table<Engine>& engine_table() {
 template <class S>
 class Builder {
  public:
-  Builder(Network<S>& network, const ModelOptions& options) : network_(network), options_(options) {}
+  Builder(Network<S>& network, const ModelOptions& options, Engine engine)
+      : network_(network), options_(options), engine_(engine) {}
 
   /// Starts a new nn.Sequential.
   void section(const std::string& name) {
@@ -64,12 +65,25 @@ class Builder {
     index_ = 0;
   }
 
-  void convolution(Index channels) {
+  /// A convolution with what follows it: norm, activation and, if `pool`, 2×2 pooling.
+  void convolution(Index channels, bool pool) {
     ConvolutionOptions options;
     options.channels = channels;
     options.padding = 1;
     options.bias = options_.bias;
-    network_.template add<Convolution<S>>(network_.parameters(), next_name(), network_.output(), options, ordinal_++);
+    options.relu = options_.activation != "linear";
+    options.max_pool = pool && options_.pool == "max";
+    const std::string name = next_name();
+    const std::string norm_name = options_.norm == "none" ? "" : next_name();
+    if (options_.norm != "none") options.norm = norm_options();
+    if (options.relu) next_name();
+    if (pool) {
+      require_poolable(network_.output());
+      next_name();
+    }
+    network_.template add<Convolution<S>>(network_.parameters(), network_.buffers(), name, norm_name, network_.output(),
+                                          options, ordinal_++, engine_);
+    if (pool && !options.max_pool) network_.template add<AveragePool<S>>(network_.output(), 2, 2);
   }
 
   void dense(Index out) {
@@ -78,30 +92,14 @@ class Builder {
   }
 
   void norm() {
-    const BatchNormOptions options{options_.norm_eps, options_.norm_momentum, options_.norm_affine,
-                                   options_.norm_track};
     network_.template add<BatchNorm<S>>(network_.parameters(), network_.buffers(), next_name(), network_.output(),
-                                        options);
+                                        norm_options());
   }
 
   void activation() {
     if (options_.activation == "linear") return;
     next_name();
     network_.template add<Relu<S>>(network_.output());
-  }
-
-  void pool() {
-    const FeatureShape in = network_.output();
-    if (in.height < 2 || in.width < 2)
-      throw UsageError("model.arch",
-                       fmt::format("images of {}×{} pixels are too small for {}'s five poolings",
-                                   network_.input().height, network_.input().width, options_.arch),
-                       "it takes 32×32 pixels or more; use model.arch = \"mlp\" for smaller images");
-    next_name();
-    if (options_.pool == "average")
-      network_.template add<AveragePool<S>>(in, 2, 2);
-    else
-      network_.template add<MaxPool<S>>(in, 2, 2);
   }
 
   void dropout() {
@@ -113,10 +111,23 @@ class Builder {
   void flatten() { network_.template add<Flatten<S>>(network_.output()); }
 
  private:
+  BatchNormOptions norm_options() const {
+    return {options_.norm_eps, options_.norm_momentum, options_.norm_affine, options_.norm_track};
+  }
+
+  void require_poolable(FeatureShape in) const {
+    if (in.height < 2 || in.width < 2)
+      throw UsageError("model.arch",
+                       fmt::format("images of {}×{} pixels are too small for {}'s five poolings",
+                                   network_.input().height, network_.input().width, options_.arch),
+                       "it takes 32×32 pixels or more; use model.arch = \"mlp\" for smaller images");
+  }
+
   std::string next_name() { return fmt::format("{}.{}", section_, index_++); }
 
   Network<S>& network_;
   const ModelOptions& options_;
+  Engine engine_;
   std::string section_;
   int index_ = 0;
   std::uint32_t ordinal_ = 0;  // of the convolution or dense layer: the address of its initial values
@@ -126,17 +137,14 @@ class Builder {
 template <class S>
 void build_vgg_a(Builder<S>& builder, const ModelOptions& options, Index classes) {
   const auto scaled = [&](double channels) { return std::max<Index>(1, std::llround(channels * options.width)); };
-  constexpr int kPool = 0;
+  struct Stage {
+    int channels;
+    bool pool;
+  };
   builder.section("features");
-  for (const int channels : {64, kPool, 128, kPool, 256, 256, kPool, 512, 512, kPool, 512, 512, kPool}) {
-    if (channels == kPool) {
-      builder.pool();
-      continue;
-    }
-    builder.convolution(scaled(channels));
-    if (options.norm != "none") builder.norm();
-    builder.activation();
-  }
+  for (const auto& [channels, pool] :
+       {Stage{64, true}, {128, true}, {256, false}, {256, true}, {512, false}, {512, true}, {512, false}, {512, true}})
+    builder.convolution(scaled(channels), pool);
   builder.flatten();
   builder.section("classifier");
   for (int hidden = 0; hidden < 2; ++hidden) {
@@ -202,9 +210,9 @@ Engine engine_from_name(const std::string& name) {
 
 template <class S>
 std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes,
-                                         Engine /*engine*/) {
+                                         Engine engine) {
   auto network = std::make_unique<Network<S>>(input, find(loss_table(), options.loss));
-  Builder<S> builder(*network, options);
+  Builder<S> builder(*network, options, engine);
   find(arch_table<S>(), options.arch)(builder, options, classes);
   return network;
 }

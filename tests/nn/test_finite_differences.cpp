@@ -56,13 +56,15 @@ void check_layer(const std::string& name, Layer<double>& layer, const Layout& pa
   const auto rows = [&](const Vector<double>& v, FeatureShape shape) {
     return Matrix<double>(Eigen::Map<const Matrix<double>>(v.data(), v.size() / shape.channels, shape.channels));
   };
+  Scratch<double> workspace;
+  workspace.at_least(layer.plan(kSamples));
   const auto run = run_layer<double>(layer, pass, theta, buffers, rows(x, layer.in()), rows(dy, layer.out()));
 
   const auto functional = [&] {
     Matrix<double> in = rows(x, layer.in());
     Matrix<double> out(kSamples * layer.out().pixels(), layer.out().channels);
     double* target = layer.in_place() ? in.data() : out.data();
-    layer.forward({pass, theta.data(), buffers.data(), nullptr}, {in.data(), in.rows(), in.cols()},
+    layer.forward({pass, theta.data(), buffers.data(), nullptr, workspace.data()}, {in.data(), in.rows(), in.cols()},
                   {target, out.rows(), out.cols()});
     long double sum = 0;
     for (Index i = 0; i < dy.size(); ++i) sum += static_cast<long double>(dy[i]) * target[i];
@@ -76,8 +78,8 @@ void check_layer(const std::string& name, Layer<double>& layer, const Layout& pa
 
 TEST_F(FiniteDifferences, Convolution) {
   const auto check_one = [](const std::string& name, FeatureShape in, const ConvolutionOptions& options) {
-    Layout parameters;
-    Convolution<double> layer(parameters, "layer", in, options, 0);
+    Layout parameters, buffers;
+    Convolution<double> layer(parameters, buffers, "layer", "", in, options, 0, Engine::direct);
     check_layer(name, layer, parameters, kLinear, 1e-12);
   };
   check_one("3x3 pad 1", {6, 5, 3}, {4, 3, 3, 1, 1, true});

@@ -64,7 +64,8 @@ void convolution(const Json& c) {
   Fixture<S> fixture;
   const FeatureShape in{c.at("h"), c.at("w"), c.at("cin")};
   ConvolutionOptions options{c.at("cout"), c.at("kh"), c.at("kw"), c.at("stride"), c.at("padding"), c.at("bias")};
-  fixture.layer = std::make_unique<Convolution<S>>(fixture.parameters, "layer", in, options, 0);
+  fixture.layer = std::make_unique<Convolution<S>>(fixture.parameters, fixture.buffers, "layer", "", in, options, 0,
+                                                   Engine::direct);
   fill_linear(fixture);
   const Index samples = c.at("n");
   expect_pass<S>(*fixture.layer, {}, fixture.parameters, fixture.theta, {}, hash_values<S>(samples * in.size(), kX),

@@ -241,9 +241,10 @@ TEST_F(VggParity, FloatGradientOfNetworksThatFlip) {
                                                  batch_of_step<float>(0).images, kSamples);
     const auto in_double = vgg_activations<double>(options, kImage, kClasses, hash_parameters<double>(layout),
                                                    batch_of_step<double>(0).images, kSamples);
-    // The layers that were run one by one are those of the network.
+    // The layers that were run one by one are those of the network, which sums batch statistics in another order.
     EXPECT_TRUE((in_float.logits.reshaped<Eigen::RowMajor>().array() == run.logits.array()).all());
-    EXPECT_TRUE((in_double.logits.reshaped<Eigen::RowMajor>().array() == reference.logits.array()).all());
+    EXPECT_LE((in_double.logits.reshaped<Eigen::RowMajor>() - reference.logits).norm(),
+              1e-13 * reference.logits.norm());
     const Flips flips = count_flips(in_float, in_double, kSamples);
     const auto text = fmt::format(
         "gradient error {:.3g}, PyTorch's {:.3g}; {} of {} ReLU signs and {} of {} max-pool winners flipped", error,

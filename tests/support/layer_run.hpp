@@ -1,6 +1,7 @@
 // Runs one layer forward and backward outside of a network, keeping its rules on memory (nn/layer.hpp).
 #pragma once
 
+#include "gradscape/core/scratch.hpp"
 #include "gradscape/nn/layer.hpp"
 
 namespace gradscape::testing {
@@ -21,8 +22,10 @@ LayerRun<S> run_layer(Layer<S>& layer, const Pass& pass, const Vector<S>& theta,
   LayerRun<S> run;
   run.new_buffers = buffers;
   run.grad = Vector<S>::Zero(theta.size());
-  const LayerInputs<S> inputs{pass, theta.data(), buffers.data(), run.new_buffers.data()};
   const Index samples = x.rows() / layer.in().pixels();
+  Scratch<S> workspace;
+  workspace.at_least(layer.plan(samples));
+  const LayerInputs<S> inputs{pass, theta.data(), buffers.data(), run.new_buffers.data(), workspace.data()};
   const auto rows = [](Matrix<S>& m) { return Rows<S>(m.data(), m.rows(), m.cols()); };
   run.y.resize(samples * layer.out().pixels(), layer.out().channels);
   run.dx.resize(x.rows(), x.cols());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "gradscape/core/scratch.hpp"
 #include "gradscape/nn/activation.hpp"
 #include "gradscape/nn/batch_norm.hpp"
 #include "gradscape/nn/convolution.hpp"
@@ -39,7 +40,9 @@ VggActivations<S> vgg_activations(const ModelOptions& options, FeatureShape inpu
     shape = layer.out();
     Matrix<S> y(samples * shape.pixels(), shape.channels);
     // Running statistics are not wanted, and train mode reads none.
-    layer.forward({pass, theta.data(), nullptr, nullptr}, ConstRows<S>(x.data(), x.rows(), x.cols()),
+    Scratch<S> workspace;
+    workspace.at_least(layer.plan(samples));
+    layer.forward({pass, theta.data(), nullptr, nullptr, workspace.data()}, ConstRows<S>(x.data(), x.rows(), x.cols()),
                   Rows<S>(y.data(), y.rows(), y.cols()));
     x = std::move(y);
   };
@@ -62,7 +65,7 @@ VggActivations<S> vgg_activations(const ModelOptions& options, FeatureShape inpu
     ConvolutionOptions convolution;
     convolution.channels = scaled(channels[i]);
     convolution.padding = 1;
-    Convolution<S> layer(parameters, next_name(), shape, convolution, 0);
+    Convolution<S> layer(parameters, buffers, next_name(), "", shape, convolution, 0, Engine::direct);
     run(layer);
     if (options.norm == "batch") {
       BatchNorm<S> norm(parameters, buffers, next_name(), shape, {});

@@ -1,6 +1,12 @@
 #pragma once
 
-#include "gradscape/nn/layer.hpp"
+#include <optional>
+#include <vector>
+
+#include "gradscape/core/scratch.hpp"
+#include "gradscape/nn/channel_norm.hpp"
+#include "gradscape/nn/gemm.hpp"
+#include "gradscape/nn/tile_form.hpp"
 
 namespace gradscape {
 
@@ -11,46 +17,91 @@ struct ConvolutionOptions {
   Index stride = 1;
   Index padding = 0;  // zeros on every side
   bool bias = true;
+  std::optional<BatchNormOptions> norm = {};  // batch norm of the convolution's output
+  bool relu = false;                          // then max(·, 0)
+  bool max_pool = false;                      // then the maximum over windows 2×2, stride 2
 };
 
-/// Cross-correlation as torch.nn.Conv2d: weight [Cout, Cin, Kh, Kw], zero padding, no dilation or groups.
-/// x [N·H·W, Cin] → y [N·H'·W', Cout] with H' = (H + 2·padding − Kh) / stride + 1, rounded down.
+/// Cross-correlation as torch.nn.Conv2d (weight [Cout, Cin, Kh, Kw], zero padding, no dilation or groups), followed, if
+/// asked for, by batch norm, ReLU and 2×2 max-pool (torch.nn.BatchNorm2d, ReLU, MaxPool2d): what follows is done while
+/// tiles are stored, and its adjoint while they are loaded. x [N·H·W, Cin] → y [N·H'·W', Cout] with
+/// H' = (H + 2·padding − Kh) / stride + 1, rounded down, and half of that, rounded down, after pooling.
 ///
-/// Direct method: the patches under the kernel are gathered as rows [N·H'·W', Kh·Kw·Cin] (im2col), a fixed number of
-/// samples at a time, and multiplied with the weights; the backward passes are the two adjoint products.
+/// Derivatives as PyTorch's: 0 at ReLU's kink, to the first maximum of a window; NaN stays NaN and wins over numbers.
 template <class S>
 class Convolution : public Layer<S> {
  public:
-  /// Adds NAME.weight and NAME.bias to `parameters`; `ordinal`: see initialise_linear. The kernel must fit into the
-  /// padded image.
-  Convolution(Layout& parameters, const std::string& name, FeatureShape in, const ConvolutionOptions& options,
-              std::uint32_t ordinal);
+  /// Adds NAME.weight and NAME.bias to `parameters`, then what NORM_NAME needs (ChannelNorm); `ordinal`: see
+  /// initialise_linear. The kernel must fit into the padded image.
+  Convolution(Layout& parameters, Layout& buffers, const std::string& name, const std::string& norm_name,
+              FeatureShape in, const ConvolutionOptions& options, std::uint32_t ordinal, Engine engine);
 
   void initialise(S* theta, Init init, std::uint64_t seed) const override;
+  void initialise_buffers(S* buffers) const override;
+  Index plan(Index samples) override;
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 
  private:
-  Index patch_size() const { return options_.kernel_height * options_.kernel_width * this->in().channels; }
-  Index chunk_samples(Index samples) const;
-  void weight_gradient(ConstRows<S> x, ConstRows<S> dy, S* grad);
+  /// What a batch of some size needs: how it is cut, and where the matrices lie in the workspace. All functions of
+  /// shape and batch size alone.
+  struct Plan {
+    Index samples = 0;
+    Index chunk = 0;  // samples whose V and M are there at a time
+    Index chunks = 0;
+    Index group = 0;         // samples of one task, and of one partial sum
+    Index columns = 0;       // columns of U at a time
+    Index back_columns = 0;  // columns of Uᵀ at a time
+    Index copies = 0;        // of dU, summed in order; more than one where there would be too few tasks
+    Index v = 0, m = 0, u = 0, du = 0, size = 0;                            // offsets in the workspace and its elements
+    Index v_frequency = 0, m_frequency = 0, du_frequency = 0, du_copy = 0;  // distances
+  };
 
-  /// Calls visit(row, column, count, source) for every run of `count` patch columns from `column` on that lies inside
-  /// the image and within [first_column, last_column): `source` is its offset in x. Rows count from the first sample's
-  /// first pixel.
-  template <class Visit>
-  void visit_patches(Index first_sample, Index last_sample, Index first_column, Index last_column, Visit&& visit) const;
+  FeatureShape conv_shape() const { return shape_.out; }
+  Index tiles_down() const { return (shape_.out.height + form_->edge() - 1) / form_->edge(); }
+  Index tiles_across() const { return (shape_.out.width + form_->edge() - 1) / form_->edge(); }
+  Index rows_per_sample() const { return tiles_down() * tiles_across() * form_->rows(); }
+  Index last_of(Index chunk) const { return std::min((chunk + 1) * plan_.chunk, plan_.samples); }
+  bool routes() const { return options_.relu || options_.max_pool; }
+  /// Distance between the sums of one kind in `partial_`: whole vectors of channels.
+  Index sum_width() const { return (options_.channels + 7) / 8 * 8; }
+  Index window() const { return options_.max_pool ? 2 : 1; }
+  Spectrum<S> v(S* workspace) const { return {workspace + plan_.v, plan_.v_frequency, form_->depth()}; }
+  Spectrum<S> m(S* workspace) const { return {workspace + plan_.m, plan_.m_frequency, options_.channels}; }
 
-  /// Patches of the samples as rows [·, last_column − first_column], zero outside of the image.
-  void gather(const S* x, Index first_sample, Index last_sample, Index first_column, Index last_column,
-              S* patches) const;
+  /// Calls body(sample, first sample of its group, channels, slot) … see the definition.
+  template <class Body>
+  void for_groups(Index first, Index last, Index channels, Body&& body) const;
+  template <class Body>
+  void for_tiles(Index sample, Index first_sample, Body&& body) const;
 
+  void load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const;
+  void make_weights(const S* theta, bool transposed, Index first, Index columns, S* u) const;
+  void multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
+                        Spectrum<S> c) const;
+  void store_tiles(const LayerInputs<S>& inputs, Index first, Index last, Spectrum<S> m, S* y);
+  void activate(const S* values, Index line, Index pixel, Index height, Index width, ChannelRange channels,
+                const S* mean, const S* scale, const S* shift, Index target, S* y);
+  void normalise(const LayerInputs<S>& inputs, S* y);
+  void sum_gradients(const LayerInputs<S>& inputs, const S* dy, S* grad);
+  void load_gradients(const S* dy, Index first, Index last, Spectrum<S> m);
+  void spread(const S* dy, Index sample, Index tile_y, Index tile_x, ChannelRange channels, S* pixels,
+              double* sums) const;
+  void multiply_gradients(Spectrum<S> v, Spectrum<S> m, Index rows, Index first, Index columns, Into into, S* du) const;
+
+  ConvolutionShape shape_;
   ConvolutionOptions options_;
   Index weight_;
   Index bias_;  // offset; -1: none
   std::uint32_t ordinal_;
-  Vector<S> packed_;       // weight as [Cout, Kh, Kw, Cin], to match the gathered patches
-  Vector<S> packed_grad_;  // its gradient, one copy per group of rows
+  std::unique_ptr<TileForm<S>> form_;
+  std::optional<ChannelNorm<S>> norm_;
+  Plan plan_;
+  Scratch<S> normalised_;        // with norm: its input [N·H'·W', Cout]
+  Scratch<std::uint8_t> route_;  // per output: which pixel of the window it is, or kOff where ReLU was below 0
+  Scratch<double> partial_;      // sums of groups of samples
+  std::vector<double> sums_, squares_;
+  Vector<S> zeros_, ones_, shift_;  // without norm: y = (x − 0)·1 + bias
 };
 
 }  // namespace gradscape

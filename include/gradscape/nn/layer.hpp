@@ -31,6 +31,7 @@ struct LayerInputs {
   const S* theta;    // whole parameter vector
   const S* buffers;  // whole buffer vector (running statistics)
   S* new_buffers;    // where updated running statistics go; null: they are not wanted
+  S* workspace;      // memory that layers share; holds nothing from one call to the next
 };
 
 /// A layer of fixed sample shape and any batch size. Activations are rows [N·H·W, C].
@@ -52,6 +53,10 @@ class Layer {
   /// Writes initial values into this layer's part of theta / of the buffers.
   virtual void initialise(S* theta, Init init, std::uint64_t seed) const;
   virtual void initialise_buffers(S* buffers) const;
+
+  /// Called before batches of `samples` samples: allocates what the layer keeps between forward and backward, and
+  /// returns how many elements of shared workspace each call needs. Cheap where nothing has changed.
+  virtual Index plan(Index /*samples*/) { return 0; }
 
   /// y = f(x). x [N·H·W, C] of in(), y likewise of out().
   virtual void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) = 0;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gradscape/core/objective.hpp"
+#include "gradscape/core/scratch.hpp"
 #include "gradscape/data/batch.hpp"
 #include "gradscape/nn/layer.hpp"
 #include "gradscape/nn/loss.hpp"
@@ -49,7 +50,7 @@ class Network {
 
  private:
   void append(std::unique_ptr<Layer<S>> layer);
-  void reserve(Index samples);
+  S* plan(Index samples);
   Rows<S> activation(std::size_t layer, Index samples);
   void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad);
 
@@ -61,9 +62,10 @@ class Network {
   std::size_t first_trainable_ = 0;  // no gradient is wanted before this layer's output
   std::vector<std::size_t> slot_;    // per layer: which activation buffer holds its output
   std::vector<Index> slot_size_;     // elements per sample
-  std::vector<Vector<S>> slots_;     // slot 0: the images
-  std::vector<Vector<S>> deltas_;    // two, used in turn by backward
-  Index reserved_ = 0;               // samples
+  std::vector<Scratch<S>> slots_;    // slot 0: the images
+  std::vector<Scratch<S>> deltas_;   // two, used in turn by backward
+  Scratch<S> workspace_;             // shared by the layers
+  Index planned_ = 0;                // samples
   Index last_samples_ = 0;
 };
 

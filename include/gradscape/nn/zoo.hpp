@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gradscape/nn/engine.hpp"
 #include "gradscape/nn/network.hpp"
 
 namespace gradscape {
@@ -35,10 +36,6 @@ const std::vector<std::string>& loss_names();
 
 Init init_from_name(const std::string& name);
 
-/// How convolutions are computed. direct: the definition, as products of image patches with the weights (im2col).
-/// winograd: 3×3 convolutions of stride 1 and padding 1 by transforms that need a quarter of the multiplications, at
-/// somewhat larger rounding error (docs/design.md, "Convolution").
-enum class Engine { direct, winograd };
 const std::vector<std::string>& engine_names();
 Engine engine_from_name(const std::string& name);
 
