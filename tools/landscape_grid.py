@@ -12,6 +12,8 @@ import numpy as np
 
 Array = np.ndarray
 EDGES = ("loss_min", "loss_max", "grad_diff_min", "grad_diff_max", "beta_max")  # per step: over the step sizes
+NOISE_MARGIN = 10  # cells whose relative gradient difference is below so many noise floors are left out of the bands
+BELOW_NOISE = 3  # their status
 
 
 class Error(Exception):
@@ -20,7 +22,8 @@ class Error(Exception):
 
 @dataclasses.dataclass
 class Run:
-    """One grid file: run["loss_min"] and the other per-step series are float64 [T], NaN and infinities included."""
+    """One grid file: run["loss_min"] and the other per-step series are float64 [T], NaN and infinities included.
+    run["noise"] is the gradient difference below which cells are marked as noise."""
 
     path: Path
     label: str
@@ -28,7 +31,7 @@ class Run:
     direction: str  # of the probe: "gradient" or "update", the optimiser's own step
     step: Array  # int64 [T], ascending
     alpha: Array  # float64 [K], multipliers of the learning rate
-    status: Array  # uint8 [T, K]: 0 not done, 1 ok, 2 non-finite
+    status: Array  # uint8 [T, K]: 0 not done, 1 ok, 2 non-finite, 3 below noise
     series: dict[str, Array]
 
     def __getitem__(self, name: str) -> Array:
@@ -40,7 +43,12 @@ class Run:
 
     def non_finite(self) -> int:
         """Number of records of which a cell that was evaluated is not finite."""
-        return int(((self.status == 2).any(axis=1) | (self.hidden() & (self.status != 0).any(axis=1))).sum())
+        evaluated = (self.status != 0) & (self.status != BELOW_NOISE)
+        return int(((self.status == 2).any(axis=1) | (self.hidden() & evaluated.any(axis=1))).sum())
+
+    def below_noise(self) -> int:
+        """Number of records of which a cell is below the noise floor."""
+        return int((self.status == BELOW_NOISE).any(axis=1).sum())
 
 
 def warn(text: str) -> None:
@@ -51,13 +59,15 @@ def load_run(path: Path, label: str | None = None) -> Run:
     """Reads a merged grid file; its records are put in the order of their steps. Error if it is not one."""
     mend = f"write it again with: gradscape merge {path.parent}"
     names = ("step", "alpha", "status", "lr", "train_loss", *EDGES)
+    newer = ("train_grad_norm", "noise_floor")  # not in every older file: NaN then
     types = {"step": np.int64, "status": np.uint8}
     try:
         with h5py.File(path, "r", locking=False) as file:  # it never changes; not every file system has locks
             missing = [name for name in names if name not in file]
             if missing:
                 raise Error(f"{path}: no dataset {', '.join(missing)}: not a merged grid file; {mend}")
-            data = {name: np.asarray(file[name][()], dtype=types.get(name, np.float64)) for name in names}
+            data = {name: np.asarray(file[name][()], dtype=types.get(name, np.float64))
+                    for name in (*names, *(name for name in newer if name in file))}
             text = {name: file.attrs.get(name, "") for name in ("variant", "direction")}
             complete = bool(file.attrs.get("complete", True))
     except (OSError, TypeError, ValueError) as failure:
@@ -67,14 +77,16 @@ def load_run(path: Path, label: str | None = None) -> Run:
     records, multipliers = data["step"].size, data["alpha"].size
     if records == 0 or multipliers == 0:
         raise Error(f"{path}: holds no records; make some with: gradscape sweep {path.parent}, then merge")
-    expected = {name: (records,) for name in names} | {"alpha": (multipliers,), "status": (records, multipliers)}
+    expected = {name: (records,) for name in (*names, *newer)} | {"alpha": (multipliers,), "status": (records, multipliers)}
     for name, values in data.items():
         if values.shape != expected[name]:
             raise Error(f"{path}: dataset {name} has shape {values.shape}, expected {expected[name]}; {mend}")
     if not complete:
         warn(f"{path}: marked as not complete; using what is there")
     order = np.argsort(data["step"], kind="stable")
-    series = {name: data[name][order] for name in names[3:]}
+    unknown = np.full(records, np.nan)
+    series = {name: data.get(name, unknown)[order] for name in (*names[3:], *newer)}
+    series["noise"] = NOISE_MARGIN * series["noise_floor"] * series["train_grad_norm"]
     return Run(path, label or text["variant"] or path.resolve().parent.name, text["variant"],
                text["direction"] or "gradient", data["step"][order], data["alpha"], data["status"][order], series)
 
@@ -134,7 +146,8 @@ def summarise(run: Run) -> dict[str, object]:
             "mean_loss_width": statistic(np.mean, loss), "loss_left_out": records - loss.size,
             "mean_grad_diff_width": statistic(np.mean, grad_diff), "grad_diff_left_out": records - grad_diff.size,
             "beta_median": statistic(np.median, beta), "beta_max": statistic(np.max, beta),
-            "beta_left_out": records - beta.size}
+            "beta_left_out": records - beta.size, "below_noise_records": run.below_noise(),
+            "noise_floor_max": statistic(np.max, run["noise_floor"][np.isfinite(run["noise_floor"])])}
 
 
 def record_at(run: Run, step: int) -> dict[str, object]:

@@ -4,9 +4,9 @@
 set -euo pipefail
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libeigen3-dev libhdf5-dev libcli11-dev libfmt-dev libtomlplusplus-dev
-                librandom123-dev libxxhash-dev zlib1g-dev git ca-certificates)
+                librandom123-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev git ca-certificates)
 PLOT_PACKAGES=(python3 python3-h5py python3-numpy python3-matplotlib)
-TEST_PACKAGES=(libgtest-dev nlohmann-json3-dev clang-format python3-xarray python3-netcdf4 python3-h5netcdf python3-torch)
+TEST_PACKAGES=(libgtest-dev clang-format python3-xarray python3-netcdf4 python3-h5netcdf python3-torch)
 
 install_packages() {
   local missing=() name

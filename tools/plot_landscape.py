@@ -32,11 +32,11 @@ except KeyboardInterrupt:
     sys.exit(130)
 
 Style = dict[str, str]
-PANELS = (  # (title, axis label, edges of the band or the one curve, thin line)
-    ("(a) loss landscape", r"$L(\theta - \eta g)$", ("loss_min", "loss_max"), "train_loss"),
+PANELS = (  # (title, axis label, edges of the band or the one curve, thin line, dotted line)
+    ("(a) loss landscape", r"$L(\theta - \eta g)$", ("loss_min", "loss_max"), "train_loss", None),
     ("(b) gradient predictiveness", r"$\Vert\nabla L(\theta - \eta g) - g\Vert_2$",
-     ("grad_diff_min", "grad_diff_max"), None),
-    (r"(c) effective $\beta$-smoothness", r"$\max_\eta\ \beta(\eta)$", ("beta_max",), None))
+     ("grad_diff_min", "grad_diff_max"), None, "noise"),
+    (r"(c) effective $\beta$-smoothness", r"$\max_\eta\ \beta(\eta)$", ("beta_max",), None, None))
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # no dates: same bytes
 HUGE = 1e100  # axes stop here: matplotlib's tick arithmetic overflows further out
 
@@ -165,17 +165,24 @@ def draw_reference_lines(axes: Axes, runs: list[Run]) -> None:
             axes.set_ylim(top=max(axes.get_ylim()[1], value * (1.5 if log else 1.06)))
 
 
+def has_noise(run: Run) -> bool:
+    """Whether a noise floor was measured; it is 0 where probes are in double themselves."""
+    return bool((np.isfinite(run["noise"]) & (run["noise"] > 0)).any())
+
+
 def draw_panel(axes: Axes, runs: list[Run], styles: list[Style], edges: tuple[str, ...], line: str | None,
-               smoothing: int = 1, log: bool = False) -> None:
-    """Per run a band between the two series `edges`, or the one curve, and the thin line `line`; lowest in front."""
+               dotted: str | None = None, smoothing: int = 1, log: bool = False) -> None:
+    """Per run a band between the two series `edges`, or the one curve, the thin line `line` and the line `dotted`;
+    lowest in front."""
     bands = [[smooth(run[name], smoothing) for name in edges] for run in runs]
     lines = [smooth(run[line], smoothing) for run in runs] if line else [None] * len(runs)
-    curves = [curve for band, thin in zip(bands, lines) for curve in (*band, thin) if curve is not None]
+    dots = [smooth(run[dotted], smoothing) if dotted and has_noise(run) else None for run in runs]
+    curves = [curve for band, thin, dot in zip(bands, lines, dots) for curve in (*band, thin, dot) if curve is not None]
     low, high, top = robust_limits(curves, log)
     axes.set_yscale("log" if log else "linear")
     axes.set_ylim(low, high)
     heights = [np.median(band[-1][np.isfinite(band[-1])]) if np.isfinite(band[-1]).any() else 0 for band in bands]
-    for run, band, thin, style, height in zip(runs, bands, lines, styles, heights):
+    for run, band, thin, dot, style, height in zip(runs, bands, lines, dots, styles, heights):
         curves = [drawable(curve, axes) for curve in band]
         zorder = 2 + sum(height < other for other in heights) / len(heights)
         if len(curves) == 2:
@@ -184,6 +191,8 @@ def draw_panel(axes: Axes, runs: list[Run], styles: list[Style], edges: tuple[st
             draw_line(axes, run.step, curves[0], style, 1.2, zorder)
         if thin is not None:
             draw_line(axes, run.step, drawable(thin, axes), style, 0.9, zorder + 1)
+        if dot is not None:
+            draw_line(axes, run.step, drawable(dot, axes), style | {"linestyle": ":"}, 0.9, zorder + 1)
     draw_gaps(axes, runs, styles)
     if top > high:
         axes.set_title(f"max: {top:.3g}", loc="right", fontsize=7.5, color=GREY)
@@ -215,17 +224,25 @@ def escape(text: str) -> str:
     return re.sub(r"^_", " _", text.replace("$", r"\$"))
 
 
+def note(run: Run) -> str:
+    """What the legend says of records that are not shown as they are."""
+    counts = ((run.non_finite(), "non-finite"), (run.below_noise(), "below noise"))
+    words = ", ".join(f"{count} of {run.step.size} records {kind}" for count, kind in counts if count)
+    return f" ({words})" if words else ""
+
+
 def draw_legend(figure: Figure, runs: list[Run], styles: list[Style], smoothing: int) -> float:
     """Legend and note below the panels; returns their height in inches."""
     handles = [(Patch(facecolor=style["color"], alpha=0.3, linewidth=0), Line2D([], [], linewidth=1.2, **style))
                for style in styles]
-    notes = [f" ({count} of {run.step.size} records non-finite)" if (count := run.non_finite()) else "" for run in runs]
+    notes = [note(run) for run in runs]
     columns = min(len(runs), 3 if any(notes) else 5)
     grids = {", ".join(f"{alpha:g}" for alpha in np.sort(run.alpha)) for run in runs}
     grid = "the step sizes" if len(grids) > 1 or len(min(grids)) > 48 else f"η/lr ∈ {{{min(grids)}}}"
     if along_update(runs):
         grid = "multiples m of the optimiser's update" + grid.replace("the step sizes", "").replace("η/lr ∈", ":")
     text = f"bands: range over {grid}; line in (a): training loss"
+    text += "; dotted in (b): 10 × noise floor × ‖g‖, cells below are left out" if any(map(has_noise, runs)) else ""
     text += f"; moving averages of {smoothing} records" if smoothing > 1 else ""
     text += "; max: largest value, outside of the axis" if any(axes.get_title("right") for axes in figure.axes) else ""
     height = figure.get_figheight()
@@ -243,8 +260,8 @@ def draw_figure(runs: list[Run], size: tuple[float, float] = (11.0, 3.2), smooth
     styles = run_styles(runs)
     lift = 6 + 7 * sum(run.hidden().any() for run in runs)  # titles stand above the gaps' ticks
     panels = figure.subplots(1, len(PANELS))
-    for axes, (heading, label, edges, line) in zip(panels, PANELS):
-        draw_panel(axes, runs, styles, edges, line, smoothing, log_y)
+    for axes, (heading, label, edges, line, dotted) in zip(panels, PANELS):
+        draw_panel(axes, runs, styles, edges, line, dotted, smoothing, log_y)
         set_step_axis(axes, runs, log_x)
         axes.set_title(heading, loc="left", pad=lift)
         if along_update(runs):
@@ -286,7 +303,8 @@ def checked(pattern: str, convert, what: str):
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="plot_landscape.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog="""\
-Records with non-finite values are gaps in the bands, ticks above the panels, and counted in the legend. The table
+The dotted line in the middle panel is 10 times the noise floor: gradient differences below it are rounding, and their
+cells are left out of the bands. Records with non-finite values are gaps in the bands, ticks above the panels, and counted in the legend. The table
 printed holds, per run, the mean over its records of max - min for loss and gradient difference, and median and maximum
 of the effective beta; records whose values are not finite are left out and counted. Runs named bn or batch are reddish,
 none or plain blue.

@@ -13,6 +13,7 @@
 #include "gradscape/config/experiment.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
+#include "gradscape/core/isa.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/progress.hpp"
 #include "gradscape/core/version.hpp"
@@ -26,6 +27,8 @@ Examples:
   gradscape train CONFIG --train.lr 0.01           any key of the file is also a flag
   gradscape sweep runs/NAME --steps 0:end:10       probe later, by exact replay
   gradscape info runs/NAME                         what is there, in words
+  gradscape numerics CONFIG                        how far from double precision one evaluation is
+  gradscape bench --model.norm batch --threads 2   what a step costs here
   tools/plot_landscape.py runs/NAME -o figure.png  draw it
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted (what was done is saved).)";
 
@@ -53,6 +56,7 @@ int default_threads() {
 /// Options that every verb takes.
 struct Globals {
   int threads = 0;
+  std::string isa = "auto";
   bool quiet = false;
 };
 
@@ -66,6 +70,10 @@ void add_globals(CLI::App& app, Globals& globals) {
          },
          "threads (default: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else all cores); results do not depend on it")
       ->type_name("N");
+  app.add_option("--isa", globals.isa,
+                 fmt::format("instruction set: {} (auto: the fastest of this CPU); results do not depend on it",
+                             fmt::join(isa_names(), " | ")))
+      ->type_name("NAME");
   app.add_flag("--quiet", globals.quiet, "no progress");
 }
 
@@ -119,10 +127,13 @@ int run_command_line(int argc, char** argv) {
   add_sweep(app, selected);
   add_merge(app, selected);
   add_info(app, selected);
+  add_numerics(app, selected);
+  add_bench(app, selected);
   for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) add_globals(*verb, globals);
   try {
     require_known_verb(app, argc, argv);
     app.parse(argc, argv);
+    select_isa(globals.isa);
     parallel::set_threads(globals.threads > 0 ? globals.threads : default_threads());
     set_quiet(globals.quiet);
     catch_interrupts();

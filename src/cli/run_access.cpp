@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <optional>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/landscape/sweep.hpp"
+#include "gradscape/core/interrupt.hpp"
+#include "gradscape/landscape/replay.hpp"
+#include "gradscape/store/trace_file.hpp"
 
 namespace gradscape {
 
@@ -54,6 +57,39 @@ void require_within_run(const SweepOptions& sweep, std::int64_t total) {
                    fmt::format("steps {} to {} lie outside the run, which has steps 0 to {}", sweep.first,
                                last_step(sweep, total), total));
 }
+
+std::int64_t floor_segment(const RunDirectory& directory) {
+  const std::string path = directory.checkpoint_path(directory.checkpoint_steps().front());
+  return parse_experiment(read_provenance(open_published(path, "checkpoint")).config, path).train.checkpoint_every;
+}
+
+template <class S>
+void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory& directory,
+                   const Experiment& experiment, const std::string& data_fingerprint, TrainingProcess<S>& process) {
+  const std::int64_t wanted = prober.missing_floor(step);
+  if (wanted < 0) return;
+  const auto checkpoints = directory.checkpoint_steps();
+  const auto after = std::upper_bound(checkpoints.begin(), checkpoints.end(), wanted);
+  if (after == checkpoints.begin())
+    throw Error(directory.root(),
+                fmt::format("has no checkpoint at or before step {}, where the noise floor of step {} "
+                            "is measured",
+                            wanted, step));
+  const std::int64_t first = *(after - 1);
+  TrainingState<S> state = read_own_checkpoint<S>(directory, first, experiment, data_fingerprint, process);
+  const WholeTrace trace = read_whole_trace(directory, first, wanted + 1);
+  const auto observe = [&](const StepView<S>& view) {
+    if (view.record.step == wanted) prober.measure_floor(view);
+  };
+  if (!replay<S>(process, state, wanted + 1, trace.steps, observe, [] { return !interrupted(); }))
+    throw Error(directory.root(), "interrupted; nothing is lost", "the same command continues (run: with --resume)",
+                ExitCode::interrupted);
+}
+
+template void provide_floor<float>(StepProber<float>&, std::int64_t, const RunDirectory&, const Experiment&,
+                                   const std::string&, TrainingProcess<float>&);
+template void provide_floor<double>(StepProber<double>&, std::int64_t, const RunDirectory&, const Experiment&,
+                                    const std::string&, TrainingProcess<double>&);
 
 CheckpointInfo last_checkpoint(const RunDirectory& directory) {
   const auto steps = directory.checkpoint_steps();

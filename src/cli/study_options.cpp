@@ -7,6 +7,20 @@
 
 namespace gradscape {
 
+void add_field_flags(CLI::App& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&)) {
+  const Experiment defaults;
+  for (const Field& field : fields()) {
+    if (!wanted(field)) continue;
+    const std::string name = field.name();
+    const std::string help =
+        fmt::format("{} [{}; default {}]", field.help, field.allowed(), field_text(field, defaults));
+    verb.add_option_function<std::string>(
+            "--" + name, [overrides, name](const std::string& text) { overrides->emplace_back(name, text); }, help)
+        ->type_name("")
+        ->group(fmt::format("[{}] (flags override the file)", field.section));
+  }
+}
+
 std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb) {
   auto options = std::make_shared<StudyOptions>();
   verb.add_option("CONFIG", options->config, "configuration file (TOML)")->required();
@@ -14,19 +28,26 @@ std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb) {
   verb.add_option("--out", options->out, "directory for the run, or for the variants' runs (default: runs/NAME)");
   verb.add_flag("--resume", options->resume, "continue (or extend) the run that is there");
   verb.add_flag("--force", options->force, "replace the run that is there");
-  const Experiment defaults;
-  for (const Field& field : fields()) {
-    if (field.name() == "experiment.variant") continue;
-    const std::string name = field.name();
-    const std::string help =
-        fmt::format("{} [{}; default {}]", field.help, field.allowed(), field_text(field, defaults));
-    verb.add_option_function<std::string>(
-            "--" + name, [options, name](const std::string& text) { options->overrides.emplace_back(name, text); },
-            help)
-        ->type_name("")
-        ->group(fmt::format("[{}] (flags override the file)", field.section));
-  }
+  add_field_flags(verb, {options, &options->overrides},
+                  [](const Field& field) { return field.name() != "experiment.variant"; });
   return options;
+}
+
+std::vector<Experiment> choose_variants(const Study& study, const std::string& config, const std::string& variant) {
+  std::vector<Experiment> chosen;
+  std::vector<std::string> names;
+  for (const Experiment& run : study.runs) {
+    names.push_back(run.experiment.variant);
+    if (variant.empty() || variant == names.back()) chosen.push_back(run);
+  }
+  if (chosen.empty()) {
+    const std::string near = nearest(variant, names);
+    throw UsageError("--variant", fmt::format("{} has no variant \"{}\"", config, variant),
+                     study.has_variants ? (near.empty() ? fmt::format("it has: {}", fmt::join(names, ", "))
+                                                        : fmt::format("did you mean \"{}\"?", near))
+                                        : "it has no [[variant]] at all");
+  }
+  return chosen;
 }
 
 std::vector<PlacedRun> place_runs(const StudyOptions& options) {
@@ -36,20 +57,8 @@ std::vector<PlacedRun> place_runs(const StudyOptions& options) {
   const Study study = load_study(options.config, options.overrides);
   const std::string out = options.out.empty() ? "runs/" + study.name : options.out;
   std::vector<PlacedRun> runs;
-  std::vector<std::string> names;
-  for (const Experiment& run : study.runs) {
-    const std::string& variant = run.experiment.variant;
-    names.push_back(variant);
-    if (!options.variant.empty() && options.variant != variant) continue;
-    runs.push_back({run, RunDirectory(study.has_variants ? out + "/" + variant : out)});
-  }
-  if (runs.empty()) {
-    const std::string near = nearest(options.variant, names);
-    throw UsageError("--variant", fmt::format("{} has no variant \"{}\"", options.config, options.variant),
-                     study.has_variants ? (near.empty() ? fmt::format("it has: {}", fmt::join(names, ", "))
-                                                        : fmt::format("did you mean \"{}\"?", near))
-                                        : "it has no [[variant]] at all");
-  }
+  for (const Experiment& run : choose_variants(study, options.config, options.variant))
+    runs.push_back({run, RunDirectory(study.has_variants ? out + "/" + run.experiment.variant : out)});
   return runs;
 }
 

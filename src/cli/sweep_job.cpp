@@ -62,7 +62,7 @@ class SweepJob {
         dataset_(load_data(experiment.data)),
         provenance_(make_provenance(experiment, dataset_)),
         process_(experiment.data, experiment.model, experiment.train, dataset_),
-        prober_(experiment.sweep, process_, experiment.model, dataset_) {}
+        prober_(experiment.sweep, process_, floor_segment(directory)) {}
 
   /// Returns how many shards were made.
   std::size_t run() {
@@ -108,6 +108,7 @@ class SweepJob {
   }
 
   void sweep_segment(const Segment& segment, Progress& progress) {
+    provide_floor(prober_, segment.probed.front(), directory_, experiment_, provenance_.data_fingerprint, process_);
     TrainingState<S> state = read_state(segment.first);
     std::vector<SweepRecord> records;
     const auto observe = [&](const StepView<S>& view) {

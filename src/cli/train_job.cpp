@@ -78,7 +78,7 @@ class TrainJob {
     }
     publish_text(directory.config_path(), provenance_.config);
     if (found != Found::checkpoint) write_checkpoint(directory.checkpoint_path(0), provenance_, state_, process_);
-    if (request.probe) prober_.emplace(experiment.sweep, process_, experiment.model, dataset_);
+    if (request.probe) prober_.emplace(experiment.sweep, process_, floor_segment(directory));
   }
 
   void run() {
@@ -88,6 +88,7 @@ class TrainJob {
     if (state_.step >= total) {
       say(fmt::format("{}: all {} steps are done", directory_.root(), total));
     } else {
+      provide_floor_of_next_probe();
       Progress progress("train " + label, total);
       begin_segment();
       while (state_.step < total) {
@@ -121,6 +122,15 @@ class TrainJob {
     progress.update(state_.step, detail);
   }
 
+  /// A run that goes on inside of a segment may need a noise floor from before.
+  void provide_floor_of_next_probe() {
+    if (!prober_) return;
+    std::int64_t next = state_.step;
+    while (next < process_.total_steps() && !prober_->wants(next)) ++next;
+    if (prober_->wants(next))
+      provide_floor(*prober_, next, directory_, experiment_, provenance_.data_fingerprint, process_);
+  }
+
   void begin_segment() {
     segment_first_ = state_.step;
     trace_ = {};
@@ -144,6 +154,7 @@ class TrainJob {
   /// The step after the last update, on the batch that training would take next.
   void probe_end() {
     records_.clear();
+    provide_floor_of_next_probe();
     process_.preview(state_, [&](const StepView<S>& view) { records_.push_back(prober_->probe_step(view)); });
     write_shard(state_.step, state_.step + 1);
   }

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <memory>
 
 #include "gradscape/cli/run_access.hpp"
@@ -26,8 +27,8 @@ std::string describe_experiment(const Experiment& experiment) {
   if (model.arch == "vgg-a") text += fmt::format(", width {}", model.width);
   if (model.arch == "mlp") text += fmt::format(", hidden [{}]", fmt::join(model.hidden, ", "));
   text += model.norm == "none" ? ", no norm" : fmt::format(", {} norm", model.norm);
-  return text + fmt::format("; {}, lr {} ({}), batch {}, seed {}, {}", train.optimizer, train.lr, train.schedule,
-                            train.batch_size, train.seed, train.precision);
+  return text + fmt::format("; {}, lr {} ({}), batch {}, seed {}, {}, {} engine", train.optimizer, train.lr,
+                            train.schedule, train.batch_size, train.seed, train.precision, train.engine);
 }
 
 std::string describe_sweep(const SweepOptions& sweep) {
@@ -82,12 +83,19 @@ void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::ma
 void print_grid(const std::string& path) {
   const Grid grid = read_grid(path);
   std::vector<std::int64_t> steps;
-  Index finite = 0, not_finite = 0;
+  Index finite = 0, not_finite = 0, below_noise = 0;
+  double floor_min = std::numeric_limits<double>::infinity(), floor_max = 0;
   double loss_width = 0, difference_width = 0;
   Index counted = 0;
   for (const SweepRecord& record : grid.records) {
     steps.push_back(record.step);
-    for (const Cell& cell : record.cells) ++(cell.status == CellStatus::ok ? finite : not_finite);
+    for (const Cell& cell : record.cells) {
+      const bool noise = cell.status == CellStatus::below_noise;
+      below_noise += noise ? 1 : 0;
+      ++(noise || cell.status == CellStatus::ok ? finite : not_finite);
+    }
+    floor_min = std::fmin(floor_min, record.noise_floor);
+    floor_max = std::fmax(floor_max, record.noise_floor);
     const Bands bands = make_bands(record.cells, record.train_grad_norm);
     const double loss = bands.loss_max - bands.loss_min;
     const double difference = bands.grad_diff_max - bands.grad_diff_min;
@@ -99,7 +107,9 @@ void print_grid(const std::string& path) {
   print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
   print_line("multipliers", fmt::format("[{}] along {}, {} precision", fmt::join(grid.multipliers, ", "),
                                         grid.direction, grid.precision));
-  print_line("cells", fmt::format("{} finite, {} non-finite", finite, not_finite));
+  print_line("cells", fmt::format("{} finite, {} non-finite, {} below noise", finite, not_finite, below_noise));
+  if (floor_min <= floor_max)
+    print_line("noise floor", fmt::format("{:.3g} to {:.3g} of the gradient's norm", floor_min, floor_max));
   if (counted > 0)
     print_line("mean widths", fmt::format("loss band {:.4g}, gradient-difference band {:.4g} (over {} finite steps)",
                                           loss_width / static_cast<double>(counted),

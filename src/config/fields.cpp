@@ -28,6 +28,12 @@ Range below_one() {
   return {0, 1, false, true};
 }
 
+std::vector<std::string> engine_choices() {
+  std::vector<std::string> names = engine_names();
+  names.insert(names.begin(), "auto");
+  return names;
+}
+
 #define GRADSCAPE_AT(member) [](Experiment& e) -> FieldTarget { return &e.member; }
 
 std::vector<Field> make_fields() {
@@ -171,6 +177,8 @@ std::vector<Field> make_fields() {
        I::no},
       {"train", "seed", GRADSCAPE_AT(train.seed), "seed of weights, order, augmentation, dropout", {}, at_least(0)},
       {"train", "precision", GRADSCAPE_AT(train.precision), "arithmetic of the run", {"float", "double"}, any()},
+      {"train", "engine", GRADSCAPE_AT(train.engine),
+       "how convolutions are computed; auto: winograd in float, direct in double", engine_choices(), any()},
 
       {"sweep", "every", GRADSCAPE_AT(sweep.every), "probe every so many steps", {}, at_least(1), I::no},
       {"sweep", "first", GRADSCAPE_AT(sweep.first), "first probed step", {}, at_least(0), I::no},

@@ -123,14 +123,6 @@ toml::table parse(const std::string& text, const std::string& path) {
   }
 }
 
-void apply(const Overrides& overrides, Experiment& experiment) {
-  for (const auto& [name, text] : overrides) {
-    const Field* field = find_field(name);
-    check(field != nullptr, "flags exist for fields only");
-    set_field(*field, experiment, text, "--" + name);
-  }
-}
-
 /// Makes paths independent of the folder that a later command is called from.
 void resolve_path(Experiment& experiment) {
   std::string& path = experiment.data.path;
@@ -138,6 +130,14 @@ void resolve_path(Experiment& experiment) {
 }
 
 }  // namespace
+
+void apply_overrides(const Overrides& overrides, Experiment& experiment) {
+  for (const auto& [name, text] : overrides) {
+    const Field* field = find_field(name);
+    check(field != nullptr, "flags exist for fields only");
+    set_field(*field, experiment, text, "--" + name);
+  }
+}
 
 Study load_study(const std::string& path, const Overrides& overrides) {
   std::ifstream stream(path, std::ios::binary);
@@ -174,8 +174,9 @@ Study load_study(const std::string& path, const Overrides& overrides) {
     }
   }
   for (Experiment& run : runs) {
-    apply(overrides, run);
+    apply_overrides(overrides, run);
     resolve_path(run);
+    run.train.engine = engine_name(run.train);
     check_experiment(run, path);
   }
   study.name = runs.front().experiment.name;
@@ -185,7 +186,9 @@ Study load_study(const std::string& path, const Overrides& overrides) {
 
 Experiment parse_experiment(const std::string& text, const std::string& where) {
   Experiment experiment;
+  experiment.train.engine = "direct";  // what there was when the key was not yet stored
   read_sections(where, parse(text, where), "", experiment);
+  experiment.train.engine = engine_name(experiment.train);
   return experiment;
 }
 

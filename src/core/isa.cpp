@@ -1,6 +1,8 @@
 #include "gradscape/core/isa.hpp"
 
 #include <cpuid.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstring>
 
@@ -9,25 +11,32 @@
 namespace gradscape {
 namespace {
 
-/// AMD's Zen 4 (family 19h) has AVX-512 but executes it in two halves: no faster than AVX2 (measured).
-bool gains_by_avx512() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  char vendor[13] = {};
-  __get_cpuid(0, &eax, &ebx, &ecx, &edx);
+/// The parts that the kernels need, on the CPU and enabled by the operating system.
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+/// AMD's family 0x19 (of which Zen 4 has AVX-512) computes 512 bits in two halves: nothing is gained.
+bool is_double_pumped() {
+  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  char vendor[12];
   std::memcpy(vendor, &ebx, 4);
   std::memcpy(vendor + 4, &edx, 4);
   std::memcpy(vendor + 8, &ecx, 4);
-  __get_cpuid(1, &eax, &ebx, &ecx, &edx);
-  const unsigned family = ((eax >> 8) & 0xf) + ((eax >> 20) & 0xff);
-  return !(std::strcmp(vendor, "AuthenticAMD") == 0 && family == 0x19);
+  if (std::memcmp(vendor, "AuthenticAMD", 12) != 0 || __get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  const unsigned int base = (eax >> 8) & 0xf;
+  const unsigned int family = base == 0xf ? base + ((eax >> 20) & 0xff) : base;
+  return family == 0x19;
 }
 
-Isa best() {
-  return has_avx512() && gains_by_avx512() ? Isa::avx512 : Isa::avx2;
+Isa fastest() {
+  return has_avx512() && !is_double_pumped() ? Isa::avx512 : Isa::avx2;
 }
 
-Isa& selected() {
-  static Isa isa = best();
+Isa& selection() {
+  static Isa isa = fastest();
   return isa;
 }
 
@@ -38,20 +47,24 @@ const std::vector<std::string>& isa_names() {
   return list;
 }
 
-bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
 void select_isa(const std::string& name) {
-  if (name == "avx512" && !has_avx512())
-    throw UsageError("--isa", "this processor has no AVX-512", "use --isa auto or --isa avx2; results are the same");
-  check(name == "auto" || name == "avx2" || name == "avx512", "a name of isa_names()");
-  selected() = name == "auto" ? best() : name == "avx512" ? Isa::avx512 : Isa::avx2;
+  if (name == "auto") {
+    selection() = fastest();
+  } else if (name == "avx2") {
+    selection() = Isa::avx2;
+  } else if (name == "avx512") {
+    if (!has_avx512())
+      throw UsageError("--isa", "this CPU has no AVX-512 (F, BW, DQ and VL)",
+                       "auto chooses what it has; results have the same bits");
+    selection() = Isa::avx512;
+  } else {
+    throw UsageError("--isa", fmt::format("there is no instruction set \"{}\"", name),
+                     fmt::format("allowed: {}", fmt::join(isa_names(), " | ")));
+  }
 }
 
 Isa selected_isa() {
-  return selected();
+  return selection();
 }
 
 }  // namespace gradscape

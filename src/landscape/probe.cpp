@@ -48,11 +48,17 @@ std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const V
   return cells;
 }
 
+void mark_noise(std::vector<Cell>& cells, double grad_norm, double noise_floor) {
+  for (Cell& cell : cells)
+    if (cell.status == CellStatus::ok && cell.grad_diff / grad_norm < kNoiseMargin * noise_floor)
+      cell.status = CellStatus::below_noise;
+}
+
 Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
   Extremes loss, grad_diff, beta;
   if (grad_norm != 0)
     for (const Cell& cell : cells) {
-      if (cell.status == CellStatus::not_done) continue;
+      if (cell.status == CellStatus::not_done || cell.status == CellStatus::below_noise) continue;
       loss.add(cell.loss);
       grad_diff.add(cell.grad_diff);
       beta.add(cell.beta);

@@ -2,7 +2,9 @@
 
 #include <type_traits>
 
+#include "gradscape/core/error.hpp"
 #include "gradscape/core/vector_math.hpp"
+#include "gradscape/landscape/noise_floor.hpp"
 #include "gradscape/train/network_objective.hpp"
 
 namespace gradscape {
@@ -38,18 +40,41 @@ bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t tota
   return step >= options.first && step <= last_step(options, total) && (step - options.first) % options.every == 0;
 }
 
+std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step) {
+  const std::int64_t begin = step / segment * segment;
+  if (begin <= options.first) return options.first;
+  return options.first + (begin - options.first + options.every - 1) / options.every * options.every;
+}
+
 template <class S>
-StepProber<S>::StepProber(const SweepOptions& options, TrainingProcess<S>& process, const ModelOptions& model,
-                          const Dataset& dataset)
-    : options_(options), process_(process) {
+StepProber<S>::StepProber(const SweepOptions& options, TrainingProcess<S>& process, std::int64_t segment)
+    : options_(options), process_(process), segment_(segment) {
+  const ImageSet& images = process.dataset().train;
   if (options.precision == "double" && !std::is_same_v<S, double>)
-    double_network_ = make_network<double>(model, dataset.train.shape, dataset.train.classes);
+    double_network_ = make_network<double>(process.model(), images.shape, images.classes, Engine::direct);
+  exact_ = double_network_ || (std::is_same_v<S, double> && process.engine() == Engine::direct);
+}
+
+template <class S>
+std::int64_t StepProber<S>::missing_floor(std::int64_t step) const {
+  if (exact_) return -1;
+  const std::int64_t at = floor_step(options_, segment_, step);
+  return at == step || at == floor_step_ ? -1 : at;
+}
+
+template <class S>
+void StepProber<S>::measure_floor(const StepView<S>& step) {
+  floor_ = compare_with_double(process_, step).gradient;
+  floor_step_ = step.record.step;
 }
 
 template <class S>
 SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   SweepRecord record;
   record.step = step.record.step;
+  check(missing_floor(record.step) < 0, "the segment's noise floor is known");
+  if (!exact_ && floor_step(options_, segment_, record.step) == record.step) measure_floor(step);
+  record.noise_floor = floor_;
   record.lr = step.record.lr;
   record.train_loss = step.record.loss;
   record.train_grad_norm = step.record.grad_norm;
@@ -61,6 +86,7 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   if (!double_network_) {
     probe_in<S>(process_.network(), options_, step.pass, step.batch, step.theta, step.buffers, step.grad,
                 step.theta_next, record);
+    mark_noise(record.cells, record.train_grad_norm, record.noise_floor);
     return record;
   }
   // The same function of the same weights and images, in double: only the arithmetic differs.

@@ -1,5 +1,7 @@
 #include "gradscape/nn/activation.hpp"
 
+#include <fmt/format.h>
+
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/rng.hpp"
 
@@ -23,6 +25,11 @@ void Relu<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Rows<S
   parallel::for_chunks(x.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
     for (Index i = first; i < last; ++i) to[i] = out[i] <= S{0} ? S{0} : from[i];
   });
+}
+
+template <class S>
+std::string Dropout<S>::describe() const {
+  return fmt::format("dropout {}", rate_);
 }
 
 template <class S>

@@ -1,5 +1,7 @@
 #include "gradscape/nn/batch_norm.hpp"
 
+#include <fmt/format.h>
+
 #include "gradscape/nn/row_sums.hpp"
 
 namespace gradscape {
@@ -8,6 +10,11 @@ template <class S>
 BatchNorm<S>::BatchNorm(Layout& parameters, Layout& buffers, const std::string& name, FeatureShape in,
                         const BatchNormOptions& options)
     : Layer<S>(in, in), norm_(parameters, buffers, name, in.channels, options) {}
+
+template <class S>
+std::string BatchNorm<S>::describe() const {
+  return fmt::format("batch norm {}", this->in().channels);
+}
 
 template <class S>
 void BatchNorm<S>::initialise(S* theta, Init, std::uint64_t) const {

@@ -1,5 +1,7 @@
 #include "gradscape/nn/convolution.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -106,6 +108,16 @@ Convolution<S>::Convolution(Layout& parameters, Layout& buffers, const std::stri
       ones_(Vector<S>::Ones(options.channels)),
       shift_(options.channels) {
   if (options.norm) norm_.emplace(parameters, buffers, norm_name, options.channels, *options.norm);
+}
+
+template <class S>
+std::string Convolution<S>::describe() const {
+  std::string text = fmt::format("conv {}×{} {}→{} @{}×{}", shape_.kernel_height, shape_.kernel_width,
+                                 shape_.in.channels, shape_.out.channels, shape_.out.height, shape_.out.width);
+  if (norm_) text += ", norm";
+  if (options_.relu) text += ", relu";
+  if (options_.max_pool) text += ", pool";
+  return fmt::format("{} ({})", text, form_->name());
 }
 
 template <class S>

@@ -1,5 +1,7 @@
 #include "gradscape/nn/dense.hpp"
 
+#include <fmt/format.h>
+
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/nn/gemm.hpp"
 #include "gradscape/nn/row_sums.hpp"
@@ -18,6 +20,11 @@ Dense<S>::Dense(Layout& parameters, const std::string& name, Index in, Index out
       weight_(parameters.add(name + ".weight", {out, in})),
       bias_(bias ? parameters.add(name + ".bias", {out}) : -1),
       ordinal_(ordinal) {}
+
+template <class S>
+std::string Dense<S>::describe() const {
+  return fmt::format("dense {}→{}", this->in().channels, this->out().channels);
+}
 
 template <class S>
 void Dense<S>::initialise(S* theta, Init init, std::uint64_t seed) const {

@@ -1,10 +1,23 @@
 #include "gradscape/nn/network.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "gradscape/core/error.hpp"
 
 namespace gradscape {
+namespace {
+
+/// Calls work(); unless null, *seconds becomes the time it took.
+template <class Work>
+void timed(double* seconds, Work&& work) {
+  if (seconds == nullptr) return work();
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  *seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
 
 template <class S>
 void Network<S>::append(std::unique_ptr<Layer<S>> layer) {
@@ -23,6 +36,13 @@ Index Network<S>::fewest_samples() const {
   Index fewest = 1;
   for (const auto& layer : layers_) fewest = std::max(fewest, layer->fewest_samples());
   return fewest;
+}
+
+template <class S>
+double Network<S>::flops() const {
+  double sum = 0;
+  for (const auto& layer : layers_) sum += layer->flops();
+  return sum;
 }
 
 template <class S>
@@ -64,13 +84,14 @@ Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
 
 template <class S>
 Evaluation Network<S>::evaluate(const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
-                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers) {
+                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times) {
   const Index samples = batch.size();
   check(samples > 0 && batch.images.rows() == samples * input_.pixels() && batch.images.cols() == input_.channels,
         "a batch has the network's input shape");
   check(theta.size() == parameters_.size() && buffers.size() == buffers_.size(), "theta and buffers fit the network");
   S* workspace = plan(samples);
   if (new_buffers != nullptr) *new_buffers = buffers;
+  if (times != nullptr) *times = {std::vector<double>(layers_.size()), std::vector<double>(layers_.size()), 0};
   const LayerInputs<S> inputs{pass, theta.data(), buffers.data(),
                               new_buffers == nullptr ? nullptr : new_buffers->data(), workspace};
 
@@ -78,22 +99,25 @@ Evaluation Network<S>::evaluate(const Vector<S>& theta, const Vector<S>& buffers
   Rows<S> x{slots_[0].data(), batch.images.rows(), batch.images.cols()};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Rows<S> y = activation(i, samples);
-    layers_[i]->forward(inputs, as_const(x), y);
+    timed(times == nullptr ? nullptr : &times->forward[i], [&] { layers_[i]->forward(inputs, as_const(x), y); });
     new (&x) Rows<S>(y);  // a Map is re-seated by placement new
   }
   last_samples_ = samples;
 
   const Rows<S> dlogits{grad == nullptr ? nullptr : deltas_[0].data(), x.rows(), x.cols()};
-  const LossValue value = evaluate_loss<S>(loss_, as_const(x), batch.labels, dlogits);
+  LossValue value;
+  timed(times == nullptr ? nullptr : &times->loss,
+        [&] { value = evaluate_loss<S>(loss_, as_const(x), batch.labels, dlogits); });
   if (grad != nullptr) {
     grad->resize(parameters_.size());
-    backward(inputs, samples, dlogits, *grad);
+    backward(inputs, samples, dlogits, *grad, times);
   }
   return {value.loss, static_cast<double>(value.correct) / static_cast<double>(samples)};
 }
 
 template <class S>
-void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad) {
+void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad,
+                          LayerTimes* times) {
   std::size_t current = 0;  // which of deltas_ holds ∂L/∂y
   Rows<S> dy = dlogits;
   for (std::size_t i = layers_.size(); i-- > first_trainable_;) {
@@ -103,7 +127,9 @@ void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> d
     const S* x = i == 0 ? slots_[0].data() : slots_[slot_[i - 1]].data();
     if (!layer.in_place()) current = 1 - current;
     S* dx = i == first_trainable_ ? nullptr : deltas_[current].data();
-    layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, grad.data());
+    timed(times == nullptr ? nullptr : &times->backward[i], [&] {
+      layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, grad.data());
+    });
     new (&dy) Rows<S>(dx, rows, in.channels);
   }
 }

@@ -1,5 +1,7 @@
 #include "gradscape/nn/pooling.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -32,6 +34,11 @@ void for_windows(Index samples, FeatureShape in, FeatureShape out, Index stride,
 template <class S>
 MaxPool<S>::MaxPool(FeatureShape in, Index kernel, Index stride)
     : Layer<S>(in, pooled(in, kernel, stride)), kernel_(kernel), stride_(stride) {}
+
+template <class S>
+std::string MaxPool<S>::describe() const {
+  return fmt::format("max pool {}×{}", kernel_, kernel_);
+}
 
 template <class S>
 void MaxPool<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
@@ -73,6 +80,11 @@ void MaxPool<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Row
 template <class S>
 AveragePool<S>::AveragePool(FeatureShape in, Index kernel, Index stride)
     : Layer<S>(in, pooled(in, kernel, stride)), kernel_(kernel), stride_(stride) {}
+
+template <class S>
+std::string AveragePool<S>::describe() const {
+  return fmt::format("average pool {}×{}", kernel_, kernel_);
+}
 
 template <class S>
 void AveragePool<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {

@@ -47,6 +47,8 @@ class WinogradForm : public TileForm<S> {
   explicit WinogradForm(const ConvolutionShape& shape)
       : TileForm<S>(shape, kFrequencies, kOutput, 1, shape.in.channels) {}
 
+  std::string name() const override { return Form::kName; }
+
   void load(const S* image, Index tile_y, Index tile_x, ChannelRange channels, Spectrum<S> v) const override {
     const Window window(this->shape().in, tile_y, tile_x);
     for_lanes<S>(channels.first, channels.last, [&](Index c, auto count) {
@@ -188,6 +190,8 @@ class Im2col : public TileForm<S> {
  public:
   explicit Im2col(const ConvolutionShape& shape)
       : TileForm<S>(shape, 1, kEdge, kEdge * kEdge, shape.kernel_height * shape.kernel_width * shape.in.channels) {}
+
+  std::string name() const override { return "im2col"; }
 
   void load(const S* image, Index tile_y, Index tile_x, ChannelRange channels, Spectrum<S> v) const override {
     visit(tile_y, tile_x, channels, [&](Index place, Index count, Index offset) {

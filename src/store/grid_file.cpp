@@ -1,6 +1,7 @@
 #include "gradscape/store/grid_file.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "gradscape/core/error.hpp"
@@ -32,6 +33,8 @@ constexpr Variable<SweepRecord> kRecords[] = {
     {"lr", "1", "learning rate", &SweepRecord::lr},
     {"train_loss", "loss", "loss at theta", &SweepRecord::train_loss},
     {"train_grad_norm", "loss/weight", "L2 norm of the gradient at theta", &SweepRecord::train_grad_norm},
+    {"noise_floor", "1", "relative error of the gradient, at the first probed step of the segment",
+     &SweepRecord::noise_floor},
 };
 
 /// (step), derived
@@ -172,8 +175,8 @@ void write_grid(const std::string& path, const Provenance& provenance, const Gri
       for (const auto& cell : record.cells) status.push_back(static_cast<std::uint8_t>(cell.status));
     file.write("/status", status.data(), shape);
     describe(file, "/status", "1", "state of the cell", {"/step", "/alpha"});
-    file.set_attribute("/status", "flag_values", std::vector<std::uint8_t>{0, 1, 2});
-    file.set_attribute("/status", "flag_meanings", "not_done ok non_finite");
+    file.set_attribute("/status", "flag_values", std::vector<std::uint8_t>{0, 1, 2, 3});
+    file.set_attribute("/status", "flag_meanings", "not_done ok non_finite below_noise");
 
     write_batches(file, grid);
   });
@@ -193,6 +196,10 @@ Grid read_grid(const std::string& path) {
     grid.records[row].cells.resize(columns);
   }
   for (const auto& variable : kRecords) {
+    if (variable.value == &SweepRecord::noise_floor && !file.exists("/noise_floor")) {  // an older program's file
+      for (SweepRecord& record : grid.records) record.noise_floor = std::numeric_limits<double>::quiet_NaN();
+      continue;
+    }
     const auto values = read_shaped<double>(file, variable.name, {steps.size()});
     for (std::size_t row = 0; row < steps.size(); ++row) grid.records[row].*variable.value = values[row];
   }

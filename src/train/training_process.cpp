@@ -11,6 +11,11 @@
 
 namespace gradscape {
 
+std::string engine_name(const TrainOptions& options) {
+  if (options.engine != "auto") return options.engine;
+  return options.precision == "double" ? "direct" : "winograd";
+}
+
 template <class S>
 TrainingProcess<S>::TrainingProcess(const DataOptions& data, const ModelOptions& model, const TrainOptions& train,
                                     const Dataset& dataset)
@@ -19,7 +24,7 @@ TrainingProcess<S>::TrainingProcess(const DataOptions& data, const ModelOptions&
       train_(train),
       standardisation_(make_standardisation(data.standardise, dataset.train)),
       batches_(dataset.train, standardisation_, data, train.batch_size, static_cast<std::uint64_t>(train.seed)),
-      network_(make_network<S>(model, dataset.train.shape, dataset.train.classes)),
+      network_(make_network<S>(model, dataset.train.shape, dataset.train.classes, engine())),
       total_steps_(gradscape::total_steps(train, batches_.steps_per_epoch())) {
   const Index images = dataset.train.size();
   const Index rest = images % train.batch_size;
@@ -70,6 +75,12 @@ template <class S>
 void TrainingProcess<S>::preview(const TrainingState<S>& state, const StepObserver<S>& observe) {
   TrainingState<S> copy = state;
   advance(copy, observe);
+}
+
+template <class S>
+void TrainingProcess<S>::rebuild_network() {
+  network_.reset();  // first: its memory may be most of what there is
+  network_ = make_network<S>(model_, dataset_.train.shape, dataset_.train.classes, engine());
 }
 
 template <class S>

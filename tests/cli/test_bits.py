@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -169,6 +170,34 @@ class PlainBits(BitsOfAConfiguration, Case):
         gradscape("train", self.config, "--out", out, "--quiet", "--train.steps", 4)
         gradscape("run", self.config, "--out", out, "--quiet", "--resume")
         self.assert_same_data(self.unbroken / "landscape.h5", out / "landscape.h5")
+
+    def test_work_that_begins_inside_of_a_segment(self) -> None:
+        """Step 6 has a checkpoint, and the noise floor it needs is that of step 4: inline and replayed."""
+        out = self.place / "inside"
+        gradscape("train", self.config, "--out", out, "--quiet", "--train.steps", 6)
+        gradscape("train", self.config, "--out", self.place / "later", "--quiet", "--train.steps", 6)
+        gradscape("run", self.config, "--out", out, "--quiet", "--resume")
+        self.assert_same_data(self.unbroken / "landscape.h5", out / "landscape.h5")
+        gradscape("train", self.config, "--out", self.place / "later", "--quiet", "--resume")
+        shutil.rmtree(out / "sweep")
+        for run in (out, self.place / "later"):
+            gradscape("sweep", run, "--quiet")
+            (run / "sweep/main/segment-00000006-00000008.h5").unlink()
+            (run / "sweep/main/segment-00000010-00000011.h5").unlink()
+            gradscape("sweep", run, "--quiet")
+            gradscape("merge", run, "--quiet")
+            self.assert_same_data(self.unbroken / "landscape.h5", run / "landscape.h5")
+
+    def test_engines_are_different_runs_with_bits_of_their_own(self) -> None:
+        for engine in ("direct", "winograd"):
+            runs = [self.place / f"{engine}{threads}" for threads in (1, 3)]
+            for run, threads in zip(runs, (1, 3)):
+                gradscape("run", self.config, "--out", run, "--quiet", "--train.engine", engine, "--threads", threads)
+                for name in h5_files(run):
+                    self.assertIn(f"engine = \"{engine}\"\n", attributes(run / name)["config"])
+            self.assert_same_files(*runs)
+            if engine == "winograd":
+                self.assert_same_files(self.unbroken, runs[0])
 
     def test_moved_run_and_moved_data(self) -> None:
         write_cifar(self.place / "data")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -15,7 +16,8 @@ import xarray
 from support import FULL, PLAIN, ROOT, Case, attributes, datasets, gradscape, main, write_cifar
 
 CELLS = ("loss", "accuracy", "grad_norm", "grad_diff", "grad_cos", "distance", "beta")
-RECORDS = ("lr", "train_loss", "train_grad_norm", "loss_min", "loss_max", "grad_diff_min", "grad_diff_max", "beta_max")
+RECORDS = ("lr", "train_loss", "train_grad_norm", "noise_floor", "loss_min", "loss_max", "grad_diff_min",
+           "grad_diff_max", "beta_max")
 SAMPLES = ("batch_index", "batch_crop_y", "batch_crop_x", "batch_flip")
 
 
@@ -93,10 +95,12 @@ class GridFile(Case):
 
     def test_status_flags(self) -> None:
         with h5py.File(self.path) as file:
-            self.assertEqual(file["status"].attrs["flag_values"].tolist(), [0, 1, 2])
+            self.assertEqual(file["status"].attrs["flag_values"].tolist(), [0, 1, 2, 3])
             self.assertEqual(file["status"].attrs["flag_values"].dtype, np.uint8)
-            self.assertEqual(file["status"].attrs["flag_meanings"].decode().split(), ["not_done", "ok", "non_finite"])
-        self.assertTrue((self.data["status"] == 1).all())
+            self.assertEqual(file["status"].attrs["flag_meanings"].decode().split(),
+                             ["not_done", "ok", "non_finite", "below_noise"])
+        self.assertTrue((self.data["status"][:10] == 1).all())
+        self.assertTrue((self.data["status"][10] == 3).all(), "the cosine schedule ends at lr 0, which goes nowhere")
 
     def test_derived_variables(self) -> None:
         self.assert_derived(self.data)
@@ -104,13 +108,17 @@ class GridFile(Case):
             self.assertTrue(((self.data[name] >= 0) & (self.data[name] <= 1)).all())
 
     def assert_derived(self, data: dict[str, np.ndarray]) -> None:
-        """Bands skip NaN and keep infinities."""
+        """Bands leave out cells below noise, skip NaN and keep infinities."""
+        relative = data["grad_diff"] / np.where(data["train_grad_norm"] == 0, np.nan, data["train_grad_norm"])[:, None]
+        noise = np.isin(data["status"], (1, 3)) & (relative < 10 * data["noise_floor"][:, None])
+        np.testing.assert_array_equal(data["status"] == 3, noise)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's "All-NaN slice"
             for band, cells, extreme in (("loss_min", "loss", np.nanmin), ("loss_max", "loss", np.nanmax),
                                          ("grad_diff_min", "grad_diff", np.nanmin), ("beta_max", "beta", np.nanmax),
                                          ("grad_diff_max", "grad_diff", np.nanmax)):
-                known = np.where(data["train_grad_norm"] == 0, np.nan, extreme(data[cells], axis=1))
+                known = np.where(data["train_grad_norm"] == 0, np.nan,
+                                 extreme(np.where(noise, np.nan, data[cells]), axis=1))
                 np.testing.assert_array_equal(data[band], known, band)
             np.testing.assert_allclose(data["beta"], data["grad_diff"] / data["distance"], rtol=1e-15)
         distance = data["alpha"][None, :] * (data["lr"] * data["train_grad_norm"])[:, None]
@@ -153,6 +161,32 @@ class GridFile(Case):
         self.assertEqual(set(data["status"].ravel().tolist()), {1, 2})
         self.assert_derived(data)
         self.assertIn("non-finite", gradscape("info", run / "landscape.h5").stdout)
+
+    def test_noise_floor(self) -> None:
+        """One per segment of 4 steps, of the size of float's rounding; a numerics report of its step gives it too."""
+        floor = self.data["noise_floor"]
+        self.assertEqual(len(set(floor.tolist())), 3)
+        for first in (0, 4, 8):
+            self.assertEqual(len(set(floor[first:first + 4].tolist())), 1)
+            report, = json.loads(gradscape("numerics", self.run_directory, "--step", first, "--json").stdout)
+            self.assertEqual(report["gradient"]["relative_error"], floor[first])
+        self.assertTrue(((floor > 1e-8) & (floor < 1e-2)).all(), floor)
+        self.assertIn("2 below noise", gradscape("info", self.path).stdout)
+        self.assertIn("noise floor", gradscape("info", self.path).stdout)
+
+    def test_steps_too_small_to_tell(self) -> None:
+        """In float their gradient difference is rounding and marked, with the values kept; in double it is not."""
+        for more, status in (((), 3), (("--probe-precision", "double"), 1)):
+            name = f"tiny{status}"
+            gradscape("sweep", self.run_directory, "--quiet", "--name", name, "--steps", "0:9", "--multipliers",
+                      "1e-9,1", *more)
+            gradscape("merge", self.run_directory, "--quiet", "--name", name)
+            data = datasets(self.run_directory / f"landscape-{name}.h5")
+            self.assertTrue((data["status"][:, 0] == status).all(), data["status"])
+            self.assertTrue((data["status"][:, 1] == 1).all())
+            self.assertTrue(np.isfinite(data["grad_diff"]).all())
+            self.assertEqual((data["noise_floor"] == 0).all(), status == 1)
+            self.assert_derived(data)
 
     def test_direction_of_the_update(self) -> None:
         """Adam's own step: distances are multiples of its norm; g stays what it was."""

@@ -9,14 +9,15 @@ import re
 import select
 import subprocess
 import time
+from pathlib import Path
 
 from support import BINARY, FULL, PLAIN, ROOT, Case, environment, gradscape, main, start, toml_text, write_idx
 
-VERBS = ("run", "train", "sweep", "merge", "info")
+VERBS = ("run", "train", "sweep", "merge", "info", "numerics", "bench")
 # The names that configurations are promised to keep.
 FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
          "model.activation model.norm model.norm_dense train.optimizer train.lr train.batch_size train.steps "
-         "train.epochs train.checkpoint_every train.test_every train.seed train.precision sweep.every "
+         "train.epochs train.checkpoint_every train.test_every train.seed train.precision train.engine sweep.every "
          "sweep.multipliers").split()
 PAIR = "\n[[variant]]\nname = \"none\"\n\n[[variant]]\nname = \"bn\"\nmodel.norm = \"batch\"\n"
 
@@ -45,6 +46,7 @@ class Interface(Case):
             text = gradscape(verb, "--help").stdout
             self.assertIn("--threads", text)
             self.assertIn("--quiet", text)
+            self.assertRegex(text, r"--isa NAME +instruction set: auto \| avx2 \| avx512")
         for flag in ("--steps", "--multipliers", "--name", "--direction", "--probe-precision", "--data.path"):
             self.assertIn(flag, gradscape("sweep", "--help").stdout)
         self.assertIn("--name", gradscape("merge", "--help").stdout)
@@ -59,7 +61,7 @@ class Interface(Case):
             elif line:
                 stored.append(f"{section}.{line.split(' = ')[0]}")
         self.assertLessEqual(set(FIXED), set(stored))
-        for verb in ("run", "train"):
+        for verb in ("run", "train", "numerics"):
             groups: dict[str, list[str]] = {}
             group = ""
             for line in gradscape(verb, "--help").stdout.splitlines():
@@ -81,15 +83,17 @@ class Interface(Case):
         self.assertEqual(sorted(path.name for path in study.iterdir()), ["bn", "none"])
         run = study / "bn"
         for path, words in (
-                (config, ("2 variants", "none", "bn", "vgg-a, width 0.0625", "batch norm", "no norm", "6 steps",
+                (config, ("2 variants", "none", "bn", "vgg-a, width 0.0625", "batch norm", "no norm", "6 steps", "winograd engine",
                           "multipliers [0.5, 2]")),
                 (run / "checkpoints/step-00000004.h5", ("checkpoint", "4 of 6", "4 per epoch", "variant bn",
-                                                        "mean [0.5", "gradscape ", "no state")),
+                                                        "mean [0.5", "gradscape ", "no state",
+                                                        "float, winograd engine")),
                 (run / "trace/segment-00000000-00000004.h5", ("trace", "0 to 3", "last loss", "at step 3",
                                                              "after 3 steps")),
                 (run / "sweep/main/segment-00000004-00000006.h5", ("grid", "2 probed: 4-5", "along gradient",
                                                                   "4 finite")),
-                (run / "landscape.h5", ("grid", "7 probed: 0-6", "14 finite, 0 non-finite", "loss band")),
+                (run / "landscape.h5", ("grid", "7 probed: 0-6", "14 finite, 0 non-finite, 0 below noise",
+                                         "noise floor", "loss band")),
                 (run, ("run of experiment \"small\", variant \"bn\"", "6 of 6", "last loss", "at step 5", "accuracy",
                        "after 6 steps", "sweep main", "merged in")),
                 (study, ("variant \"none\"", "variant \"bn\""))):
@@ -97,6 +101,20 @@ class Interface(Case):
             self.assertEqual(done.stderr, "")
             for word in words:
                 self.assertIn(word, done.stdout)
+
+    def test_instruction_sets(self) -> None:
+        """Not one of them changes a bit; one that the CPU lacks is refused."""
+        has_avx512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(
+            re.search(r"(?m)^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text())[1].split())
+        runs = []
+        for isa in ("auto", "avx2", "avx512")[:2 + has_avx512]:
+            runs.append(self.make("run", FULL, self.place / isa, "--isa", isa))
+        for run in runs[1:]:
+            self.assert_same_files(runs[0], run)
+        if not has_avx512:
+            gradscape("info", runs[0], "--isa", "avx512", expect=2, says=("--isa", "no AVX-512"))
+        for verb in VERBS:
+            gradscape(verb, runs[0], "--isa", "sse2", expect=2, says=("--isa", "\"sse2\"", "auto | avx2 | avx512"))
 
     def test_quiet(self) -> None:
         for command in (("run", self.write_config(PLAIN), "--out", self.place / "run"), ("sweep", self.place / "run"),

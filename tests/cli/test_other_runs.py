@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from support import PLAIN, Case, datasets, gradscape, h5_files, main, write_cifar
 
@@ -25,7 +26,7 @@ class OtherRuns(Case):
         gradscape("run", cls.config, "--out", cls.unspoiled, "--quiet")
         cls.changes = {"train.seed": 8, "train.lr": 0.04, "model.norm": "batch", "model.width": 0.125,
                        "train.precision": "double", "train.optimizer": "adam", "data.standardise": "none",
-                       "train.batch_size": 33, "train.weight_decay": 0.1, "data.augment_flip": True}
+                       "train.batch_size": 33, "train.engine": "direct", "train.weight_decay": 0.1, "data.augment_flip": True}
 
     def setUp(self) -> None:
         super().setUp()
@@ -194,6 +195,39 @@ class OtherRuns(Case):
     def test_missing_trace(self) -> None:
         (self.spare / "trace/segment-00000004-00000008.h5").unlink()
         self.assert_refused("sweep", self.spare, "--name", "again", "--steps", "5", expect=1, says=("step 4", "trace"))
+
+    def test_replay_with_another_engine(self) -> None:
+        """Also where the configuration names one and the checkpoint another."""
+        for verb in ("run", "train"):
+            self.assert_refused(verb, self.config, "--out", self.spare, "--resume", "--train.engine", "direct",
+                                says=("train.engine is \"direct\" here and \"winograd\" there",))
+        path = self.spare / "config.toml"
+        path.write_text(path.read_text().replace("engine = \"winograd\"", "engine = \"direct\""))
+        for arguments in (("sweep", self.spare), ("sweep", self.spare, "--name", "again"), ("numerics", self.spare)):
+            self.assert_refused(*arguments, expect=1,
+                                says=("train.engine is \"direct\" here and \"winograd\" there",))
+
+    def test_run_of_a_program_before_engines(self) -> None:
+        """Its files name no engine and grids have no noise floor: it was direct, and can be probed and extended."""
+        direct = self.settings | {"train.engine": "direct"}
+        run = self.make("run", direct, self.place / "direct")
+        longer = self.make("run", direct | {"train.steps": 10}, self.place / "longer")
+        config = run / "config.toml"
+        config.write_text(config.read_text().replace("engine = \"direct\"\n", ""))
+        for name in h5_files(run):
+            with h5py.File(run / name, "a") as file:
+                old = file.attrs["config"].decode().replace("engine = \"direct\"\n", "")
+                file.attrs.create("config", np.bytes_(old.encode()))
+                if "noise_floor" in file:
+                    del file["noise_floor"]
+        self.assertIn("direct engine", gradscape("info", run).stdout)
+        gradscape("merge", run, "--quiet")
+        self.assertTrue(np.isnan(datasets(run / "landscape.h5")["noise_floor"]).all())
+        gradscape("sweep", run, "--quiet", "--name", "again", "--steps", "0:7")
+        gradscape("run", self.config, "--out", run, "--resume", expect=1, says=("there", "--force", "\"direct\""))
+        gradscape("run", self.config, "--out", run, "--resume", "--quiet", "--train.engine", "direct",
+                  "--train.steps", 10)
+        self.assert_same_data(longer / "checkpoints/step-00000010.h5", run / "checkpoints/step-00000010.h5")
 
     def test_other_settings_under_the_same_name(self) -> None:
         for arguments, words in ((("--multipliers", "1,2"),

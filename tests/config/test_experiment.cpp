@@ -119,6 +119,7 @@ TEST(Experiment, ReadsBackWhatItDumps) {
   for (const Field& field : fields()) {
     int tried = 0;
     for_values(field, [&](Experiment& experiment) {
+      experiment.train.engine = engine_name(experiment.train);  // as in whatever is dumped
       const std::string text = to_toml(experiment);
       SCOPED_TRACE(field.name() + " = " + field_text(field, experiment));
       try {
@@ -142,6 +143,7 @@ TEST(Experiment, ReadsBackAllFieldsAtOnce) {
           [&](auto* target) { *target = *std::get<std::remove_pointer_t<decltype(target)>*>(field.target(changed)); },
           field.target(experiment));
     });
+  experiment.train.engine = engine_name(experiment.train);
   Experiment back = parse_experiment(to_toml(experiment), "dump");
   for (const Field& field : fields()) EXPECT_TRUE(same_value(field, experiment, back)) << field.name();
 }
@@ -168,6 +170,7 @@ TEST(Fields, HaveThePromisedNames) {
                            "train.test_every",
                            "train.seed",
                            "train.precision",
+                           "train.engine",
                            "sweep.every",
                            "sweep.multipliers",
                            "sweep.direction"}) {
@@ -204,6 +207,7 @@ TEST(Fields, EachHasHelpAndAnAdmittedDefault) {
 TEST(Fields, AllowedSaysTypeChoicesAndRange) {
   EXPECT_EQ(find_field("train.precision")->allowed(), "float | double");
   EXPECT_EQ(find_field("model.norm")->allowed(), "none | batch");
+  EXPECT_EQ(find_field("train.engine")->allowed(), "auto | direct | winograd");
   EXPECT_EQ(find_field("data.path")->allowed(), "text");
   EXPECT_EQ(find_field("model.norm_dense")->allowed(), "true | false");
   EXPECT_EQ(find_field("train.lr")->allowed(), "number > 0");
@@ -380,6 +384,19 @@ TEST(IdentityDifferences, InWords) {
             (std::vector<std::string>{"model.norm is \"none\" here and \"batch\" there",
                                       "train.lr is 0.1 here and 0.05 there", "train.seed is 1 here and 9 there"}));
   EXPECT_TRUE(identity_differences(here, here).empty());
+}
+
+// Files hold a real name always; what an older program wrote names none, and was direct.
+TEST(Engine, IsResolvedWhereAConfigurationIsRead) {
+  for (const auto& [precision, own] : {std::pair{"float", "winograd"}, {"double", "direct"}}) {
+    const std::string text = std::string("[train]\nsteps = 1\nprecision = \"") + precision + "\"\n";
+    EXPECT_EQ(parse_experiment(text + "engine = \"auto\"\n", "stored").train.engine, own);
+    EXPECT_EQ(parse_experiment(text, "stored").train.engine, "direct");
+    for (const std::string named : {"direct", "winograd"})
+      EXPECT_EQ(parse_experiment(text + "engine = \"" + named + "\"\n", "stored").train.engine, named);
+  }
+  expect_error<UsageError>([] { parse_experiment("[train]\nengine = \"winogard\"\n", "stored"); },
+                           {"stored:2", "train.engine = \"winogard\"", "did you mean \"winograd\""});
 }
 
 TEST(IdentityDifferences, StepsCountWhereTheScheduleNeedsThem) {

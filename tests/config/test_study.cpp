@@ -105,6 +105,30 @@ TEST_F(StudyFile, WithoutVariantsIsOneRun) {
   EXPECT_EQ(load("[train]\nsteps = 3\nlr = 9223372036854775807\n").runs[0].train.lr, 0x1p63);
 }
 
+TEST_F(StudyFile, TheEngineIsThePrecisionsOwnUnlessNamed) {
+  const std::string text = R"([train]
+steps = 5
+[[variant]]
+name = "float"
+[[variant]]
+name = "double"
+train.precision = "double"
+[[variant]]
+name = "asked"
+train.engine = "direct"
+)";
+  const auto engines = [&](const Overrides& overrides) {
+    std::vector<std::string> names;
+    for (const Experiment& run : load(text, overrides).runs) names.push_back(run.train.engine);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(engines({}), (Names{"winograd", "direct", "direct"}));
+  EXPECT_EQ(engines({{"train.precision", "double"}}), (Names{"direct", "direct", "direct"}));
+  EXPECT_EQ(engines({{"train.engine", "auto"}}), (Names{"winograd", "direct", "winograd"}));
+  EXPECT_EQ(engines({{"train.engine", "winograd"}}), (Names{"winograd", "winograd", "winograd"}));
+}
+
 TEST_F(StudyFile, VariantsOverrideTheFileAndFlagsOverrideBoth) {
   const std::string text = R"([train]
 steps = 5

@@ -292,5 +292,37 @@ TEST(Bands, LeaveOutCellsThatWereNotDone) {
   EXPECT_EQ(bands.beta_max, 1);
 }
 
+TEST(Bands, LeaveOutCellsBelowNoise) {
+  const auto noise = CellStatus::below_noise;
+  const Bands bands = make_bands({cell(0, 0, 99, noise), cell(2, 5, 1), cell(9, 9, 99, noise)}, 1.0);
+  EXPECT_EQ(bands.loss_min, 2);
+  EXPECT_EQ(bands.loss_max, 2);
+  EXPECT_EQ(bands.grad_diff_min, 5);
+  EXPECT_EQ(bands.grad_diff_max, 5);
+  EXPECT_EQ(bands.beta_max, 1);
+  expect_all_nan(make_bands({cell(1, 2, 3, noise)}, 1.0));
+}
+
+// grad_diff/‖g‖ < 10·floor: here ‖g‖ = 4 and the floor 1/8, so below 5.
+TEST(MarkNoise, MarksFiniteCellsBelowTenFloors) {
+  const auto bad = CellStatus::non_finite;
+  std::vector<Cell> cells = {cell(1, 0, 0), cell(1, 4.99, 1),      cell(1, 5, 1),
+                             cell(1, 6, 1), cell(kNan, 1, 1, bad), cell(1, 1, 1, CellStatus::not_done)};
+  const std::vector<Cell> before = cells;
+  const auto noise = CellStatus::below_noise, ok = CellStatus::ok;
+  mark_noise(cells, 4, 0.125);
+  const std::vector<CellStatus> expected = {noise, noise, ok, ok, bad, CellStatus::not_done};
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    EXPECT_EQ(cells[i].status, expected[i]) << i;
+    EXPECT_EQ(cells[i].grad_diff, before[i].grad_diff) << "values stay";
+    EXPECT_EQ(cells[i].beta, before[i].beta);
+  }
+  for (const auto& [norm, floor] : {std::pair{4.0, 0.0}, {4.0, kNan}, {kNan, 0.125}, {0.0, kNan}}) {
+    cells = before;
+    mark_noise(cells, norm, floor);
+    for (std::size_t i = 0; i < cells.size(); ++i) EXPECT_EQ(cells[i].status, before[i].status) << norm << " " << floor;
+  }
+}
+
 }  // namespace
 }  // namespace gradscape::testing

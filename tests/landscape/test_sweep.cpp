@@ -52,7 +52,7 @@ void expect_probing_leaves_no_trace(const SmallRun& run, const SweepOptions& opt
   const auto alone = train_from(*plain, plain->initial_state());
 
   const auto probed = run.process<S>();
-  StepProber<S> prober(options, *probed, run.model, run.dataset);
+  StepProber<S> prober(options, *probed, 3);
   int records = 0;
   const auto with_probes = train_from<S>(*probed, probed->initial_state(), [&](const StepView<S>& view) {
     ASSERT_TRUE(prober.wants(view.record.step));
@@ -114,7 +114,7 @@ TEST(Preview, OfTheStepAfterTheLastTakesTheNextBatch) {
 template <class S, class Look>
 void probe_every_step(const SmallRun& run, const SweepOptions& options, Look&& look) {
   const auto process = run.process<S>();
-  StepProber<S> prober(options, *process, run.model, run.dataset);
+  StepProber<S> prober(options, *process, 3);
   train_from<S>(*process, process->initial_state(),
                 [&](const StepView<S>& view) { look(view, prober.probe_step(view)); });
 }

@@ -37,6 +37,8 @@ TEST_F(GridFile, ComesBackBitForBit) {
   bad.grad_cos = -0.0;
   bad.status = CellStatus::non_finite;
   grid.records[2].cells[1].status = CellStatus::not_done;
+  grid.records[2].cells[0].status = CellStatus::below_noise;
+  grid.records[1].noise_floor = kNan;
   expect_same_grid(round_trip(grid), grid);
 }
 
@@ -104,7 +106,7 @@ TEST_F(GridFile, DescribesItself) {
   expect_variable("/distance", "float64", "weight", cell);
   expect_variable("/beta", "float64", "loss/weight^2", cell);
   expect_variable("/status", "uint8", "1", cell);
-  expect_variable("/lr", "float64", "1", step);
+  for (const std::string name : {"/lr", "/noise_floor"}) expect_variable(name, "float64", "1", step);
   for (const std::string name : {"/train_loss", "/loss_min", "/loss_max"})
     expect_variable(name, "float64", "loss", step);
   for (const std::string name : {"/train_grad_norm", "/grad_diff_min", "/grad_diff_max"})
@@ -115,16 +117,16 @@ TEST_F(GridFile, DescribesItself) {
     EXPECT_TRUE(RawDataset(path(), name).is_scale()) << name;
     EXPECT_EQ(file.type_name(name), type);
   }
-  EXPECT_EQ(file.members("/").size(), 20u) << "and nothing else";
+  EXPECT_EQ(file.members("/").size(), 21u) << "and nothing else";
   EXPECT_EQ(file.read<double>("/alpha"), make_grid({}).multipliers);
   EXPECT_EQ(file.text_attribute("/", "direction"), "gradient");
   EXPECT_EQ(file.text_attribute("/", "probe_precision"), "native");
-  EXPECT_EQ(file.text_attribute("/status", "flag_meanings"), "not_done ok non_finite");
-  std::uint8_t flags[3] = {};
+  EXPECT_EQ(file.text_attribute("/status", "flag_meanings"), "not_done ok non_finite below_noise");
+  std::uint8_t flags[4] = {};
   const RawDataset status(path(), "/status");
   const h5::Handle attribute(H5Aopen(status.id(), "flag_values", H5P_DEFAULT), H5Aclose);
   H5Aread(attribute.get(), H5T_NATIVE_UINT8, flags);
-  EXPECT_EQ(flags[0] + 10 * flags[1] + 100 * flags[2], 210);
+  EXPECT_EQ(flags[0] + 10 * flags[1] + 100 * flags[2] + 1000 * flags[3], 3210);
 }
 
 TEST_F(GridFile, StoresTheBands) {
@@ -144,6 +146,32 @@ TEST_F(GridFile, StoresTheBands) {
   EXPECT_EQ(high[1], 5);
   EXPECT_TRUE(std::isnan(low[2]) && std::isnan(high[2]));
   EXPECT_EQ(file.read<double>("/beta_max")[0], 30);
+}
+
+TEST_F(GridFile, BandsLeaveOutNoise) {
+  Grid grid = make_grid({0, 1});
+  grid.records[0].cells[0].status = CellStatus::below_noise;
+  for (Cell& cell : grid.records[1].cells) cell.status = CellStatus::below_noise;
+  write_grid(path(), {}, grid);
+  const h5::File file = h5::File::open(path());
+  for (const auto& [name, value] : {std::pair{"loss_min", &Cell::loss},
+                                    {"loss_max", &Cell::loss},
+                                    {"grad_diff_min", &Cell::grad_diff},
+                                    {"grad_diff_max", &Cell::grad_diff},
+                                    {"beta_max", &Cell::beta}}) {
+    const auto band = file.read<double>(std::string("/") + name);
+    EXPECT_EQ(band[0], grid.records[0].cells[1].*value) << name;
+    EXPECT_TRUE(std::isnan(band[1])) << name;
+  }
+}
+
+// Files of programs that knew no noise floor: it is unknown there, and all else is as it was.
+TEST_F(GridFile, OlderFilesHaveNoNoiseFloor) {
+  Grid grid = make_grid({0, 1});
+  write_grid(path(), {}, grid);
+  delete_dataset(path(), "/noise_floor");
+  for (SweepRecord& record : grid.records) record.noise_floor = std::numeric_limits<double>::quiet_NaN();
+  expect_same_grid(read_grid(path()), grid);
 }
 
 TEST_F(GridFile, VariablesMustFitTogether) {
@@ -174,9 +202,9 @@ TEST_F(GridFile, DamageInAnyVariableThatIsReadIsCaught) {
   grid.records[0].augmentation[0].flip = true;
   write_grid(path(), {}, grid);
   const std::string whole = read_bytes(path());
-  for (const std::string name : {"/alpha", "/step", "/sample", "/lr", "/train_loss", "/train_grad_norm", "/loss",
-                                 "/accuracy", "/grad_norm", "/grad_diff", "/grad_cos", "/distance", "/beta", "/status",
-                                 "/batch_index", "/batch_crop_y", "/batch_crop_x", "/batch_flip"}) {
+  for (const std::string name : {"/alpha", "/step", "/sample", "/lr", "/train_loss", "/train_grad_norm", "/noise_floor",
+                                 "/loss", "/accuracy", "/grad_norm", "/grad_diff", "/grad_cos", "/distance", "/beta",
+                                 "/status", "/batch_index", "/batch_crop_y", "/batch_crop_x", "/batch_flip"}) {
     write_bytes(path(), whole);
     damage_dataset(path(), name);
     expect_error([&] { read_grid(path()); }, {path(), name});

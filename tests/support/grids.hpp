@@ -15,7 +15,7 @@ inline Grid make_grid(const std::vector<std::int64_t>& steps) {
   Grid grid{{0.5, 2.0}, "gradient", "native", {}};
   for (const std::int64_t step : steps) {
     const auto x = static_cast<double>(step);
-    SweepRecord record{step, x + 0.01, x + 0.02, x + 0.03, {}, {}, {}};
+    SweepRecord record{step, x + 0.01, x + 0.02, x + 0.03, x + 0.04, {}, {}, {}};
     for (const double multiplier : grid.multipliers) {
       const double y = 10 * x + multiplier;
       record.cells.push_back({y + 0.1, y + 0.2, y + 0.3, y + 0.4, y + 0.5, y + 0.6, y + 0.7, CellStatus::ok});
@@ -38,7 +38,8 @@ inline void expect_same_grid(const Grid& a, const Grid& b) {
     const SweepRecord& y = b.records[i];
     SCOPED_TRACE(y.step);
     EXPECT_EQ(x.step, y.step);
-    for (const auto value : {&SweepRecord::lr, &SweepRecord::train_loss, &SweepRecord::train_grad_norm})
+    for (const auto value :
+         {&SweepRecord::lr, &SweepRecord::train_loss, &SweepRecord::train_grad_norm, &SweepRecord::noise_floor})
       EXPECT_TRUE(same_bits(x.*value, y.*value));
     EXPECT_EQ(x.batch_index, y.batch_index);
     ASSERT_EQ(x.augmentation.size(), y.augmentation.size());

@@ -90,6 +90,12 @@ class RawDataset {
   h5::Handle creation_;
 };
 
+/// Takes a dataset out of a file.
+inline void delete_dataset(const std::string& path, const std::string& name) {
+  const h5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
+  if (H5Ldelete(file.get(), name.c_str(), H5P_DEFAULT) < 0) throw std::runtime_error("cannot delete " + name);
+}
+
 /// Flips one bit of a dataset's stored data.
 inline void damage_dataset(const std::string& path, const std::string& name) {
   const std::size_t address = RawDataset(path, name).first_chunk_address();

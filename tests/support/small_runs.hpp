@@ -34,7 +34,9 @@ struct SmallRun {
 
   template <class S>
   std::unique_ptr<TrainingProcess<S>> process() const {
-    return std::make_unique<TrainingProcess<S>>(data, model, train, dataset);
+    TrainOptions options = train;
+    options.precision = sizeof(S) == 4 ? "float" : "double";
+    return std::make_unique<TrainingProcess<S>>(data, model, options, dataset);
   }
 };
 

@@ -29,9 +29,11 @@ import plot_landscape  # noqa: E402
 NAN, INF = float("nan"), float("inf")
 
 
-def write_grid(path: Path, loss, grad_diff, beta, *, every=10, lr=0.1, alpha=(0.5, 1.0), leave_out=(), **attributes):
+def write_grid(path: Path, loss, grad_diff, beta, *, every=10, lr=0.1, alpha=(0.5, 1.0), leave_out=(), noise=(),
+               floor=1e-7, **attributes):
     """A merged grid file with the given bands: `loss` and `grad_diff` are lists of (min, max), `beta` a list of maxima.
-    The cells at the first and last multiplier hold the band's edges."""
+    The cells at the first and last multiplier hold the band's edges. All cells of the records `noise` are below the
+    noise floor, and their bands NaN. The gradient's norm is 1."""
     path.parent.mkdir(parents=True, exist_ok=True)
     records, shape = len(beta), (len(beta), len(alpha))
     loss, grad_diff = np.array(loss).reshape(records, 2), np.array(grad_diff).reshape(records, 2)
@@ -43,7 +45,11 @@ def write_grid(path: Path, loss, grad_diff, beta, *, every=10, lr=0.1, alpha=(0.
              "status": np.where(finite, 1, 2).astype(np.uint8), "lr": np.full(records, lr),
              "train_loss": loss[:, 0] - 0.1, "train_grad_norm": np.ones(records), "loss_min": loss[:, 0],
              "loss_max": loss[:, 1], "grad_diff_min": grad_diff[:, 0], "grad_diff_max": grad_diff[:, 1],
-             "beta_max": np.array(beta)}
+             "beta_max": np.array(beta, dtype=float), "noise_floor": np.full(records, floor)}
+    data["status"][list(noise)] = 3
+    for name in ("loss_min", "loss_max", "grad_diff_min", "grad_diff_max", "beta_max"):
+        data[name] = np.array(data[name], dtype=float)
+        data[name][list(noise)] = NAN
     with h5py.File(path, "w") as file:
         for name, values in data.items():
             if name not in leave_out:
@@ -157,6 +163,37 @@ class PlotLandscape(unittest.TestCase):
         write_grid(self.place / "far.h5", [(1e305, 1e308)] * 3, [(1e200, 1e201)] * 3, [1e308] * 3)
         self.assert_drawn(self.place / "far.h5")
         self.assert_drawn(self.place / "far.h5", "--log-y")
+
+    def test_noise_floor(self) -> None:
+        """A dotted line at 10 floors times the norm of the gradient, which is 1; none where there is no floor."""
+        def dotted(**options: object) -> list[np.ndarray]:
+            write_grid(self.place / "n.h5", [(1, 2)] * 3, [(1, 2)] * 3, [1] * 3, **options)
+            run = landscape_grid.load_run(self.place / "n.h5")
+            panels = plot_landscape.draw_figure([run], log_y=True).axes
+            lines = [[line for line in panel.lines if line.get_linestyle() == ":"] for panel in panels]
+            self.assertFalse(lines[0] + lines[2])
+            for line in lines[1]:
+                low, high = panels[1].get_ylim()
+                self.assertTrue(low < line.get_ydata().min() and line.get_ydata().max() < high, "inside of the panel")
+            return [line.get_ydata() for line in lines[1]]
+
+        line, = dotted(floor=1e-4)
+        np.testing.assert_allclose(line, 1e-3)
+        self.assertEqual(dotted(floor=0.0), [])
+        self.assertEqual(dotted(floor=NAN), [])
+        self.assertEqual(dotted(leave_out=("noise_floor",)), [], "an older file")
+        self.run_program(self.place / "n.h5", "-o", self.place / "old.svg")
+        self.assertNotIn("noise floor", (self.place / "old.svg").read_text())
+        self.run_program(self.write_pair(), "-o", self.place / "pair.svg")
+        self.assertIn("dotted in (b): 10 × noise floor × ‖g‖", (self.place / "pair.svg").read_text())
+
+    def test_records_below_noise_are_not_called_non_finite(self) -> None:
+        write_grid(self.place / "n.h5", [(1, 2), (1, 3), (1, INF)], [(1, 2)] * 3, [20, 10, 5], noise=(1,), floor=1.0)
+        run, = json.loads(self.run_program(self.place / "n.h5", "--json").stdout)["runs"]
+        self.assertEqual((run["below_noise_records"], run["non_finite_records"], run["loss_left_out"]), (1, 1, 2))
+        self.assertEqual((run["mean_loss_width"], run["noise_floor_max"], run["beta_max"]), (1, 1, 20))
+        self.run_program(self.place / "n.h5", "-o", self.place / "n.svg")
+        self.assertIn("(1 of 3 records non-finite, 1 of 3 records below noise)", (self.place / "n.svg").read_text())
 
     def test_step_0_only(self) -> None:
         write_grid(self.place / "run/landscape.h5", [(2, 3)], [(1, 2)], [11])

@@ -5,6 +5,7 @@
 
 #include "gradscape/config/study.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/landscape/sweep.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/run_directory.hpp"
 
@@ -41,6 +42,17 @@ TrainingState<S> read_own_checkpoint(const RunDirectory& directory, std::int64_t
     throw Error(path, "holds step " + std::to_string(state.step), "a checkpoint's name says its step: it was renamed");
   return state;
 }
+
+/// The steps for which a noise floor holds in this run: the train.checkpoint_every that it began with, which its first
+/// checkpoint knows. Later changes of the interval do not change what is found at a step.
+std::int64_t floor_segment(const RunDirectory& directory);
+
+/// Where the probed step `step` needs the noise floor of an earlier step of its segment that `prober` has not seen
+/// (work that begins inside of a segment: after an interruption, or at the end of a run): replays to that step from the
+/// checkpoint before it and has the floor measured there. On Ctrl-C throws Error with ExitCode::interrupted.
+template <class S>
+void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory& directory,
+                   const Experiment& experiment, const std::string& data_fingerprint, TrainingProcess<S>& process);
 
 /// The last checkpoint's words about the run. Error where there is none.
 CheckpointInfo last_checkpoint(const RunDirectory& directory);

@@ -21,6 +21,13 @@ struct StudyOptions {
 
 std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb);
 
+/// Adds a flag --SECTION.KEY for every field of `wanted`; what is given is appended to `overrides`.
+void add_field_flags(CLI::App& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&));
+
+/// The runs of a study with this variant name, all of them if it is empty. UsageError where there is none; `config`
+/// names the file.
+std::vector<Experiment> choose_variants(const Study& study, const std::string& config, const std::string& variant);
+
 /// One run of a study and its place.
 struct PlacedRun {
   Experiment experiment;

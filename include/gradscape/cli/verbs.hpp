@@ -15,5 +15,7 @@ void add_train(CLI::App& app, Action& selected);
 void add_sweep(CLI::App& app, Action& selected);
 void add_merge(CLI::App& app, Action& selected);
 void add_info(CLI::App& app, Action& selected);
+void add_numerics(CLI::App& app, Action& selected);
+void add_bench(CLI::App& app, Action& selected);
 
 }  // namespace gradscape

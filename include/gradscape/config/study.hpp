@@ -19,11 +19,16 @@ struct Study {
 /// "train.lr" and the text of its value, as given by flags.
 using Overrides = std::vector<std::pair<std::string, std::string>>;
 
+/// Sets the fields. UsageError naming the flag where a value is not allowed. Every name is a field's.
+void apply_overrides(const Overrides& overrides, Experiment& experiment);
+
 /// Reads a TOML file; flags override the file, variants override its common part. UsageError for an unknown key, a
 /// wrong type or a value out of range, naming file, line, key, value, what is allowed and the nearest valid key.
+/// train.engine is resolved: it is never "auto".
 Study load_study(const std::string& path, const Overrides& overrides);
 
-/// Reads back what to_toml() wrote; `where` names the text's origin.
+/// Reads back what to_toml() wrote; `where` names the text's origin. Texts of older programs name no train.engine and
+/// mean "direct".
 Experiment parse_experiment(const std::string& toml, const std::string& where);
 
 }  // namespace gradscape

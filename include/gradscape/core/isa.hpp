@@ -1,4 +1,4 @@
-// Which vector instructions the matrix kernels use. Results have the same bits under all of them.
+// Which instruction set the kernels use. It decides about speed, never about bits.
 #pragma once
 
 #include <string>
@@ -8,16 +8,14 @@ namespace gradscape {
 
 enum class Isa { avx2, avx512 };
 
-/// "auto" and the instruction sets, in the order to show them.
+/// Names that select_isa() takes: auto, avx2, avx512.
 const std::vector<std::string>& isa_names();
 
-/// Selects by name, for the whole process. "auto" (the default): AVX-512 where the processor has it and gains by it.
-/// UsageError where the processor does not have what is asked for.
+/// Chooses the instruction set for all later computing. "auto": AVX-512 where the CPU has it (F, BW, DQ, VL) and gains
+/// by it, else AVX2. UsageError for an unknown name, and for "avx512" on a CPU without it.
 void select_isa(const std::string& name);
 
+/// The choice made last; before any, that of "auto".
 Isa selected_isa();
-
-/// Whether the processor has the AVX-512 instructions that the kernels use (F, BW, DQ, VL).
-bool has_avx512();
 
 }  // namespace gradscape

@@ -9,7 +9,8 @@
 namespace gradscape {
 
 /// State of one cell of a grid. Values are part of the file format.
-enum class CellStatus : std::uint8_t { not_done = 0, ok = 1, non_finite = 2 };
+/// below_noise: finite, but the gradient difference is no more than what rounding makes (docs/definitions.md).
+enum class CellStatus : std::uint8_t { not_done = 0, ok = 1, non_finite = 2, below_noise = 3 };
 
 /// One cell: what was found at theta(m). Definitions and units: docs/definitions.md.
 struct Cell {
@@ -23,7 +24,8 @@ struct Cell {
   CellStatus status = CellStatus::not_done;
 };
 
-/// Extremes over one step's cells: NaN cells are skipped, infinities kept; all NaN where every cell is NaN or ‖g‖ is 0.
+/// Extremes over one step's cells: cells that are not done or below the noise floor are left out, NaN is skipped,
+/// infinities are kept. All NaN where nothing is left, or where ‖g‖ is 0.
 struct Bands {
   double loss_min = 0;
   double loss_max = 0;
@@ -45,6 +47,13 @@ struct Ray {
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
                         const std::vector<double>& multipliers);
+
+/// A relative gradient difference says something from this many noise floors on.
+inline constexpr double kNoiseMargin = 10;
+
+/// Marks the cells that are ok and have grad_diff/‖g‖ < kNoiseMargin·noise_floor as below_noise; none where the floor
+/// is NaN. `grad_norm` is ‖g‖.
+void mark_noise(std::vector<Cell>& cells, double grad_norm, double noise_floor);
 
 /// Bands of one step; `grad_norm` is ‖g‖.
 Bands make_bands(const std::vector<Cell>& cells, double grad_norm);

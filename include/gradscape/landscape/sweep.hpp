@@ -17,6 +17,7 @@ struct SweepRecord {
   double lr = 0;
   double train_loss = 0;  // the multiplier 0: loss and ‖g‖ at theta_t, in the probe's precision
   double train_grad_norm = 0;
+  double noise_floor = 0;                  // relative error of the gradient at the segment's first probed step
   std::vector<Cell> cells;                 // one per multiplier
   std::vector<std::int32_t> batch_index;   // the batch's samples, as positions in the training set
   std::vector<Augmentation> augmentation;  // of each sample
@@ -30,23 +31,38 @@ bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t tota
 /// Last probed step the options allow in a run of `total` steps.
 std::int64_t last_step(const SweepOptions& options, std::int64_t total);
 
+/// The step at which the noise floor of the probed step `step` is measured: the first probed one of its segment
+/// [k·segment, (k + 1)·segment).
+std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step);
+
 /// Probes single steps of `process`.
 template <class S>
 class StepProber {
  public:
-  /// `process` must outlive this object; its network's scratch is used.
-  StepProber(const SweepOptions& options, TrainingProcess<S>& process, const ModelOptions& model,
-             const Dataset& dataset);
+  /// `process` must outlive this object; its network's scratch is used, and the network rebuilt now and then.
+  /// `segment`: steps for which a noise floor holds, the same wherever the run is probed (docs/definitions.md).
+  StepProber(const SweepOptions& options, TrainingProcess<S>& process, std::int64_t segment);
 
   bool wants(std::int64_t step) const { return is_probed(options_, step, process_.total_steps()); }
 
-  /// Probes the step seen. Changes nothing of the training.
+  /// The earlier step whose noise floor the probed step `step` needs and this prober has not measured: measure_floor()
+  /// must be shown it first. −1: there is none. Where all probed steps of a segment are probed in turn, there is none.
+  std::int64_t missing_floor(std::int64_t step) const;
+
+  /// Measures the noise floor at the step seen, for the probed steps of its segment.
+  void measure_floor(const StepView<S>& step);
+
+  /// Probes the step seen, and measures the floor there where that is due. Changes nothing of the training.
   SweepRecord probe_step(const StepView<S>& step);
 
  private:
   SweepOptions options_;
   TrainingProcess<S>& process_;
+  std::int64_t segment_;
   std::unique_ptr<Network<double>> double_network_;  // where cells are in double and the run is not
+  bool exact_;                                       // g is double-direct itself: the floor is 0
+  std::int64_t floor_step_ = -1;                     // where the floor was measured; −1: nowhere yet
+  double floor_ = 0;
 };
 
 }  // namespace gradscape

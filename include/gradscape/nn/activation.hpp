@@ -11,6 +11,7 @@ class Relu : public Layer<S> {
  public:
   explicit Relu(FeatureShape in) : Layer<S>(in, in) {}
 
+  std::string describe() const override { return "relu"; }
   bool in_place() const override { return true; }
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
@@ -24,6 +25,7 @@ class Dropout : public Layer<S> {
   /// 0 <= rate < 1; `ordinal` tells the network's dropout layers apart.
   Dropout(FeatureShape in, double rate, std::uint32_t ordinal) : Layer<S>(in, in), rate_(rate), ordinal_(ordinal) {}
 
+  std::string describe() const override;
   bool in_place() const override { return true; }
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;

@@ -36,6 +36,12 @@ class Convolution : public Layer<S> {
   Convolution(Layout& parameters, Layout& buffers, const std::string& name, const std::string& norm_name,
               FeatureShape in, const ConvolutionOptions& options, std::uint32_t ordinal, Engine engine);
 
+  std::string describe() const override;
+  /// All taps of every output pixel, those on the padding too.
+  double flops() const override {
+    return 2.0 *
+           static_cast<double>(shape_.kernel_height * shape_.kernel_width * shape_.in.channels * shape_.out.size());
+  }
   void initialise(S* theta, Init init, std::uint64_t seed) const override;
   void initialise_buffers(S* buffers) const override;
   Index plan(Index samples) override;

@@ -47,6 +47,13 @@ class Layer {
   /// True: forward is called with y on the same memory as x, backward with dx on dy.
   virtual bool in_place() const { return false; }
 
+  /// In words, for tables: "conv 3×3 64→128 @16×16".
+  virtual std::string describe() const = 0;
+
+  /// Floating-point operations of forward per sample: two per multiply-add of the plain definition, where products are
+  /// what the layer is made of; 0 elsewhere. How the layer is really computed does not matter.
+  virtual double flops() const { return 0; }
+
   /// The smallest batch that the layer can take in train mode.
   virtual Index fewest_samples() const { return 1; }
 

@@ -11,6 +11,13 @@
 
 namespace gradscape {
 
+/// Where the time of one evaluation goes: seconds per layer, in order. backward is 0 where there was none.
+struct LayerTimes {
+  std::vector<double> forward;
+  std::vector<double> backward;
+  double loss = 0;
+};
+
 /// A chain of layers and a loss: a pure function (theta, buffers, batch, pass) → loss, gradient, new buffers.
 /// The object itself holds layer shapes and scratch memory only; one object serves one caller at a time.
 template <class S>
@@ -34,6 +41,11 @@ class Network {
   FeatureShape output() const { return layers_.empty() ? input_ : layers_.back()->out(); }
   Loss loss() const { return loss_; }
 
+  const std::vector<std::unique_ptr<Layer<S>>>& layers() const { return layers_; }
+
+  /// Floating-point operations of a forward pass per sample, as Layer::flops() counts them.
+  double flops() const;
+
   /// The smallest batch that every layer can take in train mode.
   Index fewest_samples() const;
 
@@ -41,9 +53,10 @@ class Network {
   Vector<S> initial_buffers() const;
 
   /// Loss and accuracy of a batch at theta. Unless null, `grad` becomes ∇L(theta) and `new_buffers` the buffers after
-  /// this pass (batch norm's running statistics in train mode). Nothing else changes.
+  /// this pass (batch norm's running statistics in train mode), and `times` says how long each layer took. Nothing else
+  /// changes.
   Evaluation evaluate(const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
-                      Vector<S>* grad, Vector<S>* new_buffers);
+                      Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times = nullptr);
 
   /// Logits [N, K] of the last evaluate(); valid until the next.
   ConstRows<S> logits() const;
@@ -52,7 +65,7 @@ class Network {
   void append(std::unique_ptr<Layer<S>> layer);
   S* plan(Index samples);
   Rows<S> activation(std::size_t layer, Index samples);
-  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad);
+  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad, LayerTimes* times);
 
   FeatureShape input_;
   Loss loss_;

@@ -16,6 +16,7 @@ class MaxPool : public Layer<S> {
   /// The window must fit into the image.
   MaxPool(FeatureShape in, Index kernel, Index stride);
 
+  std::string describe() const override;
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 
@@ -31,6 +32,7 @@ class AveragePool : public Layer<S> {
  public:
   AveragePool(FeatureShape in, Index kernel, Index stride);
 
+  std::string describe() const override;
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 
@@ -45,6 +47,7 @@ class Flatten : public Layer<S> {
  public:
   explicit Flatten(FeatureShape in) : Layer<S>(in, {1, 1, in.size()}) {}
 
+  std::string describe() const override { return "flatten"; }
   bool in_place() const override { return this->in().pixels() == 1; }
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;

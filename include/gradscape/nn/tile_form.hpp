@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "gradscape/core/types.hpp"
 #include "gradscape/nn/engine.hpp"
@@ -45,6 +46,9 @@ class TileForm {
   TileForm(const ConvolutionShape& shape, Index frequencies, Index edge, Index rows, Index depth)
       : shape_(shape), frequencies_(frequencies), edge_(edge), rows_(rows), depth_(depth) {}
   virtual ~TileForm() = default;
+
+  /// "winograd 4×4", "toeplitz 2×2" or "im2col".
+  virtual std::string name() const = 0;
 
   Index frequencies() const { return frequencies_; }
   Index edge() const { return edge_; }

@@ -23,6 +23,7 @@ using Constant = std::array<std::array<double, Columns>, Rows>;
 /// with the points 0, ±3/4, ±3/2 and ∞: the same cost as with 0, ±1, ±2, ∞ and a third to a half of its error. Each
 /// matrix is a product of two, as points ±p share their even and odd parts: first these, then their sum and difference.
 struct F4 {
+  static constexpr const char* kName = "winograd 4×4";
   static constexpr double a = 0.75, b = 1.5, aa = a * a, bb = b * b;
   static constexpr std::size_t kTile = 6, kFrequencies = 6, kOutput = 4;
   static constexpr std::ptrdiff_t kOffset = -1;  // of a tile's first pixel from its first output pixel
@@ -49,6 +50,7 @@ struct F4 {
 /// A 3×3 kernel on a whole image of 2×2 pixels, padded: in each direction the Toeplitz matrix [w1 w2; w0 w1] with three
 /// products instead of four, so 9 instead of 36 (counting the padding) for the image. Coefficients are 0 and ±1 only.
 struct Toeplitz {
+  static constexpr const char* kName = "toeplitz 2×2";
   static constexpr std::size_t kTile = 2, kFrequencies = 3, kOutput = 2;
   static constexpr std::ptrdiff_t kOffset = 0;
   static constexpr Constant<3, 2> b_transposed = {{{1, 1}, {0, 1}, {1, 0}}};

@@ -17,7 +17,8 @@ struct Grid {
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid);
 
-/// Error where variables are missing or of lengths that do not fit together.
+/// Error where variables are missing or of lengths that do not fit together. Files of older programs have no noise
+/// floor: it is NaN.
 Grid read_grid(const std::string& path);
 
 }  // namespace gradscape

@@ -26,6 +26,10 @@ struct TrainOptions {
   std::int64_t test_every = 0;  // 0: at the end only
   std::int64_t seed = 1;
   std::string precision = "float";
+  std::string engine = "auto";  // of convolutions; "auto": the precision's own, winograd in float, direct in double
 };
+
+/// The engine's real name: "auto" resolved.
+std::string engine_name(const TrainOptions& options);
 
 }  // namespace gradscape

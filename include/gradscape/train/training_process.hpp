@@ -51,6 +51,9 @@ class TrainingProcess {
   Network<S>& network() { return *network_; }
   const Standardisation& standardisation() const { return standardisation_; }
   const BatchSource& batches() const { return batches_; }
+  const ModelOptions& model() const { return model_; }
+  const Dataset& dataset() const { return dataset_; }
+  Engine engine() const { return engine_from_name(engine_name(train_)); }
 
   TrainingState<S> initial_state() const;
 
@@ -59,6 +62,10 @@ class TrainingProcess {
 
   /// Shows the step that would come next without taking it.
   void preview(const TrainingState<S>& state, const StepObserver<S>& observe);
+
+  /// Frees the network's scratch memory by building it anew; references to network() end here. May be called by an
+  /// observer, whose view stays valid.
+  void rebuild_network();
 
   /// Loss and accuracy on the test images at `state`; NaN where there are none.
   TestRecord test(const TrainingState<S>& state);

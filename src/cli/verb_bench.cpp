@@ -1,0 +1,193 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "gradscape/cli/bench_job.hpp"
+#include "gradscape/cli/study_options.hpp"
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/isa.hpp"
+#include "gradscape/core/version.hpp"
+
+namespace gradscape {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct BenchCommand {
+  std::string config;  // empty: the defaults
+  std::string variant;
+  Overrides overrides;
+  BenchRequest request;
+  bool json = false;
+};
+
+/// Fields that the benchmark sets itself or has no use for: they are no flags, and a file's values do not count.
+bool is_offered(const Field& field) {
+  static const std::vector<std::string> unused = {
+      "data.source",          "data.path",           "data.train_limit", "data.test_limit", "data.synthetic_seed",
+      "data.synthetic_train", "data.synthetic_test", "train.steps",      "train.epochs",    "train.checkpoint_every",
+      "train.test_every",     "sweep.every",         "sweep.first",      "sweep.last"};
+  return field.section != "experiment" && std::find(unused.begin(), unused.end(), field.name()) == unused.end();
+}
+
+/// The one experiment that the command means.
+Experiment choose_experiment(const BenchCommand& command) {
+  if (command.config.empty()) {
+    if (!command.variant.empty())
+      throw UsageError("--variant", "there is no configuration file to have variants", "bench CONFIG --variant NAME");
+    Experiment experiment;
+    experiment.train.steps = 1;  // a length is asked of every experiment; the benchmark sets its own
+    apply_overrides(command.overrides, experiment);
+    check_experiment(experiment, "bench");
+    experiment.train.engine = engine_name(experiment.train);
+    return experiment;
+  }
+  const Study study = load_study(command.config, command.overrides);
+  const auto runs = choose_variants(study, command.config, command.variant);
+  if (runs.size() == 1) return runs.front();
+  std::vector<std::string> names;
+  for (const Experiment& run : runs) names.push_back(run.experiment.variant);
+  throw UsageError(command.config, "has several variants, and bench measures one",
+                   fmt::format("--variant NAME, of: {}", fmt::join(names, ", ")));
+}
+
+Json to_json(const Timing& timing) {
+  return {{"median", timing.median}, {"min", timing.min}, {"max", timing.max}};
+}
+
+Json to_json(const BenchRow& row, const std::vector<FmaPeak>& peaks) {
+  Json json = {{"seconds", to_json(row.seconds)}};
+  if (row.flops == 0) return json;
+  json["flops"] = row.flops;
+  json["gflops"] = row.gflops();
+  for (const FmaPeak& peak : peaks) json["share_of_peak"][peak.isa] = row.gflops() / peak.gflops;
+  return json;
+}
+
+Json to_json(const Experiment& experiment, const BenchRequest& request, const BenchResult& result) {
+  const BuildInfo& build = build_info();
+  Json json;
+  json["program"] = {{"version", build.version},
+                     {"git_revision", build.git_revision},
+                     {"compiler", build.compiler},
+                     {"flags", build.flags}};
+  json["cpu"] = {{"name", result.cpu.name},
+                 {"family", result.cpu.family},
+                 {"model", result.cpu.model},
+                 {"avx512", result.cpu.avx512}};
+  json["threads"] = result.threads;
+  json["isa"] = selected_isa() == Isa::avx512 ? "avx512" : "avx2";
+  json["load_before"] = result.load_before;
+  for (const FmaPeak& peak : result.peaks) json["fma_peak_gflops"][peak.isa] = peak.gflops;
+  for (const Field& field : fields())
+    if (is_offered(field)) {
+      Experiment copy = experiment;
+      std::visit([&](const auto* value) { json["configuration"][field.name()] = *value; }, field.target(copy));
+    }
+  json["parameters"] = result.parameters;
+  json["forward_flops_per_image"] = result.forward_flops;
+  json["repetitions"] = request.repetitions;
+  json["forward"] = to_json(result.forward, result.peaks);
+  json["forward_backward"] = to_json(result.forward_backward, result.peaks);
+  json["probed_step"] = to_json(result.probed_step, result.peaks);
+  json["training_step"] = to_json(result.training_step, result.peaks);
+  json["probes"] = to_json(result.probes, result.peaks);
+  json["storing"] = to_json(result.storing, result.peaks);
+  for (const BenchLayer& layer : result.layers)
+    json["layers"].push_back({{"name", layer.name},
+                              {"forward", to_json(layer.forward, result.peaks)},
+                              {"backward", to_json(layer.backward, result.peaks)}});
+  return json;
+}
+
+std::string isa_name(const FmaPeak& peak) {
+  return peak.isa == "avx512" ? "AVX-512" : "AVX2";
+}
+
+/// "  12.3", or blanks where nothing was counted.
+std::string gflops_text(const BenchRow& row) {
+  return row.flops == 0 ? fmt::format("{:>10}", "") : fmt::format("{:10.1f}", row.gflops());
+}
+
+void print_row(const std::string& indent, const BenchRow& row, const std::vector<FmaPeak>& peaks) {
+  std::string line = fmt::format("{:22}{:12.2f}{:12.2f}{:12.2f}{}", indent + row.name, 1e3 * row.seconds.median,
+                                 1e3 * row.seconds.min, 1e3 * row.seconds.max, gflops_text(row));
+  for (const FmaPeak& peak : peaks)
+    if (row.flops > 0) line += fmt::format("{:11.1f} %", 100 * row.gflops() / peak.gflops);
+  fmt::print("{}\n", line);
+}
+
+void print_layers(const BenchResult& result) {
+  double total = 0;
+  for (const BenchLayer& layer : result.layers) total += layer.forward.seconds.median + layer.backward.seconds.median;
+  fmt::print("\n{:30}{:>12}{:>10}{:>12}{:>10}{:>10}\n", "layer", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s",
+             "of time");
+  for (const BenchLayer& layer : result.layers) {
+    const double forward = layer.forward.seconds.median;
+    const double backward = layer.backward.seconds.median;
+    fmt::print("{:30}{:12.2f}{}{:12.2f}{}{:8.1f} %\n", layer.name, 1e3 * forward, gflops_text(layer.forward),
+               1e3 * backward, gflops_text(layer.backward), 100 * (forward + backward) / total);
+  }
+}
+
+void print_table(const Experiment& experiment, const BenchRequest& request, const BenchResult& result) {
+  const ModelOptions& model = experiment.model;
+  std::vector<std::string> peaks;
+  for (const FmaPeak& peak : result.peaks) peaks.push_back(fmt::format("{} {:.1f}", isa_name(peak), peak.gflops));
+  fmt::print("{}, {} thread{}, load {:.2f}\n", result.cpu.text(), result.threads, result.threads == 1 ? "" : "s",
+             result.load_before);
+  fmt::print("peak of fused multiply-adds in {}, measured now: {} GFLOP/s\n", experiment.train.precision,
+             fmt::join(peaks, ", "));
+  fmt::print("{}, norm {}, batch {}: {} parameters, {:.1f} MFLOP per image forward; {} probe{} per step\n", model.arch,
+             model.norm, experiment.train.batch_size, result.parameters, result.forward_flops / 1e6,
+             experiment.sweep.multipliers.size(), experiment.sweep.multipliers.size() == 1 ? "" : "s");
+  fmt::print("\n{:22}{:>12}{:>12}{:>12}{:>10}", fmt::format("of {} repetitions", request.repetitions), "median ms",
+             "min ms", "max ms", "GFLOP/s");
+  for (const FmaPeak& peak : result.peaks) fmt::print("{:>13}", "of " + isa_name(peak));
+  fmt::print("\n");
+  print_row("", result.forward, result.peaks);
+  print_row("", result.forward_backward, result.peaks);
+  print_row("", result.probed_step, result.peaks);
+  print_row("  ", result.training_step, result.peaks);
+  print_row("  ", result.probes, result.peaks);
+  print_row("  ", result.storing, result.peaks);
+  if (!result.layers.empty()) print_layers(result);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& selected) {
+  CLI::App* verb = app.add_subcommand(
+      "bench", "Time forward, backward and a probed step on synthetic images; GFLOP/s, share of the processor's peak");
+  auto command = std::make_shared<BenchCommand>();
+  verb->add_option("CONFIG", command->config, "configuration file (TOML) to start from (default: the defaults below)");
+  verb->add_option("--variant", command->variant, "which [[variant]] of the file");
+  verb->add_option_function<int>(
+          "--repetitions",
+          [command](int repetitions) {
+            if (repetitions < 1)
+              throw UsageError("--repetitions", fmt::format("{} measure nothing", repetitions), "1 or more");
+            command->request.repetitions = repetitions;
+          },
+          "timed repetitions, after a warm-up (default: 5)")
+      ->type_name("N");
+  verb->add_flag("--layers", command->request.layers, "each layer's times too");
+  verb->add_flag("--json", command->json, "print one JSON object with every number");
+  add_field_flags(*verb, {command, &command->overrides}, is_offered);
+  verb->callback([command, &selected] {
+    selected = [command] {
+      const Experiment experiment = choose_experiment(*command);
+      const BenchResult result = bench(experiment, command->request);
+      if (command->json)
+        fmt::print("{}\n", to_json(experiment, command->request, result).dump(1));
+      else
+        print_table(experiment, command->request, result);
+    };
+  });
+}
+
+}  // namespace gradscape
