@@ -23,6 +23,18 @@ double ordered_sum(Index size, Term&& term) {
   });
 }
 
+struct Sums {
+  double squares = 0;
+  double differences = 0;
+  double products = 0;
+  Sums& operator+=(const Sums& other) {
+    squares += other.squares;
+    differences += other.differences;
+    products += other.products;
+    return *this;
+  }
+};
+
 }  // namespace
 
 template <class S>
@@ -54,6 +66,32 @@ double dot(const Vector<S>& a, const Vector<S>& b) {
 }
 
 template <class S>
+Comparison compare(const Vector<S>& a, const Vector<S>& b) {
+  check(a.size() == b.size(), "vectors of one size");
+  const S* x = a.data();
+  const S* y = b.data();
+  constexpr Index kLanes = 8;
+  const Sums sums = parallel::sum_chunks(a.size(), parallel::kElementwiseChunk, [&](Index first, Index last) {
+    double squares[kLanes] = {}, differences[kLanes] = {}, products[kLanes] = {};
+    const auto add = [&](Index lane, Index i) {
+      const double u = static_cast<double>(x[i]);
+      const double v = static_cast<double>(y[i]);
+      squares[lane] += u * u;
+      differences[lane] += (u - v) * (u - v);
+      products[lane] += u * v;
+    };
+    Index i = first;
+    for (; i + kLanes <= last; i += kLanes)
+      for (Index lane = 0; lane < kLanes; ++lane) add(lane, i + lane);
+    for (Index lane = 0; i < last; ++i, ++lane) add(lane, i);
+    Sums sum;
+    for (Index lane = 0; lane < kLanes; ++lane) sum += {squares[lane], differences[lane], products[lane]};
+    return sum;
+  });
+  return {std::sqrt(sums.squares), std::sqrt(sums.differences), sums.products};
+}
+
+template <class S>
 void add_scaled(const Vector<S>& a, double scale, const Vector<S>& b, Vector<S>& out) {
   check(a.size() == b.size(), "vectors of one size");
   out.resize(a.size());
@@ -66,10 +104,11 @@ void add_scaled(const Vector<S>& a, double scale, const Vector<S>& b, Vector<S>&
   });
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                   \
-  template double norm<S>(const Vector<S>&);                       \
-  template double distance<S>(const Vector<S>&, const Vector<S>&); \
-  template double dot<S>(const Vector<S>&, const Vector<S>&);      \
+#define GRADSCAPE_INSTANTIATE(S)                                      \
+  template double norm<S>(const Vector<S>&);                          \
+  template double distance<S>(const Vector<S>&, const Vector<S>&);    \
+  template double dot<S>(const Vector<S>&, const Vector<S>&);         \
+  template Comparison compare<S>(const Vector<S>&, const Vector<S>&); \
   template void add_scaled<S>(const Vector<S>&, double, const Vector<S>&, Vector<S>&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

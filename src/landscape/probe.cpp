@@ -36,9 +36,10 @@ std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const V
     Cell cell;
     cell.loss = value.loss;
     cell.accuracy = value.accuracy;
-    cell.grad_norm = norm(grad_there);
-    cell.grad_diff = distance(grad_there, grad);
-    cell.grad_cos = dot(grad_there, grad) / (cell.grad_norm * grad_norm);
+    const Comparison with_grad = compare(grad_there, grad);
+    cell.grad_norm = with_grad.norm;
+    cell.grad_diff = with_grad.distance;
+    cell.grad_cos = with_grad.dot / (cell.grad_norm * grad_norm);
     cell.distance = multiplier * ray_norm;
     cell.beta = cell.grad_diff / cell.distance;
     const bool finite = std::isfinite(cell.loss) && std::isfinite(cell.grad_norm) && std::isfinite(cell.grad_diff);

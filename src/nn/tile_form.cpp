@@ -52,8 +52,10 @@ class WinogradForm : public TileForm<S> {
   void load(const S* image, Index tile_y, Index tile_x, ChannelRange channels, Spectrum<S> v) const override {
     const Window window(this->shape().in, tile_y, tile_x);
     for_lanes<S>(channels.first, channels.last, [&](Index c, auto count) {
-      V d[kTile * kTile] = {};
-      window.visit([&](Index pixel, Index offset) { d[pixel] = load_lanes(image + offset + c, count); });
+      V d[kTile * kTile];
+      window.visit_all([&](Index pixel, Index offset) {
+        d[pixel] = offset < 0 ? L::fill(S{0}) : load_lanes(image + offset + c, count);
+      });
       V transformed[kFrequencies];
       winograd::sandwich<S, BTransposed>(d, transformed);
       for (Index f = 0; f < kFrequencies; ++f) store_lanes(v.data + f * v.frequency + c, transformed[f], count);
@@ -166,7 +168,20 @@ class WinogradForm : public TileForm<S> {
     Window(const FeatureShape& image, Index tile_y, Index tile_x)
         : image_(image), y_(tile_y * kOutput + Form::kOffset), x_(tile_x * kOutput + Form::kOffset) {}
 
-    /// visit(pixel of the tile, offset of its first channel in the image)
+    /// visit(pixel of the tile, offset of its first channel in the image, or -1 where it lies outside), every pixel
+    template <class Visit>
+    void visit_all(Visit&& visit) const {
+      for (Index row = 0; row < kTile; ++row) {
+        const bool inside = y_ + row >= 0 && y_ + row < image_.height;
+        const Index line = ((y_ + row) * image_.width + x_) * image_.channels;
+        for (Index column = 0; column < kTile; ++column) {
+          const bool in = inside && x_ + column >= 0 && x_ + column < image_.width;
+          visit(row * kTile + column, in ? line + column * image_.channels : Index{-1});
+        }
+      }
+    }
+
+    /// The same for the pixels inside.
     template <class Visit>
     void visit(Visit&& visit) const {
       const Index bottom = std::min(kTile, image_.height - y_);

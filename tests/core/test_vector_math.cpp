@@ -108,5 +108,20 @@ TYPED_TEST(VectorMath, EmptyVectorsAndUnequalSizes) {
   EXPECT_THROW(add_scaled(one, 1, two, out), std::logic_error);
 }
 
+TEST(VectorMath, ComparisonIsNormDistanceAndDotInOnePass) {
+  for (const Index size : {1, 7, 8, 16384, 50003}) {
+    Vector<double> a(size), b(size);
+    for (Index i = 0; i < size; ++i) {
+      a[i] = static_cast<double>(i * 37 % 101) - 50;
+      b[i] = static_cast<double>(i * 53 % 89) - 40;
+    }
+    const Comparison found = compare(a, b);
+    // Sums of whole numbers below 2^53: exact in any order.
+    EXPECT_EQ(found.norm, norm(a)) << size;
+    EXPECT_EQ(found.distance, distance(a, b)) << size;
+    EXPECT_EQ(found.dot, dot(a, b)) << size;
+  }
+}
+
 }  // namespace
 }  // namespace gradscape::testing

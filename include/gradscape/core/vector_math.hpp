@@ -13,6 +13,15 @@ double distance(const Vector<S>& a, const Vector<S>& b);
 template <class S>
 double dot(const Vector<S>& a, const Vector<S>& b);
 
+/// ‖a‖₂, ‖a − b‖₂ and ⟨a, b⟩ in one pass over both.
+struct Comparison {
+  double norm = 0;
+  double distance = 0;
+  double dot = 0;
+};
+template <class S>
+Comparison compare(const Vector<S>& a, const Vector<S>& b);
+
 /// out = a + scale · b, with scale rounded to S first and each element rounded after the product and after the sum.
 template <class S>
 void add_scaled(const Vector<S>& a, double scale, const Vector<S>& b, Vector<S>& out);

@@ -49,6 +49,9 @@ class Convolution : public Layer<S> {
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 
  private:
+  /// Elements between frequencies, lest they all fall on the same sets of a cache.
+  static constexpr Index kGap = 144;
+
   /// What a batch of some size needs: how it is cut, and where the matrices lie in the workspace. All functions of
   /// shape and batch size alone.
   struct Plan {
@@ -74,6 +77,15 @@ class Convolution : public Layer<S> {
   Index window() const { return options_.max_pool ? 2 : 1; }
   Spectrum<S> v(S* workspace) const { return {workspace + plan_.v, plan_.v_frequency, form_->depth()}; }
   Spectrum<S> m(S* workspace) const { return {workspace + plan_.m, plan_.m_frequency, options_.channels}; }
+
+  /// V is kept for the backward pass where that costs less than a few times the input: it need not be made again.
+  bool keeps_spectrum() const { return form_->frequencies() > 1; }
+  Index kept_frequency() const { return (plan_.samples * rows_per_sample() * form_->depth() + 15) / 16 * 16 + kGap; }
+  /// V of the chunk that begins with sample `first`.
+  Spectrum<S> spectrum_of(Index first, S* workspace) {
+    if (!keeps_spectrum()) return v(workspace);
+    return {spectrum_.data() + first * rows_per_sample() * form_->depth(), kept_frequency(), form_->depth()};
+  }
 
   /// Calls body(sample, first sample of its group, channels, slot) … see the definition.
   template <class Body>
@@ -103,6 +115,7 @@ class Convolution : public Layer<S> {
   std::unique_ptr<TileForm<S>> form_;
   std::optional<ChannelNorm<S>> norm_;
   Plan plan_;
+  Scratch<S> spectrum_;          // V of all samples, if kept
   Scratch<S> normalised_;        // with norm: its input [N·H'·W', Cout]
   Scratch<std::uint8_t> route_;  // per output: which pixel of the window it is, or kOff where ReLU was below 0
   Scratch<double> partial_;      // sums of groups of samples

@@ -44,6 +44,8 @@ void multiply_block(std::ptrdiff_t k, const typename V::Scalar* a, std::ptrdiff_
                     typename V::Scalar* c, std::ptrdiff_t c_row, int last, bool accumulate) {
   typename V::Type sum[Rows][Vectors];
   const bool whole = last == V::kWidth;
+  for (int r = 0; r < Rows; ++r)  // c will be there when the sums are
+    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + r * c_row + v * V::kWidth, 1);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 2
