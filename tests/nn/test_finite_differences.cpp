@@ -6,7 +6,9 @@
 // h⁴·f⁽⁵⁾/30 + 1.5·eps·|f|/h: for single layers at h = 1e-3 about 1e-11, bound 1e-9. For whole networks the rounding
 // error of f is some 1e-14, at h = 1e-4 that is 1e-10: bound 1e-8. With ReLU and max-pool a unit may lie within the
 // step of its kink and then errs by its whole share of the entry: h = 1e-7 makes that rare and rounding 1e-7: bound
-// 1e-5.
+// 1e-5. Single convolutions with ReLU or max-pool have |f| ≈ 10: at h = 1e-6 rounding makes 2e-9, bound 1e-7.
+//
+// Winograd's transforms make the rounding errors of f some ten times as large; the bounds have room for that.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -29,6 +31,7 @@ namespace {
 constexpr double kLinear = 1.0;
 constexpr double kBetweenKinks = 0x1.0p-21;
 constexpr double kCurved = 1e-3;
+constexpr double kKinks = 1e-6;
 
 /// On one thread: thousands of tiny passes would spend their time on waking threads, and bits do not depend on it.
 class FiniteDifferences : public ::testing::Test {
@@ -85,6 +88,43 @@ TEST_F(FiniteDifferences, Convolution) {
   check_one("3x3 pad 1", {6, 5, 3}, {4, 3, 3, 1, 1, true});
   check_one("1x1", {4, 3, 5}, {3, 1, 1, 1, 0, true});
   check_one("5x3 stride 2 pad 2, no bias", {7, 6, 2}, {3, 5, 3, 2, 2, false});
+}
+
+// The forms of tiles, with all that a convolution carries.
+TEST_F(FiniteDifferences, ConvolutionInTiles) {
+  struct Form {
+    std::string name;
+    FeatureShape in;
+    Index channels;
+  };
+  for (const Form& form :
+       {Form{"winograd 4×4", {6, 5, 9}, 5}, {"winograd 4×4", {3, 3, 8}, 4}, {"toeplitz 2×2", {2, 2, 5}, 9}})
+    for (const std::string after : {"", "norm", "norm, evaluation", "norm, not affine", "relu", "pool", "relu, pool",
+                                    "norm, relu, pool", "norm, evaluation, relu, pool"}) {
+      const auto has = [&](const char* word) { return after.find(word) != std::string::npos; };
+      ConvolutionOptions options;
+      options.channels = form.channels;
+      options.padding = 1;
+      options.relu = has("relu");
+      options.max_pool = has("pool");
+      if (has("norm")) options.norm = BatchNormOptions{1e-5, 0.1, !has("not affine"), true};
+      Layout parameters, layout;
+      Convolution<double> layer(parameters, layout, "layer", "norm", form.in, options, 0, Engine::winograd);
+      ASSERT_TRUE(layer.describe().ends_with("(" + form.name + ")"));
+      Vector<double> buffers(layout.size());
+      if (options.norm)
+        buffers << hash_values<double>(form.channels, 5), hash_values<double>(form.channels, 6, 0.5, 1), 2.0;
+      const bool kinks = options.relu || options.max_pool;
+      const bool linear = !options.norm && !kinks;
+      check_layer(fmt::format("{} of {}×{}, {}", form.name, form.in.height, form.in.width, after), layer, parameters,
+                  linear  ? kLinear
+                  : kinks ? kKinks
+                          : kCurved,
+                  linear  ? 1e-12
+                  : kinks ? 1e-7
+                          : 1e-9,
+                  has("evaluation") ? Mode::evaluation : Mode::train, buffers);
+    }
 }
 
 TEST_F(FiniteDifferences, Dense) {
@@ -146,8 +186,8 @@ TEST_F(FiniteDifferences, Losses) {
 
 /// `per_part` entries of every parameter, with the training loss as the function.
 struct NetworkCheck {
-  explicit NetworkCheck(const ModelOptions& options, FeatureShape input, Index samples) {
-    network = make_network<double>(options, input, 10);
+  NetworkCheck(const ModelOptions& options, FeatureShape input, Index samples, Engine engine = Engine::direct) {
+    network = make_network<double>(options, input, 10, engine);
     theta = hash_parameters<double>(network->parameters());
     buffers = network->initial_buffers();
     batch.images = hash_values<double>(samples * input.size(), 1)
@@ -203,19 +243,27 @@ TEST_F(FiniteDifferences, SmoothNetworks) {
   }
   mlp.norm = "none";
   report("mlp without norm", NetworkCheck(mlp, kSmall, 12).run(1e-4, 1000), 1e-8);
-  auto vgg = vgg_options();
-  vgg.activation = "linear";
-  report("vgg-a", NetworkCheck(vgg, kImage, 4).run(1e-4, 4), 1e-8);
-  vgg.norm = "none";
-  report("vgg-a without norm", NetworkCheck(vgg, kImage, 2).run(1e-4, 4), 1e-8);
+  for (const std::string& name : engine_names()) {
+    const Engine engine = engine_from_name(name);
+    auto vgg = vgg_options();
+    vgg.activation = "linear";
+    report("vgg-a, " + name, NetworkCheck(vgg, kImage, 4, engine).run(1e-4, 4), 1e-8);
+    vgg.norm = "none";
+    report("vgg-a without norm, " + name, NetworkCheck(vgg, kImage, 2, engine).run(1e-4, 4), 1e-8);
+  }
 }
 
 TEST_F(FiniteDifferences, NetworksWithKinks) {
   report("mlp", NetworkCheck(mlp_options(), kSmall, 12).run(1e-7, 1000), 1e-5);
-  auto vgg = vgg_options();
-  report("vgg-a", NetworkCheck(vgg, kImage, 4).run(1e-7, 4), 1e-5);
-  vgg.pool = "max";
-  report("vgg-a with max-pool", NetworkCheck(vgg, kImage, 4).run(1e-7, 4), 1e-5);
+  for (const std::string& name : engine_names()) {
+    const Engine engine = engine_from_name(name);
+    auto vgg = vgg_options();
+    report("vgg-a, " + name, NetworkCheck(vgg, kImage, 4, engine).run(1e-7, 4), 1e-5);
+    vgg.pool = "max";
+    report("vgg-a with max-pool, " + name, NetworkCheck(vgg, kImage, 4, engine).run(1e-7, 4), 1e-5);
+    vgg.norm = "none";
+    report("vgg-a with max-pool, without norm, " + name, NetworkCheck(vgg, kImage, 4, engine).run(1e-7, 4), 1e-5);
+  }
 }
 
 // The bounds above mean something: a gradient that is wrong in one entry by 1e-6 of the largest entry is found.

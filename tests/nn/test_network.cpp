@@ -1,5 +1,6 @@
 // What a Network promises: purity, bits that depend on nothing but the arguments, initial values, refusals.
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/vector_math.hpp"
@@ -7,6 +8,7 @@
 #include "gradscape/nn/zoo.hpp"
 #include "support/bits.hpp"
 #include "support/hash_values.hpp"
+#include "support/isa.hpp"
 #include "support/threads.hpp"
 
 namespace gradscape::testing {
@@ -127,6 +129,51 @@ TYPED_TEST(NetworkOf, BitsDoNotDependOnThreads) {
           EXPECT_TRUE(one == many) << threads << " threads";
         });
   }
+}
+
+/// Sets OpenMP's schedule for a scope.
+class WithSchedule {
+ public:
+  WithSchedule(omp_sched_t kind, int chunk) {
+    omp_get_schedule(&kind_, &chunk_);
+    omp_set_schedule(kind, chunk);
+  }
+  ~WithSchedule() { omp_set_schedule(kind_, chunk_); }
+  WithSchedule(const WithSchedule&) = delete;
+  WithSchedule& operator=(const WithSchedule&) = delete;
+
+ private:
+  omp_sched_t kind_;
+  int chunk_;
+};
+
+// The tiled convolutions and their products, with channels that fill vectors (8, 16, …) and that do not (11, 22, …).
+TYPED_TEST(NetworkOf, BitsDependNeitherOnThreadsNorScheduleNorInstructions) {
+  using S = TypeParam;
+  const auto batch = make_batch<S>(17, 1);
+  for (const Engine engine : {Engine::winograd, Engine::direct})
+    for (const double width : {0.125, 11.0 / 64})
+      for (const char* norm : {"batch", "none"}) {
+        ModelOptions options;
+        options.width = width;
+        options.norm = norm;
+        SCOPED_TRACE(
+            fmt::format("{}, width {}, norm {}", engine == Engine::direct ? "direct" : "winograd", width, norm));
+        const auto network = make_network<S>(options, kImage, kClasses, engine);
+        const auto theta = network->initial_parameters(Init::he_normal, 3);
+        const auto buffers = network->initial_buffers();
+        const auto compute = [&] { return evaluate(*network, theta, buffers, batch, {Mode::train, 7, 5}); };
+        const Outcome<S> first = compute();
+        for_each_isa([&](const char* isa) {
+          for (const omp_sched_t kind : {omp_sched_static, omp_sched_dynamic}) {
+            const WithSchedule schedule(kind, 1);
+            for (const int threads : {1, 2, 3, 4}) {
+              const WithThreads scope(threads);
+              EXPECT_TRUE(first == compute()) << isa << ", schedule " << kind << ", " << threads << " threads";
+            }
+          }
+        });
+      }
 }
 
 TYPED_TEST(NetworkOf, BitsDoNotDependOnEarlierBatchSizes) {

@@ -28,7 +28,7 @@ struct VggActivations {
 /// The caller shows that it is that network by comparing the logits' bits.
 template <class S>
 VggActivations<S> vgg_activations(const ModelOptions& options, FeatureShape input, Index classes,
-                                  const Vector<S>& theta, const Matrix<S>& images, Index samples) {
+                                  const Vector<S>& theta, const Matrix<S>& images, Index samples, Engine engine) {
   Layout parameters, buffers;
   VggActivations<S> result;
   const Pass pass;
@@ -65,7 +65,7 @@ VggActivations<S> vgg_activations(const ModelOptions& options, FeatureShape inpu
     ConvolutionOptions convolution;
     convolution.channels = scaled(channels[i]);
     convolution.padding = 1;
-    Convolution<S> layer(parameters, buffers, next_name(), "", shape, convolution, 0, Engine::direct);
+    Convolution<S> layer(parameters, buffers, next_name(), "", shape, convolution, 0, engine);
     run(layer);
     if (options.norm == "batch") {
       BatchNorm<S> norm(parameters, buffers, next_name(), shape, {});
