@@ -1,7 +1,6 @@
 #include "gradscape/data/batches.hpp"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 #include "gradscape/core/error.hpp"
@@ -11,23 +10,18 @@
 namespace gradscape {
 namespace {
 
-/// Per channel, what each byte becomes.
-template <class S>
-using Lookup = std::vector<std::array<S, 256>>;
-
-template <class S>
-Lookup<S> make_lookup(const Standardisation& standardisation) {
-  Lookup<S> lookup(standardisation.mean.size());
+Lookup make_lookup(const Standardisation& standardisation) {
+  Lookup lookup(standardisation.mean.size());
   for (std::size_t channel = 0; channel < lookup.size(); ++channel)
     for (std::size_t byte = 0; byte < 256; ++byte)
-      lookup[channel][byte] = static_cast<S>((static_cast<double>(byte) / 255.0 - standardisation.mean[channel]) /
-                                             standardisation.deviation[channel]);
+      lookup[channel][byte] =
+          (static_cast<double>(byte) / 255.0 - standardisation.mean[channel]) / standardisation.deviation[channel];
   return lookup;
 }
 
 /// Writes one image [C, H, W] of bytes as rows [H·W, C].
 template <class S>
-void place_image(const std::uint8_t* image, FeatureShape shape, const Augmentation& move, const Lookup<S>& lookup,
+void place_image(const std::uint8_t* image, FeatureShape shape, const Augmentation& move, const Lookup& lookup,
                  S* rows) {
   for (Index channel = 0; channel < shape.channels; ++channel) {
     const std::uint8_t* plane = image + channel * shape.pixels();
@@ -39,21 +33,17 @@ void place_image(const std::uint8_t* image, FeatureShape shape, const Augmentati
         const Index from_x = move.flip ? shape.width - 1 - shifted : shifted;
         const bool inside = from_y >= 0 && from_y < shape.height && from_x >= 0 && from_x < shape.width;
         const std::uint8_t byte = inside ? plane[from_y * shape.width + from_x] : std::uint8_t{0};
-        rows[(y * shape.width + x) * shape.channels + channel] = value[byte];
+        rows[(y * shape.width + x) * shape.channels + channel] = static_cast<S>(value[byte]);
       }
   }
 }
 
-/// The batch of the samples at `indices`, each moved as `augment(index)` says.
+/// Fills images and labels of the samples at batch.indices, each moved as `augment(index)` says.
 template <class S, class Augment>
-Batch<S> make_batch(const ImageSet& images, const Standardisation& standardisation, std::vector<std::int32_t> indices,
-                    Augment&& augment) {
-  Batch<S> batch;
-  const auto count = static_cast<Index>(indices.size());
+void fill(const ImageSet& images, const Lookup& lookup, Batch<S>& batch, Augment&& augment) {
+  const auto count = static_cast<Index>(batch.indices.size());
   batch.images.resize(count * images.shape.pixels(), images.shape.channels);
-  batch.labels.resize(indices.size());
-  batch.indices = std::move(indices);
-  const Lookup<S> lookup = make_lookup<S>(standardisation);
+  batch.labels.resize(batch.indices.size());
   parallel::for_each(count, [&](Index n) {
     const auto position = static_cast<std::size_t>(n);
     const std::int32_t index = batch.indices[position];
@@ -61,7 +51,6 @@ Batch<S> make_batch(const ImageSet& images, const Standardisation& standardisati
     place_image(images.pixels.data() + index * images.shape.size(), images.shape, augment(index), lookup,
                 batch.images.data() + n * images.shape.size());
   });
-  return batch;
 }
 
 }  // namespace
@@ -69,7 +58,7 @@ Batch<S> make_batch(const ImageSet& images, const Standardisation& standardisati
 BatchSource::BatchSource(const ImageSet& images, const Standardisation& standardisation, const DataOptions& options,
                          Index batch_size, std::uint64_t seed)
     : images_(images),
-      standardisation_(standardisation),
+      lookup_(make_lookup(standardisation)),
       flip_(options.augment_flip),
       crop_(options.augment_crop),
       batch_size_(batch_size),
@@ -107,24 +96,26 @@ Augmentation BatchSource::augmentation(std::int64_t epoch, std::int32_t index) c
 }
 
 template <class S>
-Batch<S> BatchSource::batch(std::int64_t step) const {
+void BatchSource::batch(std::int64_t step, Batch<S>& batch) const {
   const std::int64_t epoch = step / steps_per_epoch();
   const auto& order = this->order(epoch);
   const Index first = step % steps_per_epoch() * batch_size_;
   const Index last = std::min(first + batch_size_, images_.size());
-  return make_batch<S>(images_, standardisation_, {order.begin() + first, order.begin() + last},
-                       [&](std::int32_t index) { return augmentation(epoch, index); });
+  batch.indices.assign(order.begin() + first, order.begin() + last);
+  fill(images_, lookup_, batch, [&](std::int32_t index) { return augmentation(epoch, index); });
 }
 
 template <class S>
 Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation, Index first, Index last) {
-  std::vector<std::int32_t> indices(static_cast<std::size_t>(last - first));
-  std::iota(indices.begin(), indices.end(), static_cast<std::int32_t>(first));
-  return make_batch<S>(images, standardisation, std::move(indices), [](std::int32_t) { return Augmentation{}; });
+  Batch<S> batch;
+  batch.indices.resize(static_cast<std::size_t>(last - first));
+  std::iota(batch.indices.begin(), batch.indices.end(), static_cast<std::int32_t>(first));
+  fill(images, make_lookup(standardisation), batch, [](std::int32_t) { return Augmentation{}; });
+  return batch;
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                               \
-  template Batch<S> BatchSource::batch<S>(std::int64_t) const; \
+#define GRADSCAPE_INSTANTIATE(S)                                      \
+  template void BatchSource::batch<S>(std::int64_t, Batch<S>&) const; \
   template Batch<S> plain_batch<S>(const ImageSet&, const Standardisation&, Index, Index);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

@@ -24,12 +24,12 @@ struct Extremes {
 
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers) {
+                        const std::vector<double>& multipliers, ProbeMemory<S>& memory) {
   const double grad_norm = norm(grad);
   const double ray_norm = std::abs(ray.unit) * norm(ray.vector);
   std::vector<Cell> cells;
-  Vector<S> point;
-  Vector<S> grad_there;
+  cells.reserve(multipliers.size());
+  auto& [point, grad_there] = memory;
   for (const double multiplier : multipliers) {
     add_scaled(theta, multiplier * ray.unit, ray.vector, point);
     const Evaluation value = objective.evaluate(point, &grad_there);
@@ -68,8 +68,8 @@ Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
 }
 
 template std::vector<Cell> probe<float>(Objective<float>&, const Vector<float>&, const Vector<float>&,
-                                        const Ray<float>&, const std::vector<double>&);
+                                        const Ray<float>&, const std::vector<double>&, ProbeMemory<float>&);
 template std::vector<Cell> probe<double>(Objective<double>&, const Vector<double>&, const Vector<double>&,
-                                         const Ray<double>&, const std::vector<double>&);
+                                         const Ray<double>&, const std::vector<double>&, ProbeMemory<double>&);
 
 }  // namespace gradscape

@@ -14,14 +14,13 @@ namespace {
 template <class P>
 void probe_in(Network<P>& network, const SweepOptions& options, const Pass& pass, const Batch<P>& batch,
               const Vector<P>& theta, const Vector<P>& buffers, const Vector<P>& grad, const Vector<P>& theta_next,
-              SweepRecord& record) {
+              SweepMemory<P>& memory, SweepRecord& record) {
   NetworkObjective<P> objective(network, buffers, batch, pass);
   if (options.direction == "update") {
-    Vector<P> update;
-    add_scaled(theta_next, -1.0, theta, update);
-    record.cells = probe<P>(objective, theta, grad, {update, 1.0}, options.multipliers);
+    add_scaled(theta_next, -1.0, theta, memory.update);
+    record.cells = probe<P>(objective, theta, grad, {memory.update, 1.0}, options.multipliers, memory.probe);
   } else {
-    record.cells = probe<P>(objective, theta, grad, {grad, -record.lr}, options.multipliers);
+    record.cells = probe<P>(objective, theta, grad, {grad, -record.lr}, options.multipliers, memory.probe);
   }
 }
 
@@ -64,6 +63,7 @@ std::int64_t StepProber<S>::missing_floor(std::int64_t step) const {
 
 template <class S>
 void StepProber<S>::measure_floor(const StepView<S>& step) {
+  memory_ = {};  // the network in double needs a lot for a while
   floor_ = compare_with_double(process_, step).gradient;
   floor_step_ = step.record.step;
 }
@@ -80,12 +80,13 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   record.train_grad_norm = step.record.grad_norm;
   record.batch_index = step.batch.indices;
   const std::int64_t epoch = record.step / process_.steps_per_epoch();
+  record.augmentation.reserve(record.batch_index.size());
   for (const std::int32_t index : record.batch_index)
     record.augmentation.push_back(process_.batches().augmentation(epoch, index));
 
   if (!double_network_) {
     probe_in<S>(process_.network(), options_, step.pass, step.batch, step.theta, step.buffers, step.grad,
-                step.theta_next, record);
+                step.theta_next, memory_, record);
     mark_noise(record.cells, record.train_grad_norm, record.noise_floor);
     return record;
   }
@@ -97,7 +98,8 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   Vector<double> grad;
   record.train_loss = double_network_->evaluate(theta, buffers, batch, step.pass, &grad, nullptr).loss;
   record.train_grad_norm = norm(grad);
-  probe_in<double>(*double_network_, options_, step.pass, batch, theta, buffers, grad, theta_next, record);
+  probe_in<double>(*double_network_, options_, step.pass, batch, theta, buffers, grad, theta_next, double_memory_,
+                   record);
   return record;
 }
 

@@ -32,18 +32,18 @@ void BatchNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S>
   const Index rows = x.rows();
   if (norm_.uses_batch_statistics(inputs.pass)) {
     norm_.require_rows(rows);
-    auto means = column_sums(x);
-    for (double& value : means) value /= static_cast<double>(rows);
-    const auto squares = sum_over_rows(rows, channels, [&](Index first, Index last, double* slot) {
+    column_sums(x, means_);
+    for (double& value : means_) value /= static_cast<double>(rows);
+    sum_over_rows(rows, channels, sums_, [&](Index first, Index last, double* slot) {
       for (Index row = first; row < last; ++row) {
         const S* values = x.data() + row * channels;
         for (Index c = 0; c < channels; ++c) {
-          const double centred = static_cast<double>(values[c]) - means[static_cast<std::size_t>(c)];
+          const double centred = static_cast<double>(values[c]) - means_[static_cast<std::size_t>(c)];
           slot[c] += centred * centred;
         }
       }
     });
-    norm_.take_batch(inputs, means, squares, rows);
+    norm_.take_batch(inputs, means_, sums_, rows);
   } else {
     norm_.take_running(inputs);
   }
@@ -62,7 +62,7 @@ void BatchNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S>
 template <class S>
 void BatchNorm<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
   const Index channels = this->in().channels;
-  const auto sums = sum_over_rows(x.rows(), 2 * channels, [&](Index first, Index last, double* slot) {
+  sum_over_rows(x.rows(), 2 * channels, sums_, [&](Index first, Index last, double* slot) {
     for (Index row = first; row < last; ++row) {
       const S* in = x.data() + row * channels;
       const S* d = dy.data() + row * channels;
@@ -73,7 +73,7 @@ void BatchNorm<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S
       }
     }
   });
-  norm_.take_gradient(inputs, sums, x.rows(), grad);
+  norm_.take_gradient(inputs, sums_, x.rows(), grad);
   if (dx.data() == nullptr) return;
   const S* mean = norm_.mean();
   const S* scale = norm_.scale();

@@ -61,9 +61,9 @@ void Dense<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy
                 {dx.data() + first, n, last - first, in});
   });
   if (bias_ < 0) return;
-  const auto sums = column_sums(as_const(dy));
+  column_sums(as_const(dy), sums_);
   for (Index column = 0; column < out; ++column)
-    grad[bias_ + column] = static_cast<S>(sums[static_cast<std::size_t>(column)]);
+    grad[bias_ + column] = static_cast<S>(sums_[static_cast<std::size_t>(column)]);
 }
 
 template class Dense<float>;

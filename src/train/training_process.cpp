@@ -50,9 +50,9 @@ template <class S>
 void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>& observe) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
-  const Batch<S> batch = batches_.batch<S>(state.step);
+  batches_.batch(state.step, batch_);
   const Pass pass{Mode::train, static_cast<std::uint64_t>(train_.seed), static_cast<std::uint32_t>(state.step)};
-  const Evaluation value = network_->evaluate(state.theta, state.buffers, batch, pass, &grad_, &buffers_next_);
+  const Evaluation value = network_->evaluate(state.theta, state.buffers, batch_, pass, &grad_, &buffers_next_);
 
   TraceRecord record;
   record.step = state.step;
@@ -65,7 +65,7 @@ void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>&
   record.update_norm = distance(theta_next_, state.theta);
   record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
 
-  if (observe) observe({record, pass, batch, state.theta, state.buffers, grad_, theta_next_});
+  if (observe) observe({record, pass, batch_, state.theta, state.buffers, grad_, theta_next_});
   state.theta.swap(theta_next_);
   state.buffers.swap(buffers_next_);
   ++state.step;

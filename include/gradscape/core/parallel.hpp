@@ -8,6 +8,7 @@
 #include <atomic>
 #include <exception>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "gradscape/core/types.hpp"
@@ -29,8 +30,8 @@ inline constexpr Index kElementwiseChunk = 16384;
 template <class Body>
 void for_each(Index count, Body&& body) {
   if (count <= 0) return;
-  if (count == 1) {
-    body(Index{0});
+  if (count == 1 || omp_get_max_threads() == 1) {  // no team: libgomp allocates one of a single thread every time
+    for (Index i = 0; i < count; ++i) body(i);
     return;
   }
   std::exception_ptr failure;
@@ -60,18 +61,38 @@ void for_chunks(Index total, Index chunk, Body&& body) {
   });
 }
 
+/// What with_slots() lends.
+template <class T>
+std::vector<T>& kept_slots() {
+  thread_local std::vector<T> kept;
+  return kept;
+}
+
+/// Calls use(slots) with `count` values of `T{}`. The memory is this thread's and is kept, so that nothing is allocated
+/// once it has grown; a call inside of `use` gets other memory.
+template <class T, class Use>
+decltype(auto) with_slots(Index count, Use&& use) {
+  struct Loan {
+    std::vector<T> slots = std::exchange(kept_slots<T>(), {});
+    ~Loan() { kept_slots<T>() = std::move(slots); }
+  } loan;
+  loan.slots.assign(static_cast<std::size_t>(count), T{});
+  return use(loan.slots);
+}
+
 /// Σ over chunks of term(first, last), added in chunk order whatever the threads do. The result type is what term
 /// returns; it needs += and a zero default.
 template <class Term>
 auto sum_chunks(Index total, Index chunk, Term&& term) {
   using Value = std::decay_t<decltype(term(Index{0}, Index{0}))>;
-  std::vector<Value> slots(static_cast<std::size_t>(chunk_count(total, chunk)));
-  for_chunks(total, chunk, [&](Index first, Index last, Index number) {
-    slots[static_cast<std::size_t>(number)] = term(first, last);
+  return with_slots<Value>(chunk_count(total, chunk), [&](std::vector<Value>& slots) {
+    for_chunks(total, chunk, [&](Index first, Index last, Index number) {
+      slots[static_cast<std::size_t>(number)] = term(first, last);
+    });
+    Value sum{};
+    for (const Value& slot : slots) sum += slot;
+    return sum;
   });
-  Value sum{};
-  for (const Value& slot : slots) sum += slot;
-  return sum;
 }
 
 }  // namespace gradscape::parallel

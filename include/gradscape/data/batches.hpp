@@ -1,6 +1,8 @@
 // Which samples make the batch of a step, and how they become a network's input.
 #pragma once
 
+#include <array>
+
 #include "gradscape/data/batch.hpp"
 #include "gradscape/data/dataset.hpp"
 
@@ -14,6 +16,9 @@ struct Augmentation {
   bool flip = false;
 };
 
+/// Per channel, what each byte becomes.
+using Lookup = std::vector<std::array<double, 256>>;
+
 /// The batches of a training run: a pure function of (seed, step). Every epoch visits every image once in an order of
 /// its own; the last batch of an epoch is short where the number of images is no multiple of the batch size.
 class BatchSource {
@@ -24,9 +29,15 @@ class BatchSource {
 
   Index steps_per_epoch() const;
 
-  /// The batch of training step `step` >= 0.
+  /// The batch of training step `step` >= 0, the second into memory that is reused.
   template <class S>
-  Batch<S> batch(std::int64_t step) const;
+  Batch<S> batch(std::int64_t step) const {
+    Batch<S> made;
+    batch(step, made);
+    return made;
+  }
+  template <class S>
+  void batch(std::int64_t step, Batch<S>& batch) const;
 
   /// The augmentation of sample `index` at its epoch (step / steps_per_epoch()).
   Augmentation augmentation(std::int64_t epoch, std::int32_t index) const;
@@ -35,7 +46,7 @@ class BatchSource {
   const std::vector<std::int32_t>& order(std::int64_t epoch) const;
 
   const ImageSet& images_;
-  Standardisation standardisation_;
+  Lookup lookup_;
   bool flip_;
   Index crop_;
   Index batch_size_;

@@ -42,11 +42,24 @@ struct Ray {
   double unit;
 };
 
+/// Memory for probing; kept from step to step, as both vectors are as long as theta.
+template <class S>
+struct ProbeMemory {
+  Vector<S> point;
+  Vector<S> grad;
+};
+
 /// Evaluates `objective` along `ray` from theta, where its gradient is `grad`. Pure but for the objective's scratch.
 /// Norms and dot products are summed in double.
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers);
+                        const std::vector<double>& multipliers, ProbeMemory<S>& memory);
+template <class S>
+std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
+                        const std::vector<double>& multipliers) {
+  ProbeMemory<S> memory;
+  return probe(objective, theta, grad, ray, multipliers, memory);
+}
 
 /// A relative gradient difference says something from this many noise floors on.
 inline constexpr double kNoiseMargin = 10;

@@ -35,6 +35,13 @@ std::int64_t last_step(const SweepOptions& options, std::int64_t total);
 /// [k·segment, (k + 1)·segment).
 std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step);
 
+/// Memory for probing steps, kept from one to the next.
+template <class P>
+struct SweepMemory {
+  ProbeMemory<P> probe;
+  Vector<P> update;  // where the ray is the optimiser's update
+};
+
 /// Probes single steps of `process`.
 template <class S>
 class StepProber {
@@ -63,6 +70,8 @@ class StepProber {
   bool exact_;                                       // g is double-direct itself: the floor is 0
   std::int64_t floor_step_ = -1;                     // where the floor was measured; −1: nowhere yet
   double floor_ = 0;
+  SweepMemory<S> memory_;
+  SweepMemory<double> double_memory_;  // with double_network_
 };
 
 }  // namespace gradscape

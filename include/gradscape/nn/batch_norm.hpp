@@ -24,6 +24,7 @@ class BatchNorm : public Layer<S> {
 
  private:
   ChannelNorm<S> norm_;
+  std::vector<double> means_, sums_;  // scratch of a call
 };
 
 }  // namespace gradscape

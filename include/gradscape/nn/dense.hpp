@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "gradscape/nn/layer.hpp"
 
 namespace gradscape {
@@ -21,6 +23,7 @@ class Dense : public Layer<S> {
   Index weight_;
   Index bias_;  // offset; -1: none
   std::uint32_t ordinal_;
+  std::vector<double> sums_;  // scratch of backward
 };
 
 }  // namespace gradscape

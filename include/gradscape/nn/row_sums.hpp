@@ -10,27 +10,27 @@ namespace gradscape {
 /// Rows per chunk of every sum over rows; part of what decides bits.
 inline constexpr Index kSumRows = 256;
 
-/// Σ over chunks of rows: body(first, last, slot) adds what rows [first, last) contribute to slot[0 … width). Chunks
-/// are fixed and added in order, so bits do not depend on the number of threads.
+/// sum[0 … width) = Σ over chunks of rows: body(first, last, slot) adds what rows [first, last) contribute to
+/// slot[0 … width). Chunks are fixed and added in order, so bits do not depend on the number of threads.
 template <class Body>
-std::vector<double> sum_over_rows(Index rows, Index width, Body&& body) {
+void sum_over_rows(Index rows, Index width, std::vector<double>& sum, Body&& body) {
   const auto columns = static_cast<std::size_t>(width);
-  const auto chunks = static_cast<std::size_t>(parallel::chunk_count(rows, kSumRows));
-  std::vector<double> slots(chunks * columns, 0.0);
-  parallel::for_chunks(rows, kSumRows, [&](Index first, Index last, Index number) {
-    body(first, last, slots.data() + static_cast<std::size_t>(number) * columns);
+  const Index chunks = parallel::chunk_count(rows, kSumRows);
+  sum.assign(columns, 0.0);
+  parallel::with_slots<double>(chunks * width, [&](std::vector<double>& slots) {
+    parallel::for_chunks(rows, kSumRows, [&](Index first, Index last, Index number) {
+      body(first, last, slots.data() + number * width);
+    });
+    for (std::size_t chunk = 0; chunk < static_cast<std::size_t>(chunks); ++chunk)
+      for (std::size_t column = 0; column < columns; ++column) sum[column] += slots[chunk * columns + column];
   });
-  std::vector<double> sum(columns, 0.0);
-  for (std::size_t chunk = 0; chunk < chunks; ++chunk)
-    for (std::size_t column = 0; column < columns; ++column) sum[column] += slots[chunk * columns + column];
-  return sum;
 }
 
-/// Sum of each column of `rows` [R, C].
+/// sum = the sum of each column of `rows` [R, C].
 template <class S>
-std::vector<double> column_sums(ConstRows<S> rows) {
+void column_sums(ConstRows<S> rows, std::vector<double>& sum) {
   const Index width = rows.cols();
-  return sum_over_rows(rows.rows(), width, [&](Index first, Index last, double* slot) {
+  sum_over_rows(rows.rows(), width, sum, [&](Index first, Index last, double* slot) {
     for (Index row = first; row < last; ++row) {
       const S* x = rows.data() + row * width;
       for (Index column = 0; column < width; ++column) slot[column] += static_cast<double>(x[column]);

@@ -78,7 +78,8 @@ class TrainingProcess {
   BatchSource batches_;
   std::unique_ptr<Network<S>> network_;
   std::int64_t total_steps_;
-  Vector<S> grad_;  // scratch of advance()
+  Batch<S> batch_;  // scratch of advance()
+  Vector<S> grad_;
   Vector<S> theta_next_;
   Vector<S> buffers_next_;
 };
