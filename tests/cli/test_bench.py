@@ -110,11 +110,13 @@ class Bench(Case):
         result = bench(VGG, "--layers", "--repetitions", 3)
         layers = result["layers"]
         names = [layer["name"] for layer in layers]
-        self.assertEqual(names[:5], ["conv 3×3 3→3 @32×32", "batch norm 3", "relu", "max pool 2×2",
-                                     "conv 3×3 3→6 @16×16"])
+        self.assertEqual(names[:5], ["conv 3×3 3→3 @32×32, norm, relu, pool (im2col)",
+                                     "conv 3×3 3→6 @16×16, norm, relu, pool (im2col)",
+                                     "conv 3×3 6→13 @8×8, norm, relu (im2col)",
+                                     "conv 3×3 13→13 @8×8, norm, relu, pool (winograd 4×4)",
+                                     "conv 3×3 13→26 @4×4, norm, relu (winograd 4×4)"])
         self.assertEqual(names[-4:], ["dense 26→26", "relu", "dense 26→10", "cross-entropy"])
-        self.assertEqual([sum(name.startswith(kind) for name in names) for kind in ("conv", "batch", "max", "dense")],
-                         [8, 8, 5, 3])
+        self.assertEqual([sum(name.startswith(kind) for name in names) for kind in ("conv", "dense")], [8, 3])
         for direction, factor in (("forward", 1), ("backward", 2)):
             counted = [layer[direction] for layer in layers if "flops" in layer[direction]]
             self.assertEqual(len(counted), 11)

@@ -42,6 +42,7 @@ class Convolution : public Layer<S> {
     return 2.0 *
            static_cast<double>(shape_.kernel_height * shape_.kernel_width * shape_.in.channels * shape_.out.size());
   }
+  Index fewest_samples() const override { return norm_ && shape_.out.pixels() == 1 ? 2 : 1; }
   void initialise(S* theta, Init init, std::uint64_t seed) const override;
   void initialise_buffers(S* buffers) const override;
   Index plan(Index samples) override;
