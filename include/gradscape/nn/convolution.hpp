@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
+#include "gradscape/core/parallel.hpp"
 #include "gradscape/core/scratch.hpp"
 #include "gradscape/nn/channel_norm.hpp"
 #include "gradscape/nn/gemm.hpp"
@@ -50,6 +52,8 @@ class Convolution : public Layer<S> {
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 
  private:
+  /// Channels of one task that transforms tiles.
+  static constexpr Index kChannels = 64;
   /// Elements between frequencies, lest they all fall on the same sets of a cache.
   static constexpr Index kGap = 144;
 
@@ -67,7 +71,6 @@ class Convolution : public Layer<S> {
     Index v_frequency = 0, m_frequency = 0, du_frequency = 0, du_copy = 0;  // distances
   };
 
-  FeatureShape conv_shape() const { return shape_.out; }
   Index tiles_down() const { return (shape_.out.height + form_->edge() - 1) / form_->edge(); }
   Index tiles_across() const { return (shape_.out.width + form_->edge() - 1) / form_->edge(); }
   Index rows_per_sample() const { return tiles_down() * tiles_across() * form_->rows(); }
@@ -88,11 +91,26 @@ class Convolution : public Layer<S> {
     return {spectrum_.data() + first * rows_per_sample() * form_->depth(), kept_frequency(), form_->depth()};
   }
 
-  /// Calls body(sample, first sample of its group, channels, slot) … see the definition.
+  /// body(group, first, last, channels): for groups of samples, each with a block of channels, in parallel.
   template <class Body>
-  void for_groups(Index first, Index last, Index channels, Body&& body) const;
+  void for_groups(Index first, Index last, Index channels, Body&& body) const {
+    const Index blocks = parallel::chunk_count(channels, kChannels);
+    const Index groups = parallel::chunk_count(last - first, plan_.group);
+    parallel::for_each(groups * blocks, [&](Index task) {
+      const Index begin = first + task / blocks * plan_.group;
+      const Index channel = task % blocks * kChannels;
+      body(begin / plan_.group, begin, std::min(begin + plan_.group, last),
+           ChannelRange{channel, std::min(channel + kChannels, channels)});
+    });
+  }
+
+  /// body(tile_y, tile_x, row of V and M) for the tiles of a sample.
   template <class Body>
-  void for_tiles(Index sample, Index first_sample, Body&& body) const;
+  void for_tiles(Index sample, Index first_sample, Body&& body) const {
+    Index row = (sample - first_sample) * rows_per_sample();
+    for (Index y = 0; y < tiles_down(); ++y)
+      for (Index x = 0; x < tiles_across(); ++x, row += form_->rows()) body(y, x, row);
+  }
 
   void load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const;
   void make_weights(const S* theta, bool transposed, Index first, Index columns, S* u) const;
