@@ -16,8 +16,7 @@ namespace {
 constexpr Index kProductRows = 512;     // of one task that multiplies
 constexpr Index kProductColumns = 128;  // likewise; a multiple of kPanel
 constexpr Index kWeightRows = 32;       // rows of U, or input channels, of one task that transforms weights
-constexpr Index kSpectrumBytes =
-    24 << 20;                            // V and M of the samples taken at a time: they should stay in the last cache
+constexpr Index kCachedBytes = 8 << 20;  // V and M of the samples taken at a time: they should stay in the last cache
 constexpr Index kWeightBytes = 5 << 20;  // of U or dU, likewise
 constexpr Index kGradientTasks = 16;     // at least so many for the weight gradient
 
@@ -108,7 +107,9 @@ Index Convolution<S>::plan(Index samples) {
   Plan p;
   p.samples = samples;
   p.group = std::max<Index>(1, kSumRows / shape_.out.pixels());
-  p.chunks = std::max<Index>(1, samples * rows * frequencies * (depth + channels) * bytes / kSpectrumBytes);
+  // Every chunk meets all of U and dU: fewer chunks where those do not stay in the cache anyway.
+  const Index chunk_bytes = std::max(kCachedBytes, frequencies * depth * channels * bytes);
+  p.chunks = std::max<Index>(1, samples * rows * frequencies * (depth + channels) * bytes / chunk_bytes);
   p.chunk = std::min(samples, round_up(parallel::chunk_count(samples, p.chunks), p.group));
   p.chunks = parallel::chunk_count(samples, p.chunk);
   p.columns = block_columns<S>(channels, depth, frequencies, kWeightBytes);
@@ -136,7 +137,6 @@ Index Convolution<S>::plan(Index samples) {
   const Index groups = parallel::chunk_count(samples, p.group);
   if (routes()) route_.at_least(outputs);
   if (norm_) normalised_.at_least(samples * shape_.out.size());
-  if (keeps_spectrum()) spectrum_.at_least(frequencies * kept_frequency());
   partial_.at_least(groups * 3 * sum_width());
   return p.size;
 }
@@ -197,12 +197,12 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
   for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
-    load_tiles(x.data(), first, last, spectrum_of(first, workspace));
+    load_tiles(x.data(), first, last, v(workspace));
     for (Index column = 0; column < options_.channels; column += plan_.columns) {
       const Index columns = std::min(plan_.columns, options_.channels - column);
       if (chunk == 0 || plan_.columns < options_.channels) make_weights(inputs.theta, false, column, columns, u);
-      multiply_spectra(spectrum_of(first, workspace), (last - first) * rows_per_sample(), u, form_->depth(), column,
-                       columns, m(workspace));
+      multiply_spectra(v(workspace), (last - first) * rows_per_sample(), u, form_->depth(), column, columns,
+                       m(workspace));
     }
     store_tiles(inputs, first, last, m(workspace), y.data());
   }
@@ -244,12 +244,12 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
     const Index rows = (last - first) * rows_per_sample();
-    if (!keeps_spectrum()) load_tiles(x.data(), first, last, v(workspace));
+    load_tiles(x.data(), first, last, v(workspace));
     load_gradients(dy.data(), first, last, m(workspace));
     for (Index column = 0; column < channels; column += plan_.columns) {
       const Index columns = std::min(plan_.columns, channels - column);
       S* du = workspace + plan_.du + (plan_.chunks == 1 ? 0 : column);
-      multiply_gradients(spectrum_of(first, workspace), m(workspace), rows, column, columns,
+      multiply_gradients(v(workspace), m(workspace), rows, column, columns,
                          chunk == 0 ? Into::overwrite : Into::accumulate, du);
       if (chunk + 1 < plan_.chunks) continue;
       const Index stride = plan_.chunks == 1 ? plan_.columns : channels;

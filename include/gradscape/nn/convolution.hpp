@@ -82,15 +82,6 @@ class Convolution : public Layer<S> {
   Spectrum<S> v(S* workspace) const { return {workspace + plan_.v, plan_.v_frequency, form_->depth()}; }
   Spectrum<S> m(S* workspace) const { return {workspace + plan_.m, plan_.m_frequency, options_.channels}; }
 
-  /// V is kept for the backward pass where that costs less than a few times the input: it need not be made again.
-  bool keeps_spectrum() const { return form_->frequencies() > 1; }
-  Index kept_frequency() const { return (plan_.samples * rows_per_sample() * form_->depth() + 15) / 16 * 16 + kGap; }
-  /// V of the chunk that begins with sample `first`.
-  Spectrum<S> spectrum_of(Index first, S* workspace) {
-    if (!keeps_spectrum()) return v(workspace);
-    return {spectrum_.data() + first * rows_per_sample() * form_->depth(), kept_frequency(), form_->depth()};
-  }
-
   /// body(group, first, last, channels): for groups of samples, each with a block of channels, in parallel.
   template <class Body>
   void for_groups(Index first, Index last, Index channels, Body&& body) const {
@@ -134,7 +125,6 @@ class Convolution : public Layer<S> {
   std::unique_ptr<TileForm<S>> form_;
   std::optional<ChannelNorm<S>> norm_;
   Plan plan_;
-  Scratch<S> spectrum_;          // V of all samples, if kept
   Scratch<S> normalised_;        // with norm: its input [N·H'·W', Cout]
   Scratch<std::uint8_t> route_;  // per output: which pixel of the window it is, or kOff where ReLU was below 0
   Scratch<double> partial_;      // sums of groups of samples
