@@ -15,6 +15,7 @@ ChannelNorm<S>::ChannelNorm(Layout& parameters, Layout& buffers, const std::stri
       options_(options),
       exact_mean_(static_cast<std::size_t>(channels)),
       inv_std_(static_cast<std::size_t>(channels)),
+      sign_(Vector<S>::Ones(channels)),
       mean_(channels),
       scale_(channels),
       shift_(channels),
@@ -44,6 +45,15 @@ void ChannelNorm<S>::initialise_buffers(S* buffers) const {
   std::fill_n(buffers + running_mean_, channels_, S{0});
   std::fill_n(buffers + running_var_, channels_, S{1});
   buffers[batches_tracked_] = S{0};
+}
+
+template <class S>
+void ChannelNorm<S>::prepare(const LayerInputs<S>& inputs) {
+  if (!options_.affine) return;
+  for (Index c = 0; c < channels_; ++c) {
+    const S gamma = inputs.theta[weight_ + c];
+    sign_[c] = static_cast<S>((gamma > S{0}) - (gamma < S{0}));
+  }
 }
 
 template <class S>

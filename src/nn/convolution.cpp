@@ -137,6 +137,7 @@ Index Convolution<S>::plan(Index samples) {
   const Index groups = parallel::chunk_count(samples, p.group);
   if (routes()) route_.at_least(outputs);
   if (norm_) normalised_.at_least(samples * shape_.out.size());
+  if (norm_ && options_.max_pool) pooled_.at_least(outputs);
   partial_.at_least(groups * 3 * sum_width());
   return p.size;
 }
@@ -190,6 +191,7 @@ template <class S>
 void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
   S* workspace = inputs.workspace;
   S* u = workspace + plan_.u;
+  if (norm_) norm_->prepare(inputs);
   if (bias_ >= 0)
     std::copy_n(inputs.theta + bias_, options_.channels, shift_.data());
   else
@@ -204,7 +206,7 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
       multiply_spectra(v(workspace), (last - first) * rows_per_sample(), u, form_->depth(), column, columns,
                        m(workspace));
     }
-    store_tiles(inputs, first, last, m(workspace), y.data());
+    store_tiles(first, last, m(workspace), y.data());
   }
   if (norm_) normalise(inputs, y.data());
 }

@@ -12,6 +12,9 @@ namespace {
 /// Pixels of the largest tile of any form.
 constexpr Index kLargestTile = 16;
 
+/// Rows of one task that has nothing to sum.
+constexpr Index kRows = 32;
+
 /// In `route_`: ReLU was below 0 (or at it), nothing flows back.
 constexpr std::uint8_t kOff = 4;
 
@@ -47,108 +50,137 @@ Index whole_lanes(Index channels) {
   return (channels + Lanes<S>::kCount - 1) / Lanes<S>::kCount * Lanes<S>::kCount;
 }
 
+/// ReLU of `value`; the winner where it was below 0 or at it becomes kOff.
+template <class S, class Integers>
+void rectify(typename Lanes<S>::Vector& value, Integers& winner) {
+  const auto zero = Lanes<S>::fill(S{0});
+  const auto off = value <= zero;
+  value = off ? zero : value;
+  winner = off ? (winner ^ winner) + kOff : winner;
+}
+
+/// Copies past the caches: what is not read again before much else is.
+template <class S>
+void stream(const S* from, Index count, S* to) {
+  constexpr Index kLine = 64 / sizeof(S);
+  if (count % kLine != 0 || reinterpret_cast<std::uintptr_t>(to) % 64 != 0) {
+    std::copy_n(from, count, to);
+    return;
+  }
+  for (Index i = 0; i < count; i += Lanes<S>::kCount) Lanes<S>::stream(to + i, Lanes<S>::load(from + i));
+}
+
 }  // namespace
 
-/// M → y; with norm → its input and, for batch statistics, sums of the samples' groups: of each channel a value near
-/// its mean, and the sums of differences from it and of their squares (which lose no digits to a large mean).
+/// M → y; with norm → its input, and pooled.
 template <class S>
-void Convolution<S>::store_tiles(const LayerInputs<S>& inputs, Index first, Index last, Spectrum<S> m, S* y) {
-  using Wide = WideLanes<S>;
+void Convolution<S>::store_tiles(Index first, Index last, Spectrum<S> m, S* y) {
   const Index edge = form_->edge();
   const FeatureShape& out = shape_.out;
-  const bool statistics = norm_ && norm_->uses_batch_statistics(inputs.pass);
   for_groups(first, last, options_.channels, [&](Index group, Index begin, Index end, ChannelRange channels) {
     const Index width = channels.count();
     alignas(64) S pixels[kLargestTile * kChannels];
-    double* near = partial_.data() + group * 3 * sum_width() + channels.first;
-    double* sums = near + sum_width();
-    double* squares = sums + sum_width();
     bool started = false;
     for (Index sample = begin; sample < end; ++sample)
       for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
         form_->store({m.data + row * m.row, m.frequency, m.row}, channels, pixels);
-        const Index height = std::min(edge, out.height - tile_y * edge);
-        const Index across = std::min(edge, out.width - tile_x * edge);
+        const Index top = tile_y * edge;
+        const Index left = tile_x * edge;
+        const Index height = std::min(edge, out.height - top);
+        const Index across = std::min(edge, out.width - left);
+        const Index target = sample * this->out().size() +
+                             (top / window() * this->out().width + left / window()) * out.channels + channels.first;
         if (!norm_) {
-          const Index target = sample * this->out().size() +
-                               (tile_y * edge / window() * this->out().width + tile_x * edge / window()) * out.channels;
-          activate(pixels - channels.first, edge * width, width, height, across, channels, zeros_.data(), ones_.data(),
-                   shift_.data(), target, y);
+          pool(pixels, height, across, channels, shift_.data(), ones_.data(), target, y);
           return;
         }
-        S* to = normalised_.data() +
-                ((sample * out.height + tile_y * edge) * out.width + tile_x * edge) * out.channels + channels.first;
-        for_lanes<S>(0, width, [&](Index c, auto count) {
-          const auto bias = load_lanes(shift_.data() + channels.first + c, count);
-          const Wide origin = started ? Wide::load(near + c) : Wide::of(load_lanes(pixels + c, count) + bias);
-          Wide sum = started ? Wide::load(sums + c) : Wide{};
-          Wide square = started ? Wide::load(squares + c) : Wide{};
-          for (Index r = 0; r < height; ++r)
-            for (Index q = 0; q < across; ++q) {
-              const auto value = load_lanes(pixels + (r * edge + q) * width + c, count) + bias;
-              store_lanes(to + (r * out.width + q) * out.channels + c, value, count);
-              const Wide difference = Wide::of(value) - origin;
-              sum.add(difference);
-              square.add_product(difference, difference);
-            }
-          if (!statistics) return;
-          origin.store(near + c);
-          sum.store(sums + c);
-          square.store(squares + c);
-        });
+        sum_pixels(pixels, height, across, channels, group, started);
         started = true;
+        S* to = normalised_.data() + ((sample * out.height + top) * out.width + left) * out.channels + channels.first;
+        for (Index r = 0; r < height; ++r)
+          for (Index q = 0; q < across; ++q)
+            stream(pixels + (r * edge + q) * width, width, to + (r * out.width + q) * out.channels);
+        if (options_.max_pool)
+          pool(pixels, height, across, channels, zeros_.data(), norm_->sign(), target, pooled_.data());
       });
+    if (norm_) _mm_sfence();
   });
 }
 
-/// y and routes of a region of `height`×`width` values, `line` and `pixel` elements apart; element `target` of y is
-/// where the region's first output pixel begins. `values` points to where channel 0 would be.
+/// Adds the bias to a tile's pixels, and the pixels to the sums of their group: of each channel a value near its mean
+/// (the first, before anything has `started`), and the sums of differences from it and of their squares, which lose no
+/// digits to a large mean.
 template <class S>
-void Convolution<S>::activate(const S* values, Index line, Index pixel, Index height, Index width,
-                              ChannelRange channels, const S* mean, const S* scale, const S* shift, Index target,
-                              S* y) {
-  using L = Lanes<S>;
+void Convolution<S>::sum_pixels(S* pixels, Index height, Index across, ChannelRange channels, Index group,
+                                bool started) {
+  using Wide = WideLanes<S>;
+  const Index edge = form_->edge();
+  const Index width = channels.count();
+  double* near = partial_.data() + group * 3 * sum_width() + channels.first;
+  double* sums = near + sum_width();
+  double* squares = sums + sum_width();
+  for_lanes<S>(0, width, [&](Index c, auto count) {
+    const auto bias = load_lanes(shift_.data() + channels.first + c, count);
+    const Wide origin = started ? Wide::load(near + c) : Wide::of(load_lanes<S>(pixels + c, count) + bias);
+    Wide sum = started ? Wide::load(sums + c) : Wide{};
+    Wide square = started ? Wide::load(squares + c) : Wide{};
+    for (Index r = 0; r < height; ++r)
+      for (Index q = 0; q < across; ++q) {
+        S* pixel = pixels + (r * edge + q) * width + c;
+        const auto value = load_lanes<S>(pixel, count) + bias;
+        store_lanes(pixel, value, count);
+        const Wide difference = Wide::of(value) - origin;
+        sum.add(difference);
+        square.add_product(difference, difference);
+      }
+    origin.store(near + c);
+    sum.store(sums + c);
+    square.store(squares + c);
+  });
+}
+
+/// Pools the `height`×`across` pixels of a tile, `bias` added, into y from element `target` on: the value that is largest
+/// times `sign` (batch norm with γ < 0 turns the order round). Without norm ReLU follows at once.
+template <class S>
+void Convolution<S>::pool(const S* pixels, Index height, Index across, ChannelRange channels, const S* bias,
+                          const S* sign, Index target, S* y) {
   const Index size = window();
-  const Index places[4] = {0, pixel, line, line + pixel};
+  const Index width = channels.count();
+  const Index edge = form_->edge();
+  const Index places[4] = {0, width, edge * width, (edge + 1) * width};
   for (Index oy = 0; oy < height / size; ++oy)
-    for (Index ox = 0; ox < width / size; ++ox) {
-      const S* v = values + oy * size * line + ox * size * pixel;
+    for (Index ox = 0; ox < across / size; ++ox) {
+      const S* from = pixels + (oy * edge + ox) * size * width;
       const Index out = target + (oy * this->out().width + ox) * options_.channels;
-      for_lanes<S>(channels.first, channels.last, [&](Index c, auto count) {
-        const auto m = load_lanes(mean + c, count);
-        const auto a = load_lanes(scale + c, count);
-        const auto b = load_lanes(shift + c, count);
-        auto best = (load_lanes(v + c, count) - m) * a + b;
+      for_lanes<S>(0, width, [&](Index c, auto count) {
+        const auto shift = load_lanes(bias + channels.first + c, count);
+        auto best = load_lanes(from + c, count) + shift;
         auto winner = best != best;  // an integer of S's size for each lane
         winner = winner ^ winner;    // 0
-        if (options_.max_pool)
+        if (options_.max_pool) {
+          const auto factor = load_lanes(sign + channels.first + c, count);
           for (int i = 1; i < 4; ++i) {
-            const auto value = (load_lanes(v + places[i] + c, count) - m) * a + b;
+            const auto value = load_lanes(from + places[i] + c, count) + shift;
             // !(a <= b) is a > b or a NaN; a NaN that is already there is only replaced by another one.
-            const auto wins = ~(value <= best) & ((value != value) | (best == best));
+            const auto wins = ~(value * factor <= best * factor) & ((value != value) | (best == best));
             best = wins ? value : best;
             winner = wins ? (winner ^ winner) + i : winner;
           }
-        if (options_.relu) {
-          const auto zero = L::fill(S{0});
-          const auto off = best <= zero;
-          best = off ? zero : best;
-          winner = off ? (winner ^ winner) + kOff : winner;
         }
+        if (options_.relu && !norm_) rectify<S>(best, winner);
         store_lanes(y + out + c, best, count);
         if (routes()) store_bytes(route_.data() + out + c, winner, count);
       });
     }
 }
 
-/// From the norm's input to y.
+/// From the norm's input, pooled, to y.
 template <class S>
 void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
   const Index channels = options_.channels;
-  const FeatureShape& out = shape_.out;
   if (norm_->uses_batch_statistics(inputs.pass)) {
-    const Index rows = plan_.samples * out.pixels();
-    norm_->require_rows(rows);
+    const Index pixels = shape_.out.pixels();
+    norm_->require_rows(plan_.samples * pixels);
     // Groups are merged in order (Chan, Golub and LeVeque 1983).
     const double* partial = partial_.data();
     parallel::for_chunks(channels, kChannels, [&](Index first, Index last, Index) {
@@ -156,7 +188,7 @@ void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
         double count = 0, mean = 0, square = 0;
         for (Index sample = 0, group = 0; sample < plan_.samples; sample += plan_.group, ++group) {
           const double* slot = partial + group * 3 * sum_width() + c;
-          const auto more = static_cast<double>(std::min(plan_.group, plan_.samples - sample) * out.pixels());
+          const auto more = static_cast<double>(std::min(plan_.group, plan_.samples - sample) * pixels);
           const double offset = slot[sum_width()] / more;
           const double delta = slot[0] + offset - mean;
           square += slot[2 * sum_width()] - slot[sum_width()] * offset + delta * delta * count * more / (count + more);
@@ -167,15 +199,26 @@ void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
         squares_[static_cast<std::size_t>(c)] = std::max(square, 0.0);
       }
     });
-    norm_->take_batch(inputs, sums_, squares_, rows);
+    norm_->take_batch(inputs, sums_, squares_, plan_.samples * pixels);
   } else {
     norm_->take_running(inputs);
   }
-  const S* values = normalised_.data();
-  for_groups(0, plan_.samples, channels, [&](Index, Index begin, Index end, ChannelRange range) {
-    for (Index sample = begin; sample < end; ++sample)
-      activate(values + sample * out.size(), out.width * channels, channels, out.height, out.width, range,
-               norm_->mean(), norm_->scale(), norm_->shift(), sample * this->out().size(), y);
+  const S* values = pooled();
+  parallel::for_chunks(plan_.samples * this->out().pixels(), kRows, [&](Index first, Index last, Index) {
+    for (Index row = first; row < last; ++row)
+      for_lanes<S>(0, channels, [&](Index c, auto count) {
+        const Index place = row * channels + c;
+        auto value = (load_lanes(values + place, count) - load_lanes(norm_->mean() + c, count)) *
+                         load_lanes(norm_->scale() + c, count) +
+                     load_lanes(norm_->shift() + c, count);
+        if (options_.relu) {
+          auto route = load_bytes<S>(route_.data() + place, count);
+          if (!options_.max_pool) route = route ^ route;
+          rectify<S>(value, route);
+          store_bytes(route_.data() + place, route, count);
+        }
+        store_lanes(y + place, value, count);
+      });
   });
 }
 
@@ -184,43 +227,35 @@ template <class S>
 void Convolution<S>::sum_gradients(const LayerInputs<S>& inputs, const S* dy, S* grad) {
   using Wide = WideLanes<S>;
   const Index channels = options_.channels;
-  const FeatureShape& shape = shape_.out;
   const FeatureShape out = this->out();
-  const Index places[4] = {0, channels, shape.width * channels, (shape.width + 1) * channels};
+  const S* values = pooled();
   for_groups(0, plan_.samples, channels, [&](Index group, Index begin, Index end, ChannelRange range) {
     double* sums = partial_.data() + group * 2 * sum_width();
     double* products = sums + sum_width();
     std::fill(sums + range.first, sums + whole_lanes<S>(range.last), 0.0);
     std::fill(products + range.first, products + whole_lanes<S>(range.last), 0.0);
-    for (Index sample = begin; sample < end; ++sample)
-      for (Index oy = 0; oy < out.height; ++oy)
-        for_lanes<S>(range.first, range.last, [&](Index c, auto count) {
-          const Index line = (sample * out.height + oy) * out.width * channels + c;
-          const S* z = normalised_.data() + (sample * shape.height + oy * window()) * shape.width * channels + c;
-          const auto mean = load_lanes(norm_->mean() + c, count);
-          Wide sum = Wide::load(sums + c);
-          Wide product = Wide::load(products + c);
-          for (Index ox = 0; ox < out.width; ++ox, z += window() * channels) {
-            auto delta = load_lanes(dy + line + ox * channels, count);
-            auto value = load_lanes(z, count);
-            if (routes()) {
-              const auto route = load_bytes<S>(route_.data() + line + ox * channels, count);
-              if (options_.max_pool)
-                for (int i = 1; i < 4; ++i) value = route == i ? load_lanes(z + places[i], count) : value;
-              delta = route == kOff ? Lanes<S>::fill(S{0}) : delta;
-            }
-            sum.add(Wide::of(delta));
-            product.add_product(Wide::of(delta), Wide::of(value - mean));
-          }
-          sum.store(sums + c);
-          product.store(products + c);
-        });
+    for (Index line = begin * out.height; line < end * out.height; ++line)
+      for_lanes<S>(range.first, range.last, [&](Index c, auto count) {
+        const auto mean = load_lanes(norm_->mean() + c, count);
+        Wide sum = Wide::load(sums + c);
+        Wide product = Wide::load(products + c);
+        for (Index x = 0; x < out.width; ++x) {
+          const Index place = (line * out.width + x) * channels + c;
+          auto delta = load_lanes(dy + place, count);
+          if (options_.relu)
+            delta = load_bytes<S>(route_.data() + place, count) == kOff ? Lanes<S>::fill(S{0}) : delta;
+          sum.add(Wide::of(delta));
+          product.add_product(Wide::of(delta), Wide::of(load_lanes(values + place, count) - mean));
+        }
+        sum.store(sums + c);
+        product.store(products + c);
+      });
   });
   std::fill(sums_.begin(), sums_.end(), 0.0);
   for (Index group = 0; group < parallel::chunk_count(plan_.samples, plan_.group); ++group)
     for (Index i = 0; i < 2 * channels; ++i)
       sums_[static_cast<std::size_t>(i)] += partial_.data()[(2 * group + i / channels) * sum_width() + i % channels];
-  norm_->take_gradient(inputs, sums_, plan_.samples * shape.pixels(), grad);
+  norm_->take_gradient(inputs, sums_, plan_.samples * shape_.out.pixels(), grad);
 }
 
 /// ∂L/∂(output pixels of a tile) [edge·edge, channels.count()], back through pooling, ReLU and norm; adds up the pixels
@@ -299,7 +334,7 @@ void Convolution<S>::load_gradients(const S* dy, Index first, Index last, Spectr
 }
 
 #define GRADSCAPE_INSTANTIATE(S)                                                                   \
-  template void Convolution<S>::store_tiles(const LayerInputs<S>&, Index, Index, Spectrum<S>, S*); \
+  template void Convolution<S>::store_tiles(Index, Index, Spectrum<S>, S*);                          \
   template void Convolution<S>::normalise(const LayerInputs<S>&, S*);                              \
   template void Convolution<S>::sum_gradients(const LayerInputs<S>&, const S*, S*);                \
   template void Convolution<S>::load_gradients(const S*, Index, Index, Spectrum<S>);

@@ -20,6 +20,8 @@ struct Lanes<float> {
   static Vector fill(float x) { return _mm256_set1_ps(x); }
   static Vector load(const float* p) { return _mm256_loadu_ps(p); }
   static void store(float* p, Vector x) { _mm256_storeu_ps(p, x); }
+  /// Past the caches; p is aligned to 32 bytes, and _mm_sfence() comes before another thread may read.
+  static void stream(float* p, Vector x) { _mm256_stream_ps(p, x); }
   /// x·y + z, rounded once.
   static Vector multiply_add(Vector x, Vector y, Vector z) { return _mm256_fmadd_ps(x, y, z); }
   /// Row i of the result is column i of x.
@@ -48,6 +50,7 @@ struct Lanes<double> {
   static Vector fill(double x) { return _mm256_set1_pd(x); }
   static Vector load(const double* p) { return _mm256_loadu_pd(p); }
   static void store(double* p, Vector x) { _mm256_storeu_pd(p, x); }
+  static void stream(double* p, Vector x) { _mm256_stream_pd(p, x); }
   static Vector multiply_add(Vector x, Vector y, Vector z) { return _mm256_fmadd_pd(x, y, z); }
   static void transpose(Vector (&x)[4]) {
     const Vector a = _mm256_unpacklo_pd(x[0], x[1]), b = _mm256_unpackhi_pd(x[0], x[1]);

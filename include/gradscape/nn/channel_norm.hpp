@@ -31,6 +31,10 @@ class ChannelNorm {
 
   bool uses_batch_statistics(const Pass& pass) const { return pass.mode == Mode::train || !options_.track; }
 
+  /// Before the input of a batch is there: sign() becomes 1, 0 or −1 as γ is.
+  void prepare(const LayerInputs<S>& inputs);
+  const S* sign() const { return sign_.data(); }
+
   /// Before the statistics of a batch are taken. Error where `rows`, the values per channel, are fewer than two.
   void require_rows(Index rows) const;
   /// Takes the batch's mean and Σ (x − mean)², per channel, over `rows` rows, and updates the running statistics.
@@ -64,7 +68,7 @@ class ChannelNorm {
   Index batches_tracked_ = -1;
   std::vector<double> exact_mean_;  // used by the last forward
   std::vector<double> inv_std_;     // 1/√(var + eps), likewise
-  Vector<S> mean_, scale_, shift_, centre_, slope_;
+  Vector<S> sign_, mean_, scale_, shift_, centre_, slope_;
 };
 
 }  // namespace gradscape
