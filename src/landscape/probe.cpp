@@ -24,15 +24,13 @@ struct Extremes {
 
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers, ProbeMemory<S>& memory) {
+                        const std::vector<double>& multipliers, Vector<S>& grad_there) {
   const double grad_norm = norm(grad);
   const double ray_norm = std::abs(ray.unit) * norm(ray.vector);
   std::vector<Cell> cells;
   cells.reserve(multipliers.size());
-  auto& [point, grad_there] = memory;
   for (const double multiplier : multipliers) {
-    add_scaled(theta, multiplier * ray.unit, ray.vector, point);
-    const Evaluation value = objective.evaluate(point, &grad_there);
+    const Evaluation value = objective.evaluate({theta, multiplier * ray.unit, ray.vector}, &grad_there);
     Cell cell;
     cell.loss = value.loss;
     cell.accuracy = value.accuracy;
@@ -68,8 +66,8 @@ Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
 }
 
 template std::vector<Cell> probe<float>(Objective<float>&, const Vector<float>&, const Vector<float>&,
-                                        const Ray<float>&, const std::vector<double>&, ProbeMemory<float>&);
+                                        const Ray<float>&, const std::vector<double>&, Vector<float>&);
 template std::vector<Cell> probe<double>(Objective<double>&, const Vector<double>&, const Vector<double>&,
-                                         const Ray<double>&, const std::vector<double>&, ProbeMemory<double>&);
+                                         const Ray<double>&, const std::vector<double>&, Vector<double>&);
 
 }  // namespace gradscape

@@ -18,9 +18,9 @@ void probe_in(Network<P>& network, const SweepOptions& options, const Pass& pass
   NetworkObjective<P> objective(network, buffers, batch, pass);
   if (options.direction == "update") {
     add_scaled(theta_next, -1.0, theta, memory.update);
-    record.cells = probe<P>(objective, theta, grad, {memory.update, 1.0}, options.multipliers, memory.probe);
+    record.cells = probe<P>(objective, theta, grad, {memory.update, 1.0}, options.multipliers, memory.grad);
   } else {
-    record.cells = probe<P>(objective, theta, grad, {grad, -record.lr}, options.multipliers, memory.probe);
+    record.cells = probe<P>(objective, theta, grad, {grad, -record.lr}, options.multipliers, memory.grad);
   }
 }
 

@@ -13,9 +13,9 @@ namespace {
 
 /// Sizes of blocks. They decide about speed, and about bits only where they cut sums: groups of samples (statistics,
 /// bias gradients) and copies of the weight gradient.
-constexpr Index kProductRows = 512;     // of one task that multiplies
-constexpr Index kProductColumns = 128;  // likewise; a multiple of kPanel
-constexpr Index kWeightRows = 32;       // rows of U, or input channels, of one task that transforms weights
+constexpr Index kProductRows = 512;      // of one task that multiplies
+constexpr Index kProductColumns = 128;   // likewise; a multiple of kPanel
+constexpr Index kWeightRows = 32;        // rows of U, or input channels, of one task that transforms weights
 constexpr Index kCachedBytes = 8 << 20;  // V and M of the samples taken at a time: they should stay in the last cache
 constexpr Index kWeightBytes = 5 << 20;  // of U or dU, likewise
 constexpr Index kGradientTasks = 16;     // at least so many for the weight gradient
@@ -155,7 +155,7 @@ void Convolution<S>::load_tiles(const S* x, Index first, Index last, Spectrum<S>
 
 /// Columns [first, first + columns) of U or, `transposed`, of Uᵀ.
 template <class S>
-void Convolution<S>::make_weights(const S* theta, bool transposed, Index first, Index columns, S* u) const {
+void Convolution<S>::make_weights(const Point<S>& theta, bool transposed, Index first, Index columns, S* u) const {
   const Index rows = transposed ? options_.channels : form_->depth();
   const Index panels = parallel::chunk_count(columns, kPanel<S>);
   const Index blocks = parallel::chunk_count(rows, kWeightRows);
@@ -163,7 +163,7 @@ void Convolution<S>::make_weights(const S* theta, bool transposed, Index first, 
   parallel::for_each(panels * blocks, [&](Index task) {
     const Piece block(task % blocks, kWeightRows, rows);
     const Index panel = task / blocks;
-    form_->weights(theta + weight_, transposed, first / kPanel<S> + panel, block.first, block.last,
+    form_->weights(theta, weight_, transposed, first / kPanel<S> + panel, block.first, block.last,
                    u + panel * rows * kPanel<S>, frequency);
   });
 }
@@ -193,7 +193,7 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
   S* u = workspace + plan_.u;
   if (norm_) norm_->prepare(inputs);
   if (bias_ >= 0)
-    std::copy_n(inputs.theta + bias_, options_.channels, shift_.data());
+    inputs.theta.copy(bias_, options_.channels, shift_.data());
   else
     shift_.setZero();
   for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {

@@ -139,8 +139,8 @@ void Convolution<S>::sum_pixels(S* pixels, Index height, Index across, ChannelRa
   });
 }
 
-/// Pools the `height`×`across` pixels of a tile, `bias` added, into y from element `target` on: the value that is largest
-/// times `sign` (batch norm with γ < 0 turns the order round). Without norm ReLU follows at once.
+/// Pools the `height`×`across` pixels of a tile, `bias` added, into y from element `target` on: the value that is
+/// largest times `sign` (batch norm with γ < 0 turns the order round). Without norm ReLU follows at once.
 template <class S>
 void Convolution<S>::pool(const S* pixels, Index height, Index across, ChannelRange channels, const S* bias,
                           const S* sign, Index target, S* y) {
@@ -242,8 +242,7 @@ void Convolution<S>::sum_gradients(const LayerInputs<S>& inputs, const S* dy, S*
         for (Index x = 0; x < out.width; ++x) {
           const Index place = (line * out.width + x) * channels + c;
           auto delta = load_lanes(dy + place, count);
-          if (options_.relu)
-            delta = load_bytes<S>(route_.data() + place, count) == kOff ? Lanes<S>::fill(S{0}) : delta;
+          if (options_.relu) delta = load_bytes<S>(route_.data() + place, count) == kOff ? Lanes<S>::fill(S{0}) : delta;
           sum.add(Wide::of(delta));
           product.add_product(Wide::of(delta), Wide::of(load_lanes(values + place, count) - mean));
         }
@@ -333,10 +332,10 @@ void Convolution<S>::load_gradients(const S* dy, Index first, Index last, Spectr
   });
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                                                   \
-  template void Convolution<S>::store_tiles(Index, Index, Spectrum<S>, S*);                          \
-  template void Convolution<S>::normalise(const LayerInputs<S>&, S*);                              \
-  template void Convolution<S>::sum_gradients(const LayerInputs<S>&, const S*, S*);                \
+#define GRADSCAPE_INSTANTIATE(S)                                                    \
+  template void Convolution<S>::store_tiles(Index, Index, Spectrum<S>, S*);         \
+  template void Convolution<S>::normalise(const LayerInputs<S>&, S*);               \
+  template void Convolution<S>::sum_gradients(const LayerInputs<S>&, const S*, S*); \
   template void Convolution<S>::load_gradients(const S*, Index, Index, Spectrum<S>);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

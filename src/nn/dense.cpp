@@ -38,9 +38,10 @@ void Dense<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) 
   const Index in = this->in().channels;
   const Index out = this->out().channels;
   const Index n = x.rows();
-  const S* bias = bias_ < 0 ? nullptr : inputs.theta + bias_;
+  const S* weight = inputs.theta.read(weight_, out * in, weight_memory_);
+  const S* bias = bias_ < 0 ? nullptr : inputs.theta.read(bias_, out, bias_memory_);
   parallel::for_chunks(out, kColumns, [&](Index first, Index last, Index) {
-    multiply_transposed_b<S>({x.data(), n, in, in}, {inputs.theta + weight_ + first * in, last - first, in, in},
+    multiply_transposed_b<S>({x.data(), n, in, in}, {weight + first * in, last - first, in, in},
                              {y.data() + first, n, last - first, out});
     if (bias == nullptr) return;
     for (Index row = 0; row < n; ++row)
@@ -53,11 +54,12 @@ void Dense<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy
   const Index in = this->in().channels;
   const Index out = this->out().channels;
   const Index n = x.rows();
+  const S* weight = dx.data() == nullptr ? nullptr : inputs.theta.read(weight_, out * in, weight_memory_);
   parallel::for_chunks(in, kColumns, [&](Index first, Index last, Index) {
     multiply_transposed_a<S>({dy.data(), n, out, out}, {x.data() + first, n, last - first, in},
                              {grad + weight_ + first, out, last - first, in});
     if (dx.data() == nullptr) return;
-    multiply<S>({dy.data(), n, out, out}, {inputs.theta + weight_ + first, out, last - first, in},
+    multiply<S>({dy.data(), n, out, out}, {weight + first, out, last - first, in},
                 {dx.data() + first, n, last - first, in});
   });
   if (bias_ < 0) return;

@@ -83,7 +83,7 @@ Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
 }
 
 template <class S>
-Evaluation Network<S>::evaluate(const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
+Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
                                 const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times) {
   const Index samples = batch.size();
   check(samples > 0 && batch.images.rows() == samples * input_.pixels() && batch.images.cols() == input_.channels,
@@ -92,8 +92,8 @@ Evaluation Network<S>::evaluate(const Vector<S>& theta, const Vector<S>& buffers
   S* workspace = plan(samples);
   if (new_buffers != nullptr) *new_buffers = buffers;
   if (times != nullptr) *times = {std::vector<double>(layers_.size()), std::vector<double>(layers_.size()), 0};
-  const LayerInputs<S> inputs{pass, theta.data(), buffers.data(),
-                              new_buffers == nullptr ? nullptr : new_buffers->data(), workspace};
+  const LayerInputs<S> inputs{pass, theta, buffers.data(), new_buffers == nullptr ? nullptr : new_buffers->data(),
+                              workspace};
 
   std::copy_n(batch.images.data(), batch.images.size(), slots_[0].data());
   Rows<S> x{slots_[0].data(), batch.images.rows(), batch.images.cols()};

@@ -102,7 +102,7 @@ class WinogradForm : public TileForm<S> {
     });
   }
 
-  void weights(const S* weight, bool transposed, Index panel, Index first, Index last, S* u,
+  void weights(const Point<S>& theta, Index weight, bool transposed, Index panel, Index first, Index last, S* u,
                Index frequency) const override {
     // Column n and row k of U are an output and an input channel; of the transpose, the other way round.
     const Index inputs = this->shape().in.channels;
@@ -112,17 +112,20 @@ class WinogradForm : public TileForm<S> {
     for (Index lane = 0; lane < kPanel<S>; lane += L::kCount) {
       const Index column = panel * kPanel<S> + lane;
       const Index count = std::clamp<Index>(columns - column, 0, L::kCount);
-      const S* corner = weight + column * column_stride;
+      const Index corner = weight + column * column_stride;
       for (Index k = first; k < last; k += L::kCount) {
         const Index rows = std::min<Index>(last - k, L::kCount);
         S taps[kTaps * L::kCount * L::kCount];  // [row][tap][lane]
-        const S* from = corner + k * row_stride;
+        S memory[kTaps * L::kCount * L::kCount];
+        Index line = inputs * kTaps;
+        const S* from = transposed ? theta.lines(corner + k * row_stride, rows, count * kTaps, line, memory)
+                                   : theta.lines(corner + k * row_stride, count, rows * kTaps, line, memory);
         if (count < L::kCount) std::fill_n(taps, rows * kTaps * L::kCount, S{0});
         if (transposed)
           for (Index row = 0; row < rows; ++row)
-            transpose(from + row * row_stride, column_stride, count, kTaps, taps + row * kTaps * L::kCount, L::kCount);
+            transpose(from + row * line, kTaps, count, kTaps, taps + row * kTaps * L::kCount, L::kCount);
         else
-          transpose(from, column_stride, count, rows * kTaps, taps, L::kCount);
+          transpose(from, line, count, rows * kTaps, taps, L::kCount);
         for (Index row = 0; row < rows; ++row) {
           V w[kTaps];
           for (Index tap = 0; tap < kTaps; ++tap) w[tap] = L::load(taps + (row * kTaps + tap) * L::kCount);
@@ -235,7 +238,8 @@ class Im2col : public TileForm<S> {
       std::copy_n(pixels + pixel * channels.count(), channels.count(), m.data + pixel * m.row + channels.first);
   }
 
-  void weights(const S* weight, bool transposed, Index panel, Index first, Index last, S* u, Index) const override {
+  void weights(const Point<S>& theta, Index weight, bool transposed, Index panel, Index first, Index last, S* u,
+               Index) const override {
     const Index inputs = this->shape().in.channels;
     const Index columns = transposed ? this->depth() : this->shape().out.channels;
     const Index begin = panel * kPanel<S>;
@@ -245,7 +249,7 @@ class Im2col : public TileForm<S> {
       for (Index i = 0; i < count; ++i) {
         const Index channel = transposed ? k : begin + i;
         const Index place = transposed ? begin + i : k;  // (tap, input channel)
-        to[i] = weight[(channel * inputs + place % inputs) * taps() + place / inputs];
+        to[i] = theta[weight + (channel * inputs + place % inputs) * taps() + place / inputs];
       }
       std::fill(to + count, to + kPanel<S>, S{0});
     }

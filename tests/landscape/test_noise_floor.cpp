@@ -66,10 +66,9 @@ TYPED_TEST(NoiseFloorOf, ErrorsAreThoseAgainstDoubleWithTheDirectEngine) {
         const Matrix<double> logits = process->network().logits().template cast<double>();
         const Batch<double> batch{view.batch.images.template cast<double>(), view.batch.labels, view.batch.indices};
         Vector<double> exact;
-        const double loss = network
-                                ->evaluate(view.theta.template cast<double>(), view.buffers.template cast<double>(),
-                                           batch, view.pass, &exact, nullptr)
-                                .loss;
+        const Vector<double> theta = view.theta.template cast<double>();
+        const double loss =
+            network->evaluate(theta, view.buffers.template cast<double>(), batch, view.pass, &exact, nullptr).loss;
         const Vector<double> grad = view.grad.template cast<double>();
 
         const RelativeErrors errors = compare_with_double(*process, view);

@@ -27,8 +27,8 @@ class Quadratic : public Objective<double> {
 
   Index size() const override { return centre_.size(); }
 
-  Evaluation evaluate(const Vector<double>& theta, Vector<double>* grad) override {
-    points.push_back(theta);
+  Evaluation evaluate(const Point<double>& point, Vector<double>* grad) override {
+    const Vector<double>& theta = points.emplace_back(point.value());
     const Vector<double> hx = hessian_ * (theta - centre_);
     if (grad != nullptr) *grad = hx;
     return {0.5 * (theta - centre_).dot(hx), kNan};
@@ -171,7 +171,7 @@ class Constant : public Objective<float> {
  public:
   explicit Constant(Index size) : grad_(Vector<float>::Ones(size)) { grad_[0] = 4096; }
   Index size() const override { return grad_.size(); }
-  Evaluation evaluate(const Vector<float>&, Vector<float>* grad) override {
+  Evaluation evaluate(const Point<float>&, Vector<float>* grad) override {
     *grad = grad_;
     return {1.5, 0.5};
   }
@@ -207,7 +207,7 @@ class Script : public Objective<double> {
   };
   explicit Script(std::vector<Outcome> outcomes) : outcomes_(std::move(outcomes)) {}
   Index size() const override { return 1; }
-  Evaluation evaluate(const Vector<double>& theta, Vector<double>* grad) override {
+  Evaluation evaluate(const Point<double>& theta, Vector<double>* grad) override {
     const Outcome& outcome = outcomes_.at(static_cast<std::size_t>(theta[0]));
     *grad = Vector<double>::Constant(1, outcome.grad);
     return {outcome.loss, 0.25};

@@ -332,7 +332,7 @@ TYPED_TEST(ConvolutionOf, TheGradientDoesNotDependOnWhetherDxIsWanted) {
     workspace.at_least(setup.layer.plan(c.samples));
     Vector<S> grad(setup.theta.size());
     const Pass pass;
-    const LayerInputs<S> inputs{pass, setup.theta.data(), setup.running.data(), nullptr, workspace.data()};
+    const LayerInputs<S> inputs{pass, setup.theta, setup.running.data(), nullptr, workspace.data()};
     Matrix<S> y(run.y.rows(), run.y.cols());
     setup.layer.forward(inputs, {setup.x.data(), setup.x.rows(), setup.x.cols()}, {y.data(), y.rows(), y.cols()});
     setup.layer.backward(inputs, {setup.x.data(), setup.x.rows(), setup.x.cols()},

@@ -67,7 +67,7 @@ void check_layer(const std::string& name, Layer<double>& layer, const Layout& pa
     Matrix<double> in = rows(x, layer.in());
     Matrix<double> out(kSamples * layer.out().pixels(), layer.out().channels);
     double* target = layer.in_place() ? in.data() : out.data();
-    layer.forward({pass, theta.data(), buffers.data(), nullptr, workspace.data()}, {in.data(), in.rows(), in.cols()},
+    layer.forward({pass, theta, buffers.data(), nullptr, workspace.data()}, {in.data(), in.rows(), in.cols()},
                   {target, out.rows(), out.cols()});
     long double sum = 0;
     for (Index i = 0; i < dy.size(); ++i) sum += static_cast<long double>(dy[i]) * target[i];

@@ -48,8 +48,8 @@ struct Outcome {
 };
 
 template <class S>
-Outcome<S> evaluate(Network<S>& network, const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
-                    const Pass& pass) {
+Outcome<S> evaluate(Network<S>& network, const std::type_identity_t<Point<S>>& theta, const Vector<S>& buffers,
+                    const Batch<S>& batch, const Pass& pass) {
   Outcome<S> outcome;
   outcome.evaluation = network.evaluate(theta, buffers, batch, pass, &outcome.grad, &outcome.buffers);
   outcome.logits = network.logits().template reshaped<Eigen::RowMajor>();
@@ -86,6 +86,30 @@ TYPED_TEST(NetworkOf, EvaluatingChangesNothingThatALaterCallSees) {
   EXPECT_TRUE(same_bits(bare.loss, first.evaluation.loss));
   network->evaluate(theta, buffers, batch, pass, &grad, nullptr);
   EXPECT_TRUE(same_bits(grad, first.grad));
+}
+
+// What a probe asks for: nothing may tell a ray's point from the vector it stands for. 34 channels leave panels part
+// full; five classes and odd samples do so in the dense layers.
+TYPED_TEST(NetworkOf, PointOnARayIsTheVectorItStandsFor) {
+  using S = TypeParam;
+  ModelOptions narrow = vgg_options(), mlp;
+  narrow.width = 0.53;
+  mlp.arch = "mlp";
+  for (ModelOptions options : {narrow, mlp})
+    for (const Engine engine : {Engine::direct, Engine::winograd}) {
+      SCOPED_TRACE(options.arch + (engine == Engine::direct ? " direct" : " winograd"));
+      const auto network = make_network<S>(options, kImage, kClasses, engine);
+      const auto theta = network->initial_parameters(Init::he_normal, 3);
+      const auto buffers = network->initial_buffers();
+      const auto batch = make_batch<S>(3, 1);
+      const auto direction = hash_values<S>(theta.size(), 9);
+      Vector<S> there;
+      add_scaled(theta, -0.3, direction, there);
+      const Point<S> point(theta, -0.3, direction);
+      EXPECT_TRUE(same_bits(point.value(), there));
+      EXPECT_TRUE(evaluate(*network, point, buffers, batch, {}) == evaluate<S>(*network, there, buffers, batch, {}));
+      EXPECT_FALSE(evaluate(*network, point, buffers, batch, {}) == evaluate<S>(*network, theta, buffers, batch, {}));
+    }
 }
 
 TYPED_TEST(NetworkOf, RunningStatisticsMoveInTrainModeOnly) {

@@ -29,7 +29,7 @@ LayerRun<S> run_layer(Layer<S>& layer, const Pass& pass, const Vector<S>& theta,
   Scratch<S> workspace;
   const Index workspace_size = layer.plan(samples);
   std::fill_n(workspace.at_least(workspace_size), workspace_size, kNan);
-  const LayerInputs<S> inputs{pass, theta.data(), buffers.data(), run.new_buffers.data(), workspace.data()};
+  const LayerInputs<S> inputs{pass, theta, buffers.data(), run.new_buffers.data(), workspace.data()};
   const auto rows = [](Matrix<S>& m) { return Rows<S>(m.data(), m.rows(), m.cols()); };
   run.y = Matrix<S>::Constant(samples * layer.out().pixels(), layer.out().channels, kNan);
   run.dx = Matrix<S>::Constant(x.rows(), x.cols(), kNan);

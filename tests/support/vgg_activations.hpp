@@ -42,7 +42,7 @@ VggActivations<S> vgg_activations(const ModelOptions& options, FeatureShape inpu
     // Running statistics are not wanted, and train mode reads none.
     Scratch<S> workspace;
     workspace.at_least(layer.plan(samples));
-    layer.forward({pass, theta.data(), nullptr, nullptr, workspace.data()}, ConstRows<S>(x.data(), x.rows(), x.cols()),
+    layer.forward({pass, theta, nullptr, nullptr, workspace.data()}, ConstRows<S>(x.data(), x.rows(), x.cols()),
                   Rows<S>(y.data(), y.rows(), y.cols()));
     x = std::move(y);
   };

@@ -1,7 +1,7 @@
 // The only thing the landscape knows of a network: a pure function of theta.
 #pragma once
 
-#include "gradscape/core/types.hpp"
+#include "gradscape/core/point.hpp"
 
 namespace gradscape {
 
@@ -24,7 +24,7 @@ class Objective {
   virtual Index size() const = 0;
 
   /// Loss at theta and, unless `grad` is null, ∇L(theta), resized to size().
-  virtual Evaluation evaluate(const Vector<S>& theta, Vector<S>* grad) = 0;
+  virtual Evaluation evaluate(const Point<S>& theta, Vector<S>* grad) = 0;
 };
 
 }  // namespace gradscape

@@ -42,23 +42,16 @@ struct Ray {
   double unit;
 };
 
-/// Memory for probing; kept from step to step, as both vectors are as long as theta.
-template <class S>
-struct ProbeMemory {
-  Vector<S> point;
-  Vector<S> grad;
-};
-
 /// Evaluates `objective` along `ray` from theta, where its gradient is `grad`. Pure but for the objective's scratch.
-/// Norms and dot products are summed in double.
+/// Norms and dot products are summed in double. `grad_there` holds the gradient of the last cell after.
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers, ProbeMemory<S>& memory);
+                        const std::vector<double>& multipliers, Vector<S>& grad_there);
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
                         const std::vector<double>& multipliers) {
-  ProbeMemory<S> memory;
-  return probe(objective, theta, grad, ray, multipliers, memory);
+  Vector<S> grad_there;
+  return probe(objective, theta, grad, ray, multipliers, grad_there);
 }
 
 /// A relative gradient difference says something from this many noise floors on.

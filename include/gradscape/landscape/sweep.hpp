@@ -38,7 +38,7 @@ std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::
 /// Memory for probing steps, kept from one to the next.
 template <class P>
 struct SweepMemory {
-  ProbeMemory<P> probe;
+  Vector<P> grad;    // of a cell
   Vector<P> update;  // where the ray is the optimiser's update
 };
 

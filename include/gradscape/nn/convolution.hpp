@@ -111,7 +111,7 @@ class Convolution : public Layer<S> {
   }
 
   void load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const;
-  void make_weights(const S* theta, bool transposed, Index first, Index columns, S* u) const;
+  void make_weights(const Point<S>& theta, bool transposed, Index first, Index columns, S* u) const;
   void multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
                         Spectrum<S> c) const;
   void store_tiles(Index first, Index last, Spectrum<S> m, S* y);

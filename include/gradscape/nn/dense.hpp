@@ -23,6 +23,7 @@ class Dense : public Layer<S> {
   Index weight_;
   Index bias_;  // offset; -1: none
   std::uint32_t ordinal_;
+  Scratch<S> weight_memory_, bias_memory_;
   std::vector<double> sums_;  // scratch of backward
 };
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "gradscape/core/types.hpp"
+#include "gradscape/core/point.hpp"
 #include "gradscape/nn/layout.hpp"
 
 namespace gradscape {
@@ -28,7 +28,7 @@ enum class Init { xavier_normal, xavier_uniform, he_normal, he_uniform, pytorch 
 template <class S>
 struct LayerInputs {
   const Pass& pass;
-  const S* theta;    // whole parameter vector
+  Point<S> theta;    // whole parameter vector
   const S* buffers;  // whole buffer vector (running statistics)
   S* new_buffers;    // where updated running statistics go; null: they are not wanted
   S* workspace;      // memory that layers share; holds nothing from one call to the next

@@ -55,7 +55,7 @@ class Network {
   /// Loss and accuracy of a batch at theta. Unless null, `grad` becomes ∇L(theta) and `new_buffers` the buffers after
   /// this pass (batch norm's running statistics in train mode), and `times` says how long each layer took. Nothing else
   /// changes.
-  Evaluation evaluate(const Vector<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
+  Evaluation evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
                       Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times = nullptr);
 
   /// Logits [N, K] of the last evaluate(); valid until the next.

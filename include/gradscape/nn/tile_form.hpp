@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "gradscape/core/types.hpp"
+#include "gradscape/core/point.hpp"
 #include "gradscape/nn/engine.hpp"
 
 namespace gradscape {
@@ -67,8 +67,9 @@ class TileForm {
   virtual void load_gradient(const S* pixels, ChannelRange channels, Spectrum<S> m) const = 0;
 
   /// Rows [first, last) of panel number `panel` (kPanel columns; nn/gemm.hpp) of U, or of its transpose
-  /// [channels, depth], from `weight` [Cout, Cin, Kh, Kw]; `u` + f·frequency points to the panel of frequency f.
-  virtual void weights(const S* weight, bool transposed, Index panel, Index first, Index last, S* u,
+  /// [channels, depth], from the weight [Cout, Cin, Kh, Kw] that begins at element `weight` of theta; `u` +
+  /// f·frequency points to the panel of frequency f.
+  virtual void weights(const Point<S>& theta, Index weight, bool transposed, Index panel, Index first, Index last, S* u,
                        Index frequency) const = 0;
   /// Adjoint of weights: writes ∂L/∂weight for output channels `channels` and input channels `inputs` from dU
   /// [depth, …], whose column 0 is channels.first; there are `copies` of dU, `copy` apart, to be added up in order.

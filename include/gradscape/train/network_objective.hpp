@@ -14,7 +14,7 @@ class NetworkObjective : public Objective<S> {
 
   Index size() const override { return network_.parameters().size(); }
 
-  Evaluation evaluate(const Vector<S>& theta, Vector<S>* grad) override {
+  Evaluation evaluate(const Point<S>& theta, Vector<S>* grad) override {
     return network_.evaluate(theta, buffers_, batch_, pass_, grad, nullptr);
   }
 
