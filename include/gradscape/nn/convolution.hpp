@@ -30,6 +30,8 @@ struct ConvolutionOptions {
 /// H' = (H + 2·padding − Kh) / stride + 1, rounded down, and half of that, rounded down, after pooling.
 ///
 /// Derivatives as PyTorch's: 0 at ReLU's kink, to the first maximum of a window; NaN stays NaN and wins over numbers.
+/// With norm the window's winner is sought before it, by the sign of γ, which differs only where norm rounds two values
+/// to one.
 template <class S>
 class Convolution : public Layer<S> {
  public:
