@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "gradscape/core/parallel.hpp"
 #include "gradscape/core/vector_math.hpp"
 
 namespace gradscape {
@@ -23,27 +24,29 @@ struct Extremes {
 }  // namespace
 
 template <class S>
-std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers, Vector<S>& grad_there) {
+std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
+                        const std::vector<double>& multipliers) {
   const double grad_norm = norm(grad);
   const double ray_norm = std::abs(ray.unit) * norm(ray.vector);
-  std::vector<Cell> cells;
-  cells.reserve(multipliers.size());
-  for (const double multiplier : multipliers) {
-    const Evaluation value = objective.evaluate({theta, multiplier * ray.unit, ray.vector}, &grad_there);
-    Cell cell;
+  std::vector<Cell> cells(multipliers.size());
+  const auto work_out = [&](Prober<S>& prober, std::size_t i) {
+    const Evaluation value = prober.objective->evaluate({theta, multipliers[i] * ray.unit, ray.vector}, &prober.grad);
+    Cell& cell = cells[i];
     cell.loss = value.loss;
     cell.accuracy = value.accuracy;
-    const Comparison with_grad = compare(grad_there, grad);
+    const Comparison with_grad = compare(prober.grad, grad);
     cell.grad_norm = with_grad.norm;
     cell.grad_diff = with_grad.distance;
     cell.grad_cos = with_grad.dot / (cell.grad_norm * grad_norm);
-    cell.distance = multiplier * ray_norm;
+    cell.distance = multipliers[i] * ray_norm;
     cell.beta = cell.grad_diff / cell.distance;
     const bool finite = std::isfinite(cell.loss) && std::isfinite(cell.grad_norm) && std::isfinite(cell.grad_diff);
     cell.status = finite ? CellStatus::ok : CellStatus::non_finite;
-    cells.push_back(cell);
-  }
+  };
+  parallel::for_each(static_cast<Index>(probers.size()), [&](Index number) {
+    const auto first = static_cast<std::size_t>(number);
+    for (std::size_t i = first; i < cells.size(); i += probers.size()) work_out(probers[first], i);
+  });
   return cells;
 }
 
@@ -65,9 +68,9 @@ Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
   return {loss.min, loss.max, grad_diff.min, grad_diff.max, beta.max};
 }
 
-template std::vector<Cell> probe<float>(Objective<float>&, const Vector<float>&, const Vector<float>&,
-                                        const Ray<float>&, const std::vector<double>&, Vector<float>&);
-template std::vector<Cell> probe<double>(Objective<double>&, const Vector<double>&, const Vector<double>&,
-                                         const Ray<double>&, const std::vector<double>&, Vector<double>&);
+template std::vector<Cell> probe<float>(std::span<Prober<float>>, const Vector<float>&, const Vector<float>&,
+                                        const Ray<float>&, const std::vector<double>&);
+template std::vector<Cell> probe<double>(std::span<Prober<double>>, const Vector<double>&, const Vector<double>&,
+                                         const Ray<double>&, const std::vector<double>&);
 
 }  // namespace gradscape

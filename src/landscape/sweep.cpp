@@ -1,31 +1,14 @@
 #include "gradscape/landscape/sweep.hpp"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
 #include "gradscape/core/vector_math.hpp"
 #include "gradscape/landscape/noise_floor.hpp"
-#include "gradscape/train/network_objective.hpp"
 
 namespace gradscape {
-namespace {
-
-/// Fills the cells of `record` in precision P: cells along g or along the optimiser's update.
-template <class P>
-void probe_in(Network<P>& network, const SweepOptions& options, const Pass& pass, const Batch<P>& batch,
-              const Vector<P>& theta, const Vector<P>& buffers, const Vector<P>& grad, const Vector<P>& theta_next,
-              SweepMemory<P>& memory, SweepRecord& record) {
-  NetworkObjective<P> objective(network, buffers, batch, pass);
-  if (options.direction == "update") {
-    add_scaled(theta_next, -1.0, theta, memory.update);
-    record.cells = probe<P>(objective, theta, grad, {memory.update, 1.0}, options.multipliers, memory.grad);
-  } else {
-    record.cells = probe<P>(objective, theta, grad, {grad, -record.lr}, options.multipliers, memory.grad);
-  }
-}
-
-}  // namespace
-
 const std::vector<std::string>& direction_names() {
   static const std::vector<std::string> list = {"gradient", "update"};
   return list;
@@ -43,6 +26,14 @@ std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::
   const std::int64_t begin = step / segment * segment;
   if (begin <= options.first) return options.first;
   return options.first + (begin - options.first + options.every - 1) / options.every * options.every;
+}
+
+int cells_at_once(double flops, std::size_t cells, int threads) {
+  // Operations of a layer for one thread of a team. Measured with two threads: below it the pool takes 9 to 21 % less
+  // time, above it nothing or more (every prober has caches of its own to fill).
+  constexpr double kSmall = 3e7;
+  if (flops / threads > kSmall) return 1;
+  return static_cast<int>(std::min(cells, static_cast<std::size_t>(threads)));
 }
 
 template <class S>
@@ -63,9 +54,37 @@ std::int64_t StepProber<S>::missing_floor(std::int64_t step) const {
 
 template <class S>
 void StepProber<S>::measure_floor(const StepView<S>& step) {
-  memory_ = {};  // the network in double needs a lot for a while
+  pool_ = {};  // the network in double needs a lot for a while
   floor_ = compare_with_double(process_, step).gradient;
   floor_step_ = step.record.step;
+}
+
+/// Fills the cells of `record` in precision P: cells along g or along the optimiser's update.
+template <class S>
+template <class P>
+void StepProber<S>::probe_in(Network<P>& network, Engine engine, const Pass& pass, const Batch<P>& batch,
+                             const Vector<P>& theta, const Vector<P>& buffers, const Vector<P>& grad,
+                             const Vector<P>& theta_next, ProberPool<P>& pool, SweepRecord& record) {
+  const double flops = 3 * network.flops() * static_cast<double>(batch.size()) /
+                       static_cast<double>(std::max<std::size_t>(network.layers().size(), 1));
+  const auto count = static_cast<std::size_t>(cells_at_once(flops, options_.multipliers.size(), parallel::threads()));
+  const ImageSet& images = process_.dataset().train;
+  while (pool.networks.size() + 1 < count)
+    pool.networks.push_back(make_network<P>(process_.model(), images.shape, images.classes, engine));
+  pool.objectives.clear();
+  pool.objectives.reserve(count);  // pointers to them are taken
+  pool.probers.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    pool.objectives.emplace_back(i == 0 ? network : *pool.networks[i - 1], buffers, batch, pass);
+    pool.probers[i].objective = &pool.objectives[i];
+  }
+  const std::span<Prober<P>> probers(pool.probers);
+  if (options_.direction == "update") {
+    add_scaled(theta_next, -1.0, theta, pool.update);
+    record.cells = probe<P>(probers, theta, grad, {pool.update, 1.0}, options_.multipliers);
+  } else {
+    record.cells = probe<P>(probers, theta, grad, {grad, -record.lr}, options_.multipliers);
+  }
 }
 
 template <class S>
@@ -85,8 +104,8 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
     record.augmentation.push_back(process_.batches().augmentation(epoch, index));
 
   if (!double_network_) {
-    probe_in<S>(process_.network(), options_, step.pass, step.batch, step.theta, step.buffers, step.grad,
-                step.theta_next, memory_, record);
+    probe_in<S>(process_.network(), process_.engine(), step.pass, step.batch, step.theta, step.buffers, step.grad,
+                step.theta_next, pool_, record);
     mark_noise(record.cells, record.train_grad_norm, record.noise_floor);
     return record;
   }
@@ -98,7 +117,7 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   Vector<double> grad;
   record.train_loss = double_network_->evaluate(theta, buffers, batch, step.pass, &grad, nullptr).loss;
   record.train_grad_norm = norm(grad);
-  probe_in<double>(*double_network_, options_, step.pass, batch, theta, buffers, grad, theta_next, double_memory_,
+  probe_in<double>(*double_network_, Engine::direct, step.pass, batch, theta, buffers, grad, theta_next, double_pool_,
                    record);
   return record;
 }

@@ -166,6 +166,28 @@ TEST(Probe, EvaluatesAtTheDisplacedPointsAndLeavesItsArgumentsAlone) {
       EXPECT_EQ(objective.points[k][i], theta[i] + (kMultipliers[k] * -kLr) * grad[i]);
 }
 
+// Each prober computes the same function: who works out which cell does not show.
+TEST(Probe, CellsDoNotDependOnTheNumberOfProbers) {
+  const Vector<double> eigenvalues = hash_values<double>(40, 6, 1.0, 1.5);
+  Quadratic alone(eigenvalues);
+  const Vector<double> theta = hash_values<double>(40, 4), grad = alone.gradient(theta);
+  const auto expected = probe<double>(alone, theta, grad, {grad, -kLr}, kMultipliers);
+  for (const std::size_t count : {2u, 3u, 5u, 8u}) {
+    std::vector<Quadratic> objectives(count, Quadratic(eigenvalues));
+    std::vector<Prober<double>> probers(count);
+    for (std::size_t i = 0; i < count; ++i) probers[i].objective = &objectives[i];
+    const auto cells = probe<double>(probers, theta, grad, {grad, -kLr}, kMultipliers);
+    ASSERT_EQ(cells.size(), expected.size());
+    for (std::size_t k = 0; k < cells.size(); ++k) {
+      EXPECT_TRUE(same_bits(cells[k].loss, expected[k].loss));
+      EXPECT_TRUE(same_bits(cells[k].grad_diff, expected[k].grad_diff));
+      EXPECT_TRUE(same_bits(cells[k].beta, expected[k].beta));
+    }
+    for (std::size_t i = 0; i < count; ++i)  // shared out in turn; three too many have nothing to do
+      EXPECT_EQ(objectives[i].points.size(), (kMultipliers.size() + count - 1 - i) / count) << i << " of " << count;
+  }
+}
+
 /// Always the same gradient: 4096, 1, 1, … A float sum of its squares stands still at 4096² = 2²⁴.
 class Constant : public Objective<float> {
  public:

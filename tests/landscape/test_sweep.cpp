@@ -44,6 +44,18 @@ TEST(IsProbed, MinusOneIsTheStepAfterTheLastUpdate) {
   EXPECT_FALSE(is_probed(options, 15000, 15000)) << "15000 is no multiple of 7";
 }
 
+TEST(CellsAtOnce, SmallLayersAreProbedSideBySide) {
+  const double vgg_a = 3 * 306.6e6 * 128 / 19;                  // operations of a mean layer, batch 128
+  const double mlp = 3 * 2.0 * (3072 * 10 + 2500) * 1000 / 51;  // 25 layers of 10 units, batch 1000
+  EXPECT_EQ(cells_at_once(vgg_a, 4, 1), 1);
+  EXPECT_EQ(cells_at_once(vgg_a, 4, 2), 1);
+  EXPECT_EQ(cells_at_once(vgg_a, 4, 512), 4) << "nothing is large for so many threads";
+  EXPECT_EQ(cells_at_once(mlp, 4, 1), 1);
+  EXPECT_EQ(cells_at_once(mlp, 4, 2), 2);
+  EXPECT_EQ(cells_at_once(mlp, 4, 64), 4);
+  EXPECT_EQ(cells_at_once(mlp, 1, 64), 1);
+}
+
 /// A run with a prober at every step against the same run without.
 template <class S>
 void expect_probing_leaves_no_trace(const SmallRun& run, const SweepOptions& options) {

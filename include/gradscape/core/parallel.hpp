@@ -26,11 +26,13 @@ int threads();
 /// Elements per chunk of an elementwise pass: 64 KiB of float, small enough for L2.
 inline constexpr Index kElementwiseChunk = 16384;
 
-/// Calls body(i) for i in [0, count). Distinct i must write to distinct places. The first exception is rethrown.
+/// Calls body(i) for i in [0, count). Distinct i must write to distinct places. The first exception is rethrown. Inside
+/// of another loop's body, this thread alone does the work.
 template <class Body>
 void for_each(Index count, Body&& body) {
   if (count <= 0) return;
-  if (count == 1 || omp_get_max_threads() == 1) {  // no team: libgomp allocates one of a single thread every time
+  if (count == 1 || omp_get_max_threads() == 1 ||
+      omp_in_parallel()) {  // no team: libgomp allocates one of a single thread every time
     for (Index i = 0; i < count; ++i) body(i);
     return;
   }

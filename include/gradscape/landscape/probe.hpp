@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "gradscape/core/objective.hpp"
@@ -42,16 +43,24 @@ struct Ray {
   double unit;
 };
 
-/// Evaluates `objective` along `ray` from theta, where its gradient is `grad`. Pure but for the objective's scratch.
-/// Norms and dot products are summed in double. `grad_there` holds the gradient of the last cell after.
+/// Who works out a cell: an objective, and memory for its gradient there.
 template <class S>
-std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers, Vector<S>& grad_there);
+struct Prober {
+  Objective<S>* objective = nullptr;
+  Vector<S> grad;
+};
+
+/// Evaluates an objective along `ray` from theta, where its gradient is `grad`. Pure but for the probers' memory. Norms
+/// and dot products are summed in double. Several probers hold the same function each, and take cells at once, each on
+/// a thread of its own: the cells have the same bits.
+template <class S>
+std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
+                        const std::vector<double>& multipliers);
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
                         const std::vector<double>& multipliers) {
-  Vector<S> grad_there;
-  return probe(objective, theta, grad, ray, multipliers, grad_there);
+  Prober<S> prober{&objective, {}};
+  return probe<S>(std::span(&prober, 1), theta, grad, ray, multipliers);
 }
 
 /// A relative gradient difference says something from this many noise floors on.

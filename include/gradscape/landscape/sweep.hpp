@@ -7,6 +7,7 @@
 
 #include "gradscape/landscape/options.hpp"
 #include "gradscape/landscape/probe.hpp"
+#include "gradscape/train/network_objective.hpp"
 #include "gradscape/train/training_process.hpp"
 
 namespace gradscape {
@@ -35,10 +36,17 @@ std::int64_t last_step(const SweepOptions& options, std::int64_t total);
 /// [k·segment, (k + 1)·segment).
 std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step);
 
-/// Memory for probing steps, kept from one to the next.
+/// How many cells of a step are worked out at once, each on one thread, rather than one after the other on all of them:
+/// more than one where layers are so small that threads wait for each other more than they work.
+/// `flops`: operations of a mean layer of one evaluation, over all samples.
+int cells_at_once(double flops, std::size_t cells, int threads);
+
+/// What works out the cells of a step, kept from one to the next.
 template <class P>
-struct SweepMemory {
-  Vector<P> grad;    // of a cell
+struct ProberPool {
+  std::vector<std::unique_ptr<Network<P>>> networks;  // of all probers but the first
+  std::vector<NetworkObjective<P>> objectives;
+  std::vector<Prober<P>> probers;
   Vector<P> update;  // where the ray is the optimiser's update
 };
 
@@ -63,6 +71,11 @@ class StepProber {
   SweepRecord probe_step(const StepView<S>& step);
 
  private:
+  template <class P>
+  void probe_in(Network<P>& network, Engine engine, const Pass& pass, const Batch<P>& batch, const Vector<P>& theta,
+                const Vector<P>& buffers, const Vector<P>& grad, const Vector<P>& theta_next, ProberPool<P>& pool,
+                SweepRecord& record);
+
   SweepOptions options_;
   TrainingProcess<S>& process_;
   std::int64_t segment_;
@@ -70,8 +83,8 @@ class StepProber {
   bool exact_;                                       // g is double-direct itself: the floor is 0
   std::int64_t floor_step_ = -1;                     // where the floor was measured; −1: nowhere yet
   double floor_ = 0;
-  SweepMemory<S> memory_;
-  SweepMemory<double> double_memory_;  // with double_network_
+  ProberPool<S> pool_;
+  ProberPool<double> double_pool_;  // with double_network_
 };
 
 }  // namespace gradscape
