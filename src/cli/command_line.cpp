@@ -26,6 +26,7 @@ Examples:
   gradscape run configs/quickstart.toml            train, probe and merge every variant
   gradscape train CONFIG --train.lr 0.01           any key of the file is also a flag
   gradscape sweep runs/NAME --steps 0:end:10       probe later, by exact replay
+  gradscape sweep runs/NAME --task 0/8             the first of eight shares of that, for batch jobs
   gradscape info runs/NAME                         what is there, in words
   gradscape numerics CONFIG                        how far from double precision one evaluation is
   gradscape bench --model.norm batch --threads 2   what a step costs here

@@ -38,17 +38,20 @@ void require_same_run(const Provenance& found, const Experiment& experiment, con
                 "restore the fields; run and train also take another --out, or --force to replace the run");
 }
 
+void require_shard_of_sweep(const Provenance& origin, const std::string& where, const std::string& name,
+                            const Experiment& experiment, const std::string& data_fingerprint) {
+  require_same_run(origin, experiment, data_fingerprint, where);
+  const auto list = sweep_differences(experiment, parse_experiment(origin.config, where));
+  if (!list.empty())
+    throw UsageError(where, fmt::format("sweep \"{}\" was made with other settings: {}", name, fmt::join(list, "; ")),
+                     "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
+}
+
 void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
                         const std::string& data_fingerprint) {
-  for (const SegmentFile& shard : directory.shard_files(name)) {
-    const Provenance origin = read_provenance(open_published(shard.path, "grid"));
-    require_same_run(origin, experiment, data_fingerprint, shard.path);
-    const auto list = sweep_differences(experiment, parse_experiment(origin.config, shard.path));
-    if (!list.empty())
-      throw UsageError(shard.path,
-                       fmt::format("sweep \"{}\" was made with other settings: {}", name, fmt::join(list, "; ")),
-                       "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
-  }
+  for (const SegmentFile& shard : directory.shard_files(name))
+    require_shard_of_sweep(read_provenance(open_published(shard.path, "grid")), shard.path, name, experiment,
+                           data_fingerprint);
 }
 
 void require_within_run(const SweepOptions& sweep, std::int64_t total) {

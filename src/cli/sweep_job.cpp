@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/core/error.hpp"
@@ -16,28 +17,6 @@
 
 namespace gradscape {
 namespace {
-
-struct Segment {
-  std::int64_t first = 0;
-  std::int64_t last = 0;  // exclusive
-  std::vector<std::int64_t> probed;
-};
-
-/// The pieces between successive checkpoints that hold probed steps; at the end of a finished run the step after its
-/// last update is a piece of its own.
-std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,
-                                   std::int64_t total) {
-  std::vector<Segment> segments;
-  const auto add = [&](std::int64_t first, std::int64_t last) {
-    Segment segment{first, last, {}};
-    for (std::int64_t step = first; step < last; ++step)
-      if (is_probed(options, step, total)) segment.probed.push_back(step);
-    if (!segment.probed.empty()) segments.push_back(segment);
-  };
-  for (std::size_t i = 0; i + 1 < checkpoints.size(); ++i) add(checkpoints[i], checkpoints[i + 1]);
-  if (checkpoints.back() == total) add(total, total + 1);
-  return segments;
-}
 
 /// Whether a shard is there, readable, and holds the segment's steps. A damaged one is made again.
 bool is_done(const std::string& path, const Segment& segment) {
@@ -64,24 +43,22 @@ class SweepJob {
         process_(experiment.data, experiment.model, experiment.train, dataset_),
         prober_(experiment.sweep, process_, floor_segment(directory)) {}
 
-  /// Returns how many shards were made.
-  std::size_t run() {
-    const std::int64_t total = process_.total_steps();
-    require_within_run(experiment_.sweep, total);
+  /// Makes the shards of these segments that are not there; returns how many.
+  std::size_t run(const std::vector<Segment>& segments) {
+    require_same_sweep();
     std::vector<Segment> todo;
     std::int64_t steps = 0;
-    const auto checkpoints = directory_.checkpoint_steps();
-    for (Segment& segment : plan_segments(checkpoints, experiment_.sweep, total)) {
+    for (const Segment& segment : segments) {
       if (is_done(shard_path(segment), segment)) continue;
       steps += segment.last - segment.first;
-      todo.push_back(std::move(segment));
+      todo.push_back(segment);
     }
-    require_same_sweep(todo);
     Progress progress("sweep " + name_, steps);
     for (const Segment& segment : todo) sweep_segment(segment, progress);
-    if (checkpoints.back() < total)
+    const std::int64_t trained = directory_.checkpoint_steps().back();
+    if (trained < process_.total_steps())
       say(fmt::format("{}: training stands at step {} of {}; call sweep again when it is done", directory_.root(),
-                      checkpoints.back(), total));
+                      trained, process_.total_steps()));
     return todo.size();
   }
 
@@ -94,17 +71,18 @@ class SweepJob {
     return read_own_checkpoint<S>(directory_, step, experiment_, provenance_.data_fingerprint, process_);
   }
 
-  /// Shards that stay must have this sweep's settings; damaged ones are about to be replaced and are not asked.
-  void require_same_sweep(const std::vector<Segment>& todo) const {
-    for (const Segment& segment : todo) {
-      std::error_code ignored;
+  /// The sweep's shards must have this sweep's settings. Damaged ones are not asked: whose share they are in replaces
+  /// them, perhaps at this moment.
+  void require_same_sweep() const {
+    for (const SegmentFile& shard : directory_.shard_files(name_)) {
+      std::optional<Provenance> origin;
       try {
-        if (std::filesystem::exists(shard_path(segment))) open_published(shard_path(segment), "grid");
+        origin = read_provenance(open_published(shard.path, "grid"));
       } catch (const Error&) {
-        std::filesystem::remove(shard_path(segment), ignored);
+        continue;
       }
+      require_shard_of_sweep(*origin, shard.path, name_, experiment_, provenance_.data_fingerprint);
     }
-    gradscape::require_same_sweep(directory_, name_, experiment_, provenance_.data_fingerprint);
   }
 
   void sweep_segment(const Segment& segment, Progress& progress) {
@@ -140,9 +118,9 @@ class SweepJob {
 
 }  // namespace
 
-std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name) {
-  last_checkpoint(directory);  // says so where there is none
-  return with_precision(experiment, [&]<class S>() { return SweepJob<S>(experiment, directory, name).run(); });
+std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name,
+                  const std::vector<Segment>& segments) {
+  return with_precision(experiment, [&]<class S>() { return SweepJob<S>(experiment, directory, name).run(segments); });
 }
 
 std::string merge(const RunDirectory& directory, const std::string& name) {

@@ -33,7 +33,7 @@ void add_run(CLI::App& app, Action& selected) {
     selected = [options] {
       train_all(*options, true, [](const PlacedRun& run) {
         // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
-        sweep(run.experiment, run.directory, "main");
+        sweep(run.experiment, run.directory, "main", plan_sweep(run.directory, run.experiment));
         fmt::print("{}\n", merge(run.directory, "main"));
       });
     };

@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/sweep_job.hpp"
+#include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/progress.hpp"
@@ -22,7 +25,15 @@ struct SweepCommand {
   std::string directory;
   std::string name = "main";
   std::string steps;
+  std::optional<std::string> task;
   std::vector<Override> overrides;
+};
+
+/// What is to be swept of one run.
+struct Work {
+  RunDirectory directory;
+  Experiment experiment;
+  std::vector<Segment> segments;
 };
 
 /// A sweep's name becomes a folder's and a file's.
@@ -54,6 +65,45 @@ void add_steps(const std::string& text, std::vector<Override>& overrides) {
                      "first:last:every, as in 0:1000:20");
 }
 
+std::vector<Work> plan_work(const SweepCommand& command) {
+  std::vector<Override> overrides = command.overrides;
+  if (!command.steps.empty()) add_steps(command.steps, overrides);
+  std::vector<Work> work;
+  for (const RunDirectory& directory : find_runs(command.directory)) {
+    Experiment experiment = read_stored_experiment(directory);
+    for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), experiment, text, flag);
+    check_experiment(experiment, command.steps.empty() ? directory.config_path() : "--steps");
+    work.push_back({directory, experiment, plan_sweep(directory, experiment)});
+  }
+  return work;
+}
+
+/// Leaves each run the segments that the task takes of all runs' segments in turn, and drops runs without any.
+void keep_share(std::vector<Work>& work, const TaskShare& task) {
+  std::vector<std::int64_t> costs;
+  for (const Work& run : work)
+    for (const Segment& segment : run.segments) costs.push_back(static_cast<std::int64_t>(segment.probed.size()));
+  const std::vector<int> assigned = assign_tasks(costs, task.count);
+  auto owner = assigned.begin();
+  for (Work& run : work) std::erase_if(run.segments, [&](const Segment&) { return *owner++ != task.index; });
+  std::erase_if(work, [](const Work& run) { return run.segments.empty(); });
+  say(fmt::format("task {}/{}: {} of {} segments", task.index, task.count,
+                  std::count(assigned.begin(), assigned.end(), task.index), assigned.size()));
+}
+
+void run_sweep(const SweepCommand& command) {
+  check_name(command.name);
+  std::optional<TaskShare> task;
+  if (command.task) task = parse_task(*command.task);
+  std::vector<Work> work = plan_work(command);
+  if (task) keep_share(work, *task);
+  for (const auto& [directory, experiment, segments] : work) {
+    const std::size_t made = sweep(experiment, directory, command.name, segments);
+    say(fmt::format("{}: {} new shard{} in sweep \"{}\"; `gradscape merge` makes the file to plot from",
+                    directory.root(), made, made == 1 ? "" : "s", command.name));
+  }
+}
+
 }  // namespace
 
 void add_sweep(CLI::App& app, Action& selected) {
@@ -74,26 +124,16 @@ void add_sweep(CLI::App& app, Action& selected) {
       ->capture_default_str();
   verb->add_option("--steps", command->steps,
                    "first:last:every, inclusive; parts may be empty, last may be \"end\" (default: the run's [sweep])");
+  verb->add_option("--task", command->task,
+                   "i/n: only the i-th of n shares (0/n to n-1/n), balanced by probed steps; auto: from Open MPI's, "
+                   "PMI's or Slurm's variables")
+      ->type_name("i/n|auto");
   override_flag("--multipliers", "sweep.multipliers",
                 "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
   override_flag("--direction", "sweep.direction", "gradient | update (default: the run's)");
   override_flag("--probe-precision", "sweep.precision", "native | double: arithmetic of gradient and cells");
   override_flag("--data.path", "data.path", "where the data lies now, if it was moved");
-  verb->callback([command, &selected] {
-    selected = [command] {
-      check_name(command->name);
-      std::vector<Override> overrides = command->overrides;
-      if (!command->steps.empty()) add_steps(command->steps, overrides);
-      for (const RunDirectory& directory : find_runs(command->directory)) {
-        Experiment experiment = read_stored_experiment(directory);
-        for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), experiment, text, flag);
-        check_experiment(experiment, command->steps.empty() ? directory.config_path() : "--steps");
-        const std::size_t made = sweep(experiment, directory, command->name);
-        say(fmt::format("{}: {} new shard{} in sweep \"{}\"; `gradscape merge` makes the file to plot from",
-                        directory.root(), made, made == 1 ? "" : "s", command->name));
-      }
-    };
-  });
+  verb->callback([command, &selected] { selected = [command] { run_sweep(*command); }; });
 }
 
 void add_merge(CLI::App& app, Action& selected) {

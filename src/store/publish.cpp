@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <random>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/version.hpp"
@@ -43,6 +46,16 @@ std::string full_disk_hint(const fs::path& directory) {
   return "";
 }
 
+/// What no other process adds to its temporary files' names. Tasks on several hosts may write the same file of a shared
+/// folder, and containers count their processes from 1 under one host's name: hence a random part.
+std::string process_name() {
+  static const unsigned random = std::random_device()();
+  char host[256] = {};
+  if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
+  std::replace(std::begin(host), std::end(host), '/', '-');
+  return fmt::format("{}-{}-{:08x}", host, ::getpid(), random);
+}
+
 /// Runs write(temporary path), then makes its file appear as `path`.
 void publish(const std::string& path, const std::function<void(const std::string&)>& write) {
   const fs::path target(path);
@@ -51,7 +64,7 @@ void publish(const std::string& path, const std::function<void(const std::string
   fs::create_directories(directory, code);
   if (code) throw Error(directory.string(), "cannot create the directory: " + code.message());
   const std::string temporary =
-      (directory / fmt::format(".{}.tmp-{}", target.filename().string(), ::getpid())).string();
+      (directory / fmt::format(".{}.tmp-{}", target.filename().string(), process_name())).string();
   try {
     write(temporary);
     sync_to_disk(temporary, O_RDONLY);

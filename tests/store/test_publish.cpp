@@ -1,6 +1,10 @@
 // Files appear whole or not at all, and a reader takes nothing but a whole file of gradscape's.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "gradscape/core/version.hpp"
@@ -54,6 +58,47 @@ TEST_F(Publish, TheFileIsHiddenAndIncompleteUntilItIsWhole) {
     EXPECT_EQ(directory_ / now[0], file.path());
   });
   EXPECT_EQ(open_published(path(), "").integer_attribute("/", "complete"), 1);
+}
+
+// Two tasks of a cluster job may make the same shard. Their temporary files are their own, and a reader finds one
+// file or the other.
+TEST_F(Publish, ProcessesMayPublishOneFileAtOnce) {
+  constexpr int kProcesses = 3, kTimes = 40;
+  publish_values(path(), std::vector<double>(20'000, -1.0));
+  std::vector<pid_t> children;
+  for (int child = 0; child < kProcesses; ++child) {
+    const pid_t pid = ::fork();
+    ASSERT_GE(pid, 0);
+    if (pid == 0) {
+      int code = 0;
+      try {
+        for (int i = 0; i < kTimes; ++i) publish_values(path(), std::vector<double>(20'000, child));
+      } catch (const std::exception&) {
+        code = 1;
+      }
+      ::_exit(code);
+    }
+    children.push_back(pid);
+  }
+  while (!children.empty()) {
+    const auto values = read_values(path());
+    ASSERT_EQ(values.size(), 20'000u);
+    ASSERT_EQ(std::count(values.begin(), values.end(), values[0]), 20'000);
+    int status = 0;
+    if (::waitpid(children.back(), &status, WNOHANG) == 0) continue;
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    children.pop_back();
+  }
+  EXPECT_EQ(names(), std::vector<std::string>{"file.h5"});
+}
+
+TEST_F(Publish, TemporaryNamesAreTheProcesssOwn) {
+  std::string mine;
+  publish_h5(path(), kOrigin, [&](h5::File& file) { mine = file.path(); });
+  char host[256] = {};
+  ASSERT_EQ(::gethostname(host, sizeof host - 1), 0);
+  EXPECT_NE(mine.find(host), std::string::npos) << "hosts that share a folder";
+  EXPECT_NE(mine.find(fmt::format("-{}-", ::getpid())), std::string::npos);
 }
 
 TEST_F(Publish, AThrowingWriterLeavesNoTrace) {

@@ -27,6 +27,10 @@ void require_same_run(const Provenance& found, const Experiment& experiment, con
 void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
                         const std::string& data_fingerprint);
 
+/// The same for one shard's provenance; `where` is its path.
+void require_shard_of_sweep(const Provenance& origin, const std::string& where, const std::string& name,
+                            const Experiment& experiment, const std::string& data_fingerprint);
+
 /// UsageError where [sweep] selects steps that a run of `total` steps does not have.
 void require_within_run(const SweepOptions& sweep, std::int64_t total);
 

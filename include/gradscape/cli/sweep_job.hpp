@@ -2,17 +2,17 @@
 
 #include <string>
 
-#include "gradscape/config/experiment.hpp"
-#include "gradscape/store/run_directory.hpp"
+#include "gradscape/cli/sweep_plan.hpp"
 
 namespace gradscape {
 
-/// Probes the steps that experiment.sweep selects by replaying the run's segments, each from its checkpoint; writes one
-/// shard per segment that has such steps, skips those that are there. `experiment` is the run's stored configuration
+/// Probes the steps of `segments`, some or all that plan_sweep() finds, by replaying each from its checkpoint; writes
+/// one shard per segment, skips those that are there. `experiment` is the run's stored configuration
 /// with [sweep] and data.path as wanted. Error where a replayed step differs from the recorded one. On Ctrl-C throws
 /// Error with ExitCode::interrupted; complete shards stay.
 /// Returns how many shards were made.
-std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name);
+std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name,
+                  const std::vector<Segment>& segments);
 
 /// Unites the shards of a sweep; returns the path of the landscape file.
 std::string merge(const RunDirectory& directory, const std::string& name);

@@ -1,0 +1,28 @@
+// What a sweep consists of: the segments of a run that hold probed steps, one shard each.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gradscape/config/experiment.hpp"
+#include "gradscape/store/run_directory.hpp"
+
+namespace gradscape {
+
+/// A piece of training whose probed steps make one shard.
+struct Segment {
+  std::int64_t first = 0;
+  std::int64_t last = 0;  // exclusive
+  std::vector<std::int64_t> probed;
+};
+
+/// The pieces between successive checkpoints that hold steps which `options` select; at the end of a finished run of
+/// `total` steps the step after its last update is a piece of its own.
+std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,
+                                   std::int64_t total);
+
+/// The segments of a run for experiment.sweep, from its checkpoints alone: shards and data are not looked at. Error
+/// where there is no checkpoint, UsageError where [sweep] selects steps that the run does not have.
+std::vector<Segment> plan_sweep(const RunDirectory& directory, const Experiment& experiment);
+
+}  // namespace gradscape

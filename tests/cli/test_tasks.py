@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+"""A sweep in tasks: however many there are, in whatever order, with whatever threads and launchers, the merged grid has
+the bits of one process."""
+
+from __future__ import annotations
+
+import random
+
+from support import FULL, Case, gradscape, h5_files, main, start
+
+# 12 segments of one or two probed steps in two variants, and the step after each run's last.
+SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
+                   "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
+VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
+NAMES = ("bn", "none")
+
+
+class Tasks(Case):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.config = cls.write_config(SETTINGS, tail=VARIANTS)
+        cls.trained = cls.shared / "trained"
+        gradscape("train", cls.config, "--out", cls.trained, "--quiet")
+        cls.whole = cls.shared / "whole"
+        gradscape("run", cls.config, "--out", cls.whole, "--quiet")  # probes inline
+
+    def assert_whole(self, out) -> None:
+        gradscape("merge", out, "--quiet")
+        for name in NAMES:
+            self.assert_same_files(self.whole / name, out / name)
+        self.assertEqual([path for path in out.rglob(".*")], [], "temporary files stay")
+
+    def test_one_process(self) -> None:
+        for threads in (1, 2, 4):
+            out = self.copy(self.trained, f"threads{threads}")
+            gradscape("sweep", out, "--quiet", "--threads", threads)
+            self.assert_whole(out)
+
+    def test_any_number_of_tasks_in_any_order(self) -> None:
+        chance = random.Random(6)
+        for count in (1, 3, 7):
+            for threads in (1, 2, 4):
+                out = self.copy(self.trained, f"{count}-{threads}")
+                order = list(range(count))
+                chance.shuffle(order)
+                made = []
+                for index in order:
+                    before = len(h5_files(out))
+                    gradscape("sweep", out, "--task", f"{index}/{count}", "--quiet", "--threads", threads)
+                    made.append(len(h5_files(out)) - before)
+                shards = len(h5_files(self.whole / "bn/sweep/main")) + len(h5_files(self.whole / "none/sweep/main"))
+                self.assertEqual(sum(made), shards)
+                self.assertLessEqual(max(made) - min(made), 2, f"{made}: the shares are of a size")
+                self.assert_whole(out)
+
+    def test_shares_do_not_depend_on_what_is_done(self) -> None:
+        out = self.copy(self.trained)
+        gradscape("sweep", out, "--task", "1/3", "--quiet")
+        taken = [name for name in h5_files(out) if "sweep/" in name]
+        gradscape("sweep", out, "--task", "0/3", "--quiet")
+        (out / taken[0]).unlink()
+        gradscape("sweep", out, "--task", "1/3", says=("task 1/3: ", " of 16 segments", "1 new shard "))
+        self.assertTrue((out / taken[0]).exists())
+        gradscape("sweep", out, "--task", "1/3", says=("0 new shards",))
+
+    def test_from_the_environment(self) -> None:
+        out = self.copy(self.trained)
+        slurm = {"SLURM_PROCID": "0", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "7",
+                 "SLURM_ARRAY_TASK_STEP": "3", "SLURM_ARRAY_TASK_COUNT": "3"}
+        for index, identifier in enumerate((1, 4, 7)):
+            gradscape("sweep", out, "--task", "auto", env=slurm | {"SLURM_ARRAY_TASK_ID": str(identifier)},
+                      says=(f"task {index}/3: ",))
+        self.assert_whole(out)
+        gradscape("sweep", out, "--task", "auto", says=("task 1/2: ",),
+                  env={"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "SLURM_PROCID": "0"})
+
+    def test_bad_shares_are_refused(self) -> None:
+        out = self.copy(self.trained)
+        before = h5_files(out)
+        for text in ("3/3", "0/0", "-1/3", "1", "first", "", "1/2/3"):
+            gradscape("sweep", out, f"--task={text}", expect=2, says=("--task",))
+        gradscape("sweep", out, "--task", "auto", expect=2,
+                  says=("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID"))
+        self.assertEqual(before, h5_files(out))
+
+    def test_tasks_at_once_on_the_same_segments(self) -> None:
+        """Four processes take all segments of a run, and each ends well."""
+        for attempt in range(5):
+            out = self.copy(self.trained, f"attempt{attempt}")
+            processes = [start("sweep", out, "--quiet") for _ in range(4)]
+            for process in processes:
+                _, errors = process.communicate(timeout=600)
+                self.assertEqual(process.returncode, 0, errors.decode())
+            self.assert_all_complete(out)
+            self.assert_whole(out)
+
+    def test_damaged_shards_of_other_tasks_are_theirs(self) -> None:
+        """A task replaces the damaged shards of its own share only, and is not stopped by others."""
+        out = self.copy(self.trained)
+        gradscape("sweep", out, "--quiet")
+        mine, other = (out / name / "sweep/main/segment-00000003-00000006.h5" for name in NAMES)
+        for path in (mine, other):
+            path.write_bytes(path.read_bytes()[:5000])
+        damaged = other.read_bytes()
+        gradscape("sweep", out, "--task", "0/2", says=(str(mine), "computed again", "1 new shard "))
+        self.assertEqual(other.read_bytes(), damaged)
+        gradscape("sweep", out, "--task", "1/2", says=(str(other), "computed again", "1 new shard "))
+        self.assert_whole(out)
+
+    def test_other_settings_are_refused_by_every_task(self) -> None:
+        out = self.copy(self.trained)
+        gradscape("sweep", out, "--task", "0/8", "--quiet")
+        gradscape("sweep", out / "bn", "--task", "1/2", "--multipliers", "9", expect=2, says=("sweep.multipliers",))
+
+
+class FloatVgg(Case):
+    """The same with convolutions, a noise floor that is measured, and augmentation."""
+
+    def test_tasks(self) -> None:
+        config = self.write_config(FULL | {"train.checkpoint_every": 3})
+        gradscape("run", config, "--out", self.place / "whole", "--quiet")
+        gradscape("train", config, "--out", self.place / "trained", "--quiet")
+        for count, threads in ((3, 2), (7, 1)):
+            out = self.copy(self.place / "trained", f"tasks{count}")
+            for index in reversed(range(count)):
+                gradscape("sweep", out, "--task", f"{index}/{count}", "--quiet", "--threads", threads)
+            gradscape("merge", out, "--quiet")
+            self.assert_same_files(self.place / "whole", out)
+
+
+if __name__ == "__main__":
+    main()
