@@ -120,7 +120,7 @@ class BenchJob {
 
  private:
   void repetition(Samples& samples) {
-    if (interrupted()) throw Error("", "interrupted", "", ExitCode::interrupted);
+    if (interrupted()) throw interruption("", "", "");
     Network<S>& network = process_.network();
     const Batch<S> batch = process_.batches().template batch<S>(state_.step);
     const Pass pass{Mode::train, static_cast<std::uint64_t>(experiment_.train.seed),

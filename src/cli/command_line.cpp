@@ -31,7 +31,8 @@ Examples:
   gradscape numerics CONFIG                        how far from double precision one evaluation is
   gradscape bench --model.norm batch --threads 2   what a step costs here
   tools/plot_landscape.py runs/NAME -o figure.png  draw it
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted (what was done is saved).)";
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM or SIGUSR1,
+130 interrupted by Ctrl-C (75 and 130: what was done is saved, call again).)";
 
 std::string version_text() {
   const BuildInfo& build = build_info();

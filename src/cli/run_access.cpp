@@ -85,8 +85,7 @@ void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory&
     if (view.record.step == wanted) prober.measure_floor(view);
   };
   if (!replay<S>(process, state, wanted + 1, trace.steps, observe, [] { return !interrupted(); }))
-    throw Error(directory.root(), "interrupted; nothing is lost", "the same command continues (run: with --resume)",
-                ExitCode::interrupted);
+    throw interruption(directory.root(), "nothing is lost", "the same command continues (run: with --resume)");
 }
 
 template void provide_floor<float>(StepProber<float>&, std::int64_t, const RunDirectory&, const Experiment&,

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "gradscape/cli/partial_shard.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
@@ -49,12 +50,18 @@ class SweepJob {
     std::vector<Segment> todo;
     std::int64_t steps = 0;
     for (const Segment& segment : segments) {
-      if (is_done(shard_path(segment), segment)) continue;
+      if (is_done(shard_path(segment), segment)) {
+        remove_partial(segment);
+        continue;
+      }
       steps += segment.last - segment.first;
       todo.push_back(segment);
     }
     Progress progress("sweep " + name_, steps);
-    for (const Segment& segment : todo) sweep_segment(segment, progress);
+    for (const Segment& segment : todo) {
+      if (interrupted()) throw stopped();
+      sweep_segment(segment, progress);
+    }
     const std::int64_t trained = directory_.checkpoint_steps().back();
     if (trained < process_.total_steps())
       say(fmt::format("{}: training stands at step {} of {}; call sweep again when it is done", directory_.root(),
@@ -85,25 +92,63 @@ class SweepJob {
     }
   }
 
+  /// Probes a segment. Steps that a stopped sweep has probed are only trained again.
   void sweep_segment(const Segment& segment, Progress& progress) {
-    provide_floor(prober_, segment.probed.front(), directory_, experiment_, provenance_.data_fingerprint, process_);
+    if (segment.first == process_.total_steps()) return sweep_end(segment, progress);
+    const std::string partial = directory_.partial_path(name_, segment.first, segment.last);
+    const WholeTrace trace = read_whole_trace(directory_, segment.first, segment.last);
+    std::vector<SweepRecord> records = read_partial_shard(partial, segment, name_, experiment_, provenance_, trace);
+    const std::size_t before = records.size();
+    if (before > 0) prober_.adopt_floor(records.back());
+    if (before < segment.probed.size()) provide_floor_of(segment.probed[before]);
     TrainingState<S> state = read_state(segment.first);
-    std::vector<SweepRecord> records;
     const auto observe = [&](const StepView<S>& view) {
-      if (prober_.wants(view.record.step)) records.push_back(prober_.probe_step(view));
-      progress.update(++done_, fmt::format("at step {}, loss {:.4f}", view.record.step, view.record.loss));
+      const std::int64_t step = view.record.step;
+      if (prober_.wants(step) && (records.empty() || step > records.back().step))
+        records.push_back(prober_.probe_step(view));
+      show(view, progress);
     };
-    if (segment.first == process_.total_steps()) {
-      process_.preview(state, observe);
-    } else {
-      const WholeTrace trace = read_whole_trace(directory_, segment.first, segment.last);
-      if (!replay<S>(process_, state, segment.last, trace.steps, observe, [] { return !interrupted(); }))
-        throw Error(directory_.root(), "interrupted; complete segments are saved", "the same command continues",
-                    ExitCode::interrupted);
-      require_same_state(state, read_state(segment.last), directory_.checkpoint_path(segment.last));
+    if (!replay<S>(process_, state, segment.last, trace.steps, observe, [] { return !interrupted(); })) {
+      if (records.size() > before) write_records(partial, records);
+      throw stopped();
     }
+    require_same_state(state, read_state(segment.last), directory_.checkpoint_path(segment.last));
+    write_records(shard_path(segment), records);
+    remove_partial(segment);
+  }
+
+  /// The step after the last update, on the batch that training would take next.
+  void sweep_end(const Segment& segment, Progress& progress) {
+    provide_floor_of(segment.first);
+    std::vector<SweepRecord> records;
+    process_.preview(read_state(segment.first), [&](const StepView<S>& view) {
+      records.push_back(prober_.probe_step(view));
+      show(view, progress);
+    });
+    write_records(shard_path(segment), records);
+  }
+
+  void provide_floor_of(std::int64_t step) {
+    provide_floor(prober_, step, directory_, experiment_, provenance_.data_fingerprint, process_);
+  }
+
+  void show(const StepView<S>& view, Progress& progress) {
+    progress.update(++done_, fmt::format("at step {}, loss {:.4f}", view.record.step, view.record.loss));
+  }
+
+  void write_records(const std::string& path, const std::vector<SweepRecord>& records) const {
     const SweepOptions& options = experiment_.sweep;
-    write_grid(shard_path(segment), provenance_, {options.multipliers, options.direction, options.precision, records});
+    write_grid(path, provenance_, {options.multipliers, options.direction, options.precision, records});
+  }
+
+  void remove_partial(const Segment& segment) const {
+    std::error_code ignored;  // it may be gone, and does no harm
+    std::filesystem::remove(directory_.partial_path(name_, segment.first, segment.last), ignored);
+  }
+
+  Error stopped() const {
+    return interruption(directory_.root(), "complete segments and the probed steps of this one are saved",
+                        "the same command continues");
   }
 
   const Experiment& experiment_;

@@ -96,9 +96,8 @@ class TrainJob {
         const bool stop = interrupted();
         if (stop || state_.step % experiment_.train.checkpoint_every == 0 || state_.step == total) save();
         if (stop && state_.step < total)
-          throw Error(directory_.root(),
-                      fmt::format("interrupted; {} of {} steps are done and saved", state_.step, total),
-                      "the same command with --resume continues", ExitCode::interrupted);
+          throw interruption(directory_.root(), fmt::format("{} of {} steps are done and saved", state_.step, total),
+                             "the same command with --resume continues");
       }
     }
     if (prober_ && prober_->wants(total) && !std::filesystem::exists(directory_.shard_path("main", total, total + 1)))

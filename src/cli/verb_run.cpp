@@ -13,12 +13,12 @@ namespace {
 /// Trains every run of a study; finish(run) follows each.
 template <class Finish>
 void train_all(const StudyOptions& options, bool probe, Finish&& finish) {
+  catch_preemption();
   const TrainRequest request{options.resume, options.force, probe};
   const auto runs = place_runs(options);
   for (const PlacedRun& run : runs) require_trainable(run.experiment, run.directory, request);
   for (const PlacedRun& run : runs) {
-    if (interrupted())
-      throw Error("", "interrupted", "the same command with --resume continues", ExitCode::interrupted);
+    if (interrupted()) throw interruption("", "", "the same command with --resume continues");
     train(run.experiment, run.directory, request);
     finish(run);
   }

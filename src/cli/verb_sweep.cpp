@@ -9,6 +9,7 @@
 #include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
 
 namespace gradscape {
@@ -92,6 +93,7 @@ void keep_share(std::vector<Work>& work, const TaskShare& task) {
 }
 
 void run_sweep(const SweepCommand& command) {
+  catch_preemption();
   check_name(command.name);
   std::optional<TaskShare> task;
   if (command.task) task = parse_task(*command.task);

@@ -88,6 +88,13 @@ void StepProber<S>::probe_in(Network<P>& network, Engine engine, const Pass& pas
 }
 
 template <class S>
+void StepProber<S>::adopt_floor(const SweepRecord& record) {
+  if (exact_) return;
+  floor_ = record.noise_floor;
+  floor_step_ = floor_step(options_, segment_, record.step);
+}
+
+template <class S>
 SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   SweepRecord record;
   record.step = step.record.step;

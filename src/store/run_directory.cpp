@@ -66,6 +66,10 @@ std::string RunDirectory::shard_path(const std::string& sweep, std::int64_t firs
   return root_ + "/sweep/" + sweep + "/" + segment_name(first, last);
 }
 
+std::string RunDirectory::partial_path(const std::string& sweep, std::int64_t first, std::int64_t last) const {
+  return root_ + "/sweep/" + sweep + "/partial/" + segment_name(first, last);
+}
+
 std::string RunDirectory::landscape_path(const std::string& sweep) const {
   return root_ + (sweep == "main" ? "/landscape.h5" : "/landscape-" + sweep + ".h5");
 }
@@ -95,6 +99,10 @@ std::vector<SegmentFile> RunDirectory::shard_files(const std::string& sweep) con
   return segments(root_ + "/sweep/" + sweep);
 }
 
+std::vector<SegmentFile> RunDirectory::partial_files(const std::string& sweep) const {
+  return segments(root_ + "/sweep/" + sweep + "/partial");
+}
+
 std::vector<std::string> RunDirectory::sweeps() const {
   return list(root_ + "/sweep");
 }
@@ -114,9 +122,12 @@ void RunDirectory::remove_run() const {
 void RunDirectory::remove_beyond(std::int64_t step) const {
   for (const SegmentFile& file : trace_files())
     if (file.last > step) remove(file.path);
-  for (const std::string& sweep : sweeps())
+  for (const std::string& sweep : sweeps()) {
     for (const SegmentFile& file : shard_files(sweep))
       if (file.last > step && !(file.first == step && file.last == step + 1)) remove(file.path);
+    for (const SegmentFile& file : partial_files(sweep))
+      if (file.last > step) remove(file.path);
+  }
 }
 
 std::vector<RunDirectory> find_runs(const std::string& path) {

@@ -14,6 +14,7 @@ TEST(Error, SaysWhereWhatAndHow) {
 TEST(Error, CarriesTheExitCode) {
   EXPECT_EQ(static_cast<int>(Error("a", "b").exit_code()), 1);
   EXPECT_EQ(static_cast<int>(Error("a", "b", "", ExitCode::interrupted).exit_code()), 130);
+  EXPECT_EQ(static_cast<int>(Error("a", "b", "", ExitCode::preempted).exit_code()), 75);
   EXPECT_EQ(static_cast<int>(UsageError("--threads", "0 is too small").exit_code()), 2);
   EXPECT_STREQ(UsageError("--threads", "0", "1 or more").what(), "--threads: 0\n  hint: 1 or more");
 }

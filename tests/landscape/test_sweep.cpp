@@ -86,6 +86,28 @@ TEST(StepProber, LeavesNoTraceInAnMlpRun) {
     }
 }
 
+// What a stopped sweep needs to go on inside of a segment.
+TEST(StepProber, AdoptsTheFloorOfAnEarlierRecord) {
+  const SmallRun run = mlp_run(7);
+  const SweepOptions options = sweep_options();
+  const auto process = run.process<float>();
+  StepProber<float> whole(options, *process, 3);
+  std::vector<SweepRecord> records;
+  train_from<float>(*process, process->initial_state(),
+                    [&](const StepView<float>& view) { records.push_back(whole.probe_step(view)); });
+  ASSERT_FALSE(same_bits(records[2].noise_floor, records[3].noise_floor)) << "segments have floors of their own";
+
+  StepProber<float> later(options, *process, 3);
+  later.adopt_floor(records[4]);
+  EXPECT_EQ(later.missing_floor(5), -1);
+  EXPECT_EQ(later.missing_floor(2), 0) << "another segment's is not known";
+  train_from<float>(*process, process->initial_state(), [&](const StepView<float>& view) {
+    if (view.record.step < 5) return;
+    const SweepRecord record = later.probe_step(view);
+    EXPECT_TRUE(same_bits(record.noise_floor, records[static_cast<std::size_t>(record.step)].noise_floor));
+  });
+}
+
 TEST(StepProber, LeavesNoTraceInAVggRun) {
   expect_probing_leaves_no_trace<float>(vgg_run(3), sweep_options());
   expect_probing_leaves_no_trace<float>(vgg_run(3), sweep_options("update", "double"));

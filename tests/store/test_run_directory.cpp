@@ -24,6 +24,7 @@ TEST(RunDirectory, NamesFilesAsDocumented) {
   EXPECT_EQ(run.checkpoint_path(1'234'567'890), "runs/x/checkpoints/step-1234567890.h5");
   EXPECT_EQ(run.trace_path(0, 500), "runs/x/trace/segment-00000000-00000500.h5");
   EXPECT_EQ(run.shard_path("main", 1000, 1001), "runs/x/sweep/main/segment-00001000-00001001.h5");
+  EXPECT_EQ(run.partial_path("main", 500, 1000), "runs/x/sweep/main/partial/segment-00000500-00001000.h5");
   EXPECT_EQ(run.landscape_path("main"), "runs/x/landscape.h5");
   EXPECT_EQ(run.landscape_path("fine"), "runs/x/landscape-fine.h5");
 }
@@ -58,6 +59,22 @@ TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
   ASSERT_EQ(run.shard_files("fine").size(), 1u);
   EXPECT_EQ(run.shard_files("fine")[0].first, 500);
   EXPECT_TRUE(run.shard_files("coarse").empty());
+}
+
+TEST(RunDirectory, PartialShardsAreNoShards) {
+  const TemporaryDirectory directory;
+  const RunDirectory run(directory.path());
+  for (const auto& path :
+       {run.shard_path("main", 0, 5), run.partial_path("main", 5, 9), run.partial_path("main", 9, 12)})
+    touch(path);
+  EXPECT_EQ(run.sweeps(), std::vector<std::string>{"main"});
+  ASSERT_EQ(run.shard_files("main").size(), 1u);
+  ASSERT_EQ(run.partial_files("main").size(), 2u);
+  EXPECT_EQ(run.partial_files("main")[0].path, run.partial_path("main", 5, 9));
+  run.remove_beyond(9);
+  ASSERT_EQ(run.partial_files("main").size(), 1u);
+  EXPECT_EQ(run.partial_files("main")[0].last, 9);
+  EXPECT_EQ(run.shard_files("main").size(), 1u);
 }
 
 TEST(RunDirectory, OverlooksTemporaryAndForeignFiles) {

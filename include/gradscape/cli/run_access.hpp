@@ -53,7 +53,7 @@ std::int64_t floor_segment(const RunDirectory& directory);
 
 /// Where the probed step `step` needs the noise floor of an earlier step of its segment that `prober` has not seen
 /// (work that begins inside of a segment: after an interruption, or at the end of a run): replays to that step from the
-/// checkpoint before it and has the floor measured there. On Ctrl-C throws Error with ExitCode::interrupted.
+/// checkpoint before it and has the floor measured there. Where a signal comes, throws interruption().
 template <class S>
 void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory& directory,
                    const Experiment& experiment, const std::string& data_fingerprint, TrainingProcess<S>& process);

@@ -8,7 +8,7 @@
 namespace gradscape {
 
 /// Process exit codes (README, "Exit codes").
-enum class ExitCode { ok = 0, failure = 1, usage = 2, interrupted = 130 };
+enum class ExitCode { ok = 0, failure = 1, usage = 2, preempted = 75, interrupted = 130 };
 
 /// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it.
 /// Thrown anywhere, caught once in main().

@@ -1,12 +1,24 @@
 #pragma once
 
+#include <string>
+
+#include "gradscape/core/error.hpp"
+
 namespace gradscape {
 
 /// From now on Ctrl-C (SIGINT) only raises a flag, so that work can end at a step's end with everything saved. A second
 /// Ctrl-C kills as usual.
 void catch_interrupts();
 
-/// Whether Ctrl-C was pressed since.
+/// The same for SIGTERM and SIGUSR1, by which batch systems say that they will soon take the machine back; repeated
+/// ones change nothing. For work that asks interrupted() often enough: it would otherwise outlast its grace.
+void catch_preemption();
+
+/// Whether one of these signals came since.
 bool interrupted();
+
+/// The error by which interrupted work ends: "interrupted; ..." with ExitCode::interrupted after Ctrl-C, "pre-empted
+/// (SIGTERM); ..." with ExitCode::preempted after the others. The first signal decides. `outcome` says what was saved.
+Error interruption(const std::string& where, const std::string& outcome, const std::string& hint);
 
 }  // namespace gradscape

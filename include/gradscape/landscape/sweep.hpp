@@ -67,6 +67,9 @@ class StepProber {
   /// Measures the noise floor at the step seen, for the probed steps of its segment.
   void measure_floor(const StepView<S>& step);
 
+  /// Takes over the noise floor of a record that was made before, for the other probed steps of its segment.
+  void adopt_floor(const SweepRecord& record);
+
   /// Probes the step seen, and measures the floor there where that is due. Changes nothing of the training.
   SweepRecord probe_step(const StepView<S>& step);
 

@@ -23,6 +23,8 @@ class RunDirectory {
   std::string checkpoint_path(std::int64_t step) const;
   std::string trace_path(std::int64_t first, std::int64_t last) const;
   std::string shard_path(const std::string& sweep, std::int64_t first, std::int64_t last) const;
+  /// The finished part of a shard that a sweep was stopped in.
+  std::string partial_path(const std::string& sweep, std::int64_t first, std::int64_t last) const;
   /// The merged grid: landscape.h5 for the sweep "main", landscape-NAME.h5 for another.
   std::string landscape_path(const std::string& sweep) const;
 
@@ -30,9 +32,10 @@ class RunDirectory {
   bool holds_run() const;
   /// Steps that have a checkpoint, ascending.
   std::vector<std::int64_t> checkpoint_steps() const;
-  /// Trace segments and the shards of a sweep, by first step.
+  /// Trace segments, the shards of a sweep and its partial ones, by first step.
   std::vector<SegmentFile> trace_files() const;
   std::vector<SegmentFile> shard_files(const std::string& sweep) const;
+  std::vector<SegmentFile> partial_files(const std::string& sweep) const;
   /// Names of the sweeps that have a folder.
   std::vector<std::string> sweeps() const;
 
@@ -42,8 +45,9 @@ class RunDirectory {
   /// Deletes the files that a run consists of, and nothing else; nothing at all where there is no run. Error where that
   /// fails.
   void remove_run() const;
-  /// Deletes trace segments and shards of every sweep that reach beyond `step`: remains of a killed training, which its
-  /// last checkpoint does not vouch for. The shard of the single step `step` itself stays. Error where that fails.
+  /// Deletes trace segments and shards (partial ones too) of every sweep that reach beyond `step`: remains of a killed
+  /// training, which its last checkpoint does not vouch for. The shard of the single step `step` itself stays. Error
+  /// where that fails.
   void remove_beyond(std::int64_t step) const;
 
  private:
