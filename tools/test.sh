@@ -13,6 +13,7 @@ case "${1:-}" in
   *) echo "usage: tools/test.sh [--slow]" >&2; exit 2 ;;
 esac
 install_packages "${BUILD_PACKAGES[@]}" "${PLOT_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+if [ "$GRADSCAPE_SLOW" = 1 ]; then install_packages "${SLOW_TEST_PACKAGES[@]}"; fi
 if [ -z "${GRADSCAPE_CIFAR10:-}" ]; then
   echo "GRADSCAPE_CIFAR10 is not set: tests on real images will be skipped"
 fi
