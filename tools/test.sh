@@ -88,6 +88,11 @@ for engine in direct winograd; do
     step "behaviour signature, $engine, $isa, 2 threads" check_signature "$engine" 2 "$isa"
   done
 done
+if [ "$GRADSCAPE_SLOW" = 1 ]; then
+  step "portable build" build portable
+  step "the portable executable alone with glibc, and its package" tools/portable_test.sh
+  step "the portable executable on old processors" env GRADSCAPE_BINARY=build/portable/gradscape tests/cli/test_old_cpu.py
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
