@@ -21,8 +21,7 @@ void add_field_flags(CLI::App& verb, const std::shared_ptr<Overrides>& overrides
   }
 }
 
-std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb) {
-  auto options = std::make_shared<StudyOptions>();
+void add_study_options(CLI::App& verb, const std::shared_ptr<StudyOptions>& options) {
   verb.add_option("CONFIG", options->config, "configuration file (TOML)")->required();
   verb.add_option("--variant", options->variant, "only this [[variant]] of the file");
   verb.add_option("--out", options->out, "directory for the run, or for the variants' runs (default: runs/NAME)");
@@ -30,7 +29,6 @@ std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb) {
   verb.add_flag("--force", options->force, "replace the run that is there");
   add_field_flags(verb, {options, &options->overrides},
                   [](const Field& field) { return field.name() != "experiment.variant"; });
-  return options;
 }
 
 std::vector<Experiment> choose_variants(const Study& study, const std::string& config, const std::string& variant) {

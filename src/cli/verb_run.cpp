@@ -1,21 +1,26 @@
 #include <fmt/format.h>
 
+#include <memory>
+#include <optional>
+
+#include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/sweep_job.hpp"
+#include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/train_job.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
+#include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
 namespace {
 
-/// Trains every run of a study; finish(run) follows each.
+/// Trains these runs of a study; finish(run) follows each.
 template <class Finish>
-void train_all(const StudyOptions& options, bool probe, Finish&& finish) {
+void train_all(const StudyOptions& options, const std::vector<PlacedRun>& runs, bool probe, Finish&& finish) {
   catch_preemption();
   const TrainRequest request{options.resume, options.force, probe};
-  const auto runs = place_runs(options);
   for (const PlacedRun& run : runs) require_trainable(run.experiment, run.directory, request);
   for (const PlacedRun& run : runs) {
     if (interrupted()) throw interruption("", "", "the same command with --resume continues");
@@ -24,14 +29,37 @@ void train_all(const StudyOptions& options, bool probe, Finish&& finish) {
   }
 }
 
+/// What `train` takes beyond the study.
+struct TrainCommand : StudyOptions {
+  std::optional<std::string> task;
+  bool list = false;
+};
+
+/// The runs that a task takes of a study's runs in turn.
+std::vector<PlacedRun> share_of_runs(const std::vector<PlacedRun>& runs, const TaskShare& task) {
+  const std::vector<int> assigned = assign_tasks(std::vector<std::int64_t>(runs.size(), 1), task.count);
+  std::vector<PlacedRun> share;
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    if (assigned[i] == task.index) share.push_back(runs[i]);
+  return share;
+}
+
+/// Whether training has reached the end that the configuration names. Data are not looked at.
+bool is_trained(const PlacedRun& run) {
+  if (run.directory.checkpoint_steps().empty()) return false;
+  const CheckpointInfo info = last_checkpoint(run.directory);
+  return info.step >= total_steps(run.experiment.train, info.steps_per_epoch);
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Action& selected) {
   CLI::App* verb = app.add_subcommand("run", "Train every variant with the probes inline, then merge: the main job");
-  const auto options = add_study_options(*verb);
+  const auto options = std::make_shared<StudyOptions>();
+  add_study_options(*verb, options);
   verb->callback([options, &selected] {
     selected = [options] {
-      train_all(*options, true, [](const PlacedRun& run) {
+      train_all(*options, place_runs(*options), true, [](const PlacedRun& run) {
         // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
         sweep(run.experiment, run.directory, "main", plan_sweep(run.directory, run.experiment));
         fmt::print("{}\n", merge(run.directory, "main"));
@@ -42,10 +70,22 @@ void add_run(CLI::App& app, Action& selected) {
 
 void add_train(CLI::App& app, Action& selected) {
   CLI::App* verb = app.add_subcommand("train", "Train every variant without probes; `sweep` can probe it later");
-  const auto options = add_study_options(*verb);
-  verb->callback([options, &selected] {
-    selected = [options] {
-      train_all(*options, false, [](const PlacedRun& run) { fmt::print("{}\n", run.directory.root()); });
+  const auto command = std::make_shared<TrainCommand>();
+  add_study_options(*verb, command);
+  verb->add_option("--task", command->task,
+                   "i/n: only the i-th of n shares of the runs (0/n to n-1/n); auto: as `sweep --task auto`")
+      ->type_name("i/n|auto");
+  verb->add_flag("--list", command->list, "train nothing; print each run's state (trained or open) and directory");
+  verb->callback([command, &selected] {
+    selected = [command] {
+      std::vector<PlacedRun> runs = place_runs(*command);
+      if (command->task) runs = share_of_runs(runs, parse_task(*command->task));
+      if (command->list) {
+        for (const PlacedRun& run : runs)
+          fmt::print("{}\t{}\n", is_trained(run) ? "trained" : "open", run.directory.root());
+        return;
+      }
+      train_all(*command, runs, false, [](const PlacedRun& run) { fmt::print("{}\n", run.directory.root()); });
     };
   });
 }

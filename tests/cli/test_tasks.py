@@ -114,6 +114,33 @@ class Tasks(Case):
         gradscape("sweep", out / "bn", "--task", "1/2", "--multipliers", "9", expect=2, says=("sweep.multipliers",))
 
 
+class Training(Case):
+    def test_tasks_train_each_run_once(self) -> None:
+        config = self.write_config(SETTINGS, tail=VARIANTS)
+        out = self.place / "out"
+
+        def states() -> list[str]:
+            return gradscape("train", config, "--out", out, "--list").stdout.splitlines()
+
+        self.assertEqual(states(), [f"open\t{out}/none", f"open\t{out}/bn"])
+        self.assertFalse(out.exists())
+        gradscape("train", config, "--out", out, "--task", "1/2", "--quiet")
+        self.assertEqual(states(), [f"open\t{out}/none", f"trained\t{out}/bn"])
+        slurm = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "1",
+                 "SLURM_ARRAY_TASK_STEP": "1", "SLURM_ARRAY_TASK_COUNT": "2"}
+        gradscape("train", config, "--out", out, "--task", "auto", "--quiet", env=slurm)
+        self.assertEqual(states(), [f"trained\t{out}/none", f"trained\t{out}/bn"])
+        gradscape("train", config, "--out", self.place / "whole", "--quiet")
+        for name in NAMES:
+            self.assert_same_files(self.place / "whole" / name, out / name)
+        # A longer run is open again; of more tasks than runs some have nothing to do.
+        longer = gradscape("train", config, "--out", out, "--list", "--train.steps", "30", "--task", "0/1").stdout
+        self.assertEqual(longer.count("open"), 2)
+        taken = [gradscape("train", config, "--out", out, "--resume", "--task", f"{i}/5").stdout for i in range(5)]
+        self.assertEqual("".join(taken), f"{out}/none\n{out}/bn\n")
+        self.assertEqual(taken.count(""), 3)
+
+
 class FloatVgg(Case):
     """The same with convolutions, a noise floor that is measured, and augmentation."""
 

@@ -19,7 +19,8 @@ struct StudyOptions {
   Overrides overrides;
 };
 
-std::shared_ptr<StudyOptions> add_study_options(CLI::App& verb);
+/// Adds the flags that fill `options`.
+void add_study_options(CLI::App& verb, const std::shared_ptr<StudyOptions>& options);
 
 /// Adds a flag --SECTION.KEY for every field of `wanted`; what is given is appended to `overrides`.
 void add_field_flags(CLI::App& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&));
