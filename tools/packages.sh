@@ -6,8 +6,9 @@ set -euo pipefail
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libeigen3-dev libhdf5-dev libcli11-dev libfmt-dev libtomlplusplus-dev
                 librandom123-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev git ca-certificates)
 PLOT_PACKAGES=(python3 python3-h5py python3-numpy python3-matplotlib)
-TEST_PACKAGES=(libgtest-dev clang-format python3-xarray python3-netcdf4 python3-h5netcdf python3-torch)
-SLOW_TEST_PACKAGES=(qemu-user)
+TEST_PACKAGES=(libgtest-dev clang-format python3-xarray python3-netcdf4 python3-h5netcdf python3-torch
+               slurm-wlm munge)
+SLOW_TEST_PACKAGES=(qemu-user openmpi-bin)
 
 install_packages() {
   local missing=() name

@@ -1,0 +1,261 @@
+#!/usr/bin/python3
+"""tools/slurm/submit.sh on a real Slurm of three nodes, which the test starts on this machine, and mpirun: the merged
+grids have the bits of one process, whatever befalls the tasks."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable
+
+from support import BINARY, FULL, ROOT, SLOW, Case, datasets, environment, gradscape, main
+
+TASKS = 12
+VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
+NAMES = ("bn", "none")
+# 14 segments, of which each task takes one or two; a task is a matter of a moment, or of seconds.
+QUICK = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 18, "train.checkpoint_every": 3,
+                "sweep.multipliers": [0.5, 1.0, 3.0]}
+LONG = FULL | {"data.synthetic_train": 512, "train.steps": 60, "train.checkpoint_every": 10, "train.batch_size": 64,
+               "model.width": 0.125, "sweep.multipliers": [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0]}
+SUBMIT = ROOT / "tools/slurm/submit.sh"
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on."""
+    while True:
+        first = random.randrange(20000, 30000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+
+
+class Cluster:
+    """A Slurm of three nodes below `base`, and its commands."""
+
+    def __init__(self, base: Path) -> None:
+        self.settings = environment(SLURM_BASE=str(base), SLURM_NODES="3", SLURM_PORT=str(free_ports(4)))
+        self.environment = environment(SLURM_CONF=str(base / "etc/slurm.conf"), GRADSCAPE_BINARY=BINARY)
+        self.script("slurm_up.sh")
+
+    def script(self, name: str) -> None:
+        done = subprocess.run([ROOT / "tests/slurm" / name], env=self.settings, capture_output=True, text=True,
+                              timeout=180)
+        if done.returncode != 0:
+            raise AssertionError(f"{name}: {done.stdout}{done.stderr}")
+
+    def stop(self) -> None:
+        self.script("slurm_down.sh")
+
+    def call(self, *command: object, expect: int = 0) -> str:
+        done = subprocess.run(list(map(str, command)), env=self.environment, capture_output=True, text=True, timeout=120)
+        if done.returncode != expect:
+            raise AssertionError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def submit(self, *arguments: object, expect: int = 0) -> dict[str, str]:
+        """Numbers of the submitted jobs: train, sweep, merge."""
+        return dict(re.findall(r"(\w+): job (\d+)", self.call(SUBMIT, *arguments, expect=expect)))
+
+    def tasks(self, job: str, state: str) -> dict[int, str]:
+        """Array indices of a job's tasks in this state (as squeue has them: R, PD, F, CD, …), and their nodes."""
+        lines = self.call("squeue", "-h", "-r", "-j", job, "-t", state, "-o", "%K %N").splitlines()
+        return {int(line.split()[0]): line.split()[-1] for line in lines}
+
+    def wait(self, what: str, is_so: Callable[[], Any], seconds: float = 300) -> Any:
+        """What is_so() says, as soon as it says something."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := is_so():
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"waited {seconds} s for {what}\n" + self.call("squeue", "-t", "all"))
+
+    def finish(self) -> None:
+        self.wait("an empty queue", lambda: not self.call("squeue", "-h", "-t", "PD,R,CG,CF,RQ,S").strip())
+
+    def field(self, job: str, name: str) -> str:
+        return re.search(rf"\b{name}=(\S+)", self.call("scontrol", "show", "job", job)).group(1)
+
+
+def missing_of_slurm() -> str:
+    if os.getuid() != 0:
+        return "only root can start Slurm's daemons"
+    path = os.environ["PATH"] + ":/usr/sbin"
+    absent = [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if not shutil.which(name, path=path)]
+    return f"{', '.join(absent)}: not installed (Debian packages slurm-wlm, munge)" if absent else ""
+
+
+def has_status() -> bool:
+    return subprocess.run([BINARY, "status", "--help"], capture_output=True).returncode == 0
+
+
+class Study(Case):
+    """A study trained and swept in one process, and a place for the same in tasks."""
+
+    settings: dict[str, Any] = QUICK
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.config = cls.write_config(cls.settings, tail=VARIANTS)
+        cls.whole = cls.shared / "whole"
+        gradscape("run", cls.config, "--out", cls.whole, "--quiet")
+
+    def assert_whole(self, out: Path) -> None:
+        for name in NAMES:
+            self.assert_same_files(self.whole / name, out / name, ("sweep",))
+            self.assert_same_data(self.whole / name / "landscape.h5", out / name / "landscape.h5")
+
+
+@unittest.skipIf(missing_of_slurm(), missing_of_slurm())
+class Slurm(Study):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.shared.chmod(0o711)  # for the user slurm
+        base = cls.shared / "slurm"
+        base.mkdir(mode=0o755)
+        cls.cluster = Cluster(base)
+        cls.addClassCleanup(cls.cluster.stop)
+
+    def logs(self, out: Path, kind: str) -> str:
+        return "".join(path.read_text() for path in sorted((out / "slurm/log").glob(f"{kind}-*.log")))
+
+
+class Plain(Slurm):
+    def test_train_sweep_merge_figure(self) -> None:
+        out = self.place / "with a space"
+        jobs = self.cluster.submit(self.config, "--out", out, "--tasks", TASKS, "--throttle", 5, "--time", 10)
+        self.assertEqual(list(jobs), ["train", "sweep", "merge"])
+        self.assertIn("queued or running", self.cluster.call(SUBMIT, self.config, "--out", out, expect=1))
+        self.cluster.finish()
+        for kind in jobs:
+            self.assertEqual(self.cluster.field(jobs[kind], "JobState"), "COMPLETED", self.logs(out, kind))
+        self.assertEqual(len(list((out / "slurm/log").glob("sweep-*.log"))), TASKS)
+        self.assert_whole(out)
+        self.assertGreater((out / "landscape.png").stat().st_size, 10000)
+
+    def test_a_failed_training_stops_what_follows_and_is_repeated(self) -> None:
+        out = self.place / "out"
+        (out / "bn").mkdir(parents=True)
+        (out / "bn/trace").write_text("no folder")
+        jobs = self.cluster.submit(self.config, "--out", out, "--tasks", 2, "--no-figure")
+        self.cluster.finish()
+        self.assertIn(f"open\t{out}/bn", self.logs(out, "sweep"))
+        self.assertIn(f"open\t{out}/bn", self.logs(out, "merge"))
+        self.assertEqual(self.cluster.field(jobs["merge"], "JobState"), "FAILED")
+        (out / "bn/trace").unlink()
+        again = self.cluster.submit(self.config, "--out", out, "--no-figure")
+        self.assertRegex((out / "slurm/train.sbatch").read_text(), r"--array=1\n")  # bn is the second variant
+        self.assertRegex((out / "slurm/sweep.sbatch").read_text(), r"--array=0-1\n")  # the tasks of the last call
+        self.cluster.finish()
+        self.assertEqual(self.cluster.field(again["merge"], "JobState"), "COMPLETED", self.logs(out, "merge"))
+        self.assert_whole(out)
+
+
+@unittest.skipUnless(SLOW, "slow: GRADSCAPE_SLOW=1 runs it")
+@unittest.skipUnless(has_status(), "the program has no `status` yet, by which submit.sh finds what is missing")
+class Faults(Slurm):
+    settings = LONG
+
+    def kill(self, job: str, task: int) -> None:
+        """SIGKILL to the program of one array task."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                variables = (process / "environ").read_bytes().split(b"\0")
+                command = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if f"SLURM_ARRAY_JOB_ID={job}".encode() in variables and \
+                    f"SLURM_ARRAY_TASK_ID={task}".encode() in variables and b"sweep" in command:
+                os.kill(int(process.name), signal.SIGKILL)
+                return
+        raise AssertionError(f"task {task} of job {job} has no process")
+
+    def test_cancelled_killed_preempted_and_a_node_lost(self) -> None:
+        cluster, out = self.cluster, self.place / "out"
+        arguments = (self.config, "--out", out, "--tasks", TASKS, "--no-figure")
+        jobs = cluster.submit(*arguments)
+        job = jobs["sweep"]
+
+        cluster.wait("six running tasks", lambda: len(cluster.tasks(job, "R")) == 6)
+        time.sleep(2)
+        cancelled, killed, preempted, *_, on_lost = sorted(cluster.tasks(job, "R"))
+        lost = cluster.tasks(job, "R")[on_lost]
+        cluster.call("scancel", f"{job}_{cancelled}")
+        self.kill(job, killed)
+        cluster.call("scancel", "--batch", "--signal=USR1", f"{job}_{preempted}")
+        cluster.call("scontrol", "update", f"nodename={lost}", "state=down", "reason=test")
+        cluster.finish()
+
+        self.assertEqual(cluster.field(f"{job}_{cancelled}", "JobState"), "CANCELLED")
+        self.assertEqual(cluster.field(f"{job}_{killed}", "JobState"), "FAILED")
+        for task in (preempted, on_lost):
+            self.assertEqual(cluster.field(f"{job}_{task}", "JobState"), "COMPLETED")
+            self.assertGreaterEqual(int(cluster.field(f"{job}_{task}", "Restarts")), 1)
+        log = (out / f"slurm/log/sweep-{job}_{preempted}.log").read_text()
+        self.assertIn("pre-empted (SIGUSR1)", log)
+        self.assertIn("start 2", log)
+
+        # The merge ran all the same, and says what is to be repeated; the second call submits that and no more.
+        self.assertEqual(cluster.field(jobs["merge"], "JobState"), "FAILED")
+        expected = ",".join(map(str, sorted((cancelled, killed))))
+        self.assertIn(f"Array indices to repeat: {expected}.", self.logs(out, "merge"))
+        self.assertEqual(gradscape("status", out, "--missing", "--tasks", TASKS, expect=(0, 1)).stdout.strip(), expected)
+        again = cluster.submit(*arguments)
+        self.assertEqual(list(again), ["sweep", "merge"])
+        self.assertIn(f"--array={expected}\n", (out / "slurm/sweep.sbatch").read_text())
+        cluster.finish()
+        self.assertEqual(cluster.field(again["merge"], "JobState"), "COMPLETED", self.logs(out, "merge"))
+        self.assert_whole(out)
+
+        done = cluster.submit(*arguments)  # nothing is missing: only the merge is done again
+        self.assertEqual(list(done), ["merge"])
+        cluster.finish()
+        self.assert_whole(out)
+
+    def test_training_preempted(self) -> None:
+        cluster, out = self.cluster, self.place / "out"
+        jobs = cluster.submit(self.config, "--out", out, "--tasks", TASKS, "--no-figure")
+        cluster.wait("a checkpoint", lambda: list(out.glob("*/checkpoints/step-00000010.h5")))
+        cluster.call("scancel", "--batch", "--signal=USR1", f"{jobs['train']}_0")
+        cluster.finish()
+        self.assertGreaterEqual(int(cluster.field(f"{jobs['train']}_0", "Restarts")), 1)
+        self.assertEqual(cluster.field(jobs["merge"], "JobState"), "COMPLETED", self.logs(out, "merge"))
+        for name in NAMES:  # an interruption may leave another checkpoint, hence other segments
+            self.assert_same_data(self.whole / name / "landscape.h5", out / name / "landscape.h5")
+
+
+@unittest.skipUnless(shutil.which("mpirun"), "mpirun is not installed (Debian package openmpi-bin)")
+class Mpirun(Study):
+    def test_three_ranks(self) -> None:
+        out = self.place / "out"
+        as_root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        # Ranks of a job in a Slurm array's script: theirs count, not the array's.
+        slurm = {"SLURM_PROCID": "0", "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0",
+                 "SLURM_ARRAY_TASK_MAX": "0", "SLURM_ARRAY_TASK_STEP": "1", "SLURM_ARRAY_TASK_COUNT": "1"}
+        for verb in (("train", self.config, "--out", out), ("sweep", out)):
+            done = subprocess.run(["mpirun", "--oversubscribe", "-n", "3", BINARY, *map(str, verb), "--task", "auto"],
+                                  env=environment(**as_root, **slurm), capture_output=True, text=True, timeout=300)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        for rank in range(3):
+            self.assertIn(f"task {rank}/3: ", done.stderr)
+        gradscape("merge", out, "--quiet")
+        self.assert_whole(out)
+
+
+if __name__ == "__main__":
+    main()
