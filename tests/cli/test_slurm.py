@@ -24,8 +24,8 @@ NAMES = ("bn", "none")
 # 14 segments, of which each task takes one or two; a task is a matter of a moment, or of seconds.
 QUICK = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 18, "train.checkpoint_every": 3,
                 "sweep.multipliers": [0.5, 1.0, 3.0]}
-LONG = FULL | {"data.synthetic_train": 512, "train.steps": 60, "train.checkpoint_every": 10, "train.batch_size": 64,
-               "model.width": 0.125, "sweep.multipliers": [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0]}
+LONG = FULL | {"data.synthetic_train": 512, "train.steps": 60, "train.checkpoint_every": 10, "train.batch_size": 128,
+               "model.width": 0.125, "sweep.multipliers": [0.25 * i for i in range(1, 17)]}
 SUBMIT = ROOT / "tools/slurm/submit.sh"
 
 
@@ -171,19 +171,21 @@ class Plain(Slurm):
 class Faults(Slurm):
     settings = LONG
 
-    def kill(self, job: str, task: int) -> None:
-        """SIGKILL to the program of one array task."""
+    def send(self, number: signal.Signals, job: str, task: int, word: str) -> None:
+        """A signal to the process of one array task whose command line has this word: its program, or the batch shell.
+        (scancel of 22.05 sends USR1 to an array's task, takes it for refused, and repeats it for ten seconds.)"""
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 variables = (process / "environ").read_bytes().split(b"\0")
-                command = (process / "cmdline").read_bytes().split(b"\0")
+                command = (process / "cmdline").read_bytes()
             except OSError:
                 continue
-            if f"SLURM_ARRAY_JOB_ID={job}".encode() in variables and \
-                    f"SLURM_ARRAY_TASK_ID={task}".encode() in variables and b"sweep" in command:
-                os.kill(int(process.name), signal.SIGKILL)
+            if {f"SLURM_ARRAY_JOB_ID={job}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode(),
+                    f"SLURM_CONF={self.cluster.environment['SLURM_CONF']}".encode()} <= set(variables) and \
+                    word.encode() in command:
+                os.kill(int(process.name), number)
                 return
-        raise AssertionError(f"task {task} of job {job} has no process")
+        raise AssertionError(f"task {task} of job {job} has no process with {word}")
 
     def test_cancelled_killed_preempted_and_a_node_lost(self) -> None:
         cluster, out = self.cluster, self.place / "out"
@@ -196,8 +198,8 @@ class Faults(Slurm):
         cancelled, killed, preempted, *_, on_lost = sorted(cluster.tasks(job, "R"))
         lost = cluster.tasks(job, "R")[on_lost]
         cluster.call("scancel", f"{job}_{cancelled}")
-        self.kill(job, killed)
-        cluster.call("scancel", "--batch", "--signal=USR1", f"{job}_{preempted}")
+        self.send(signal.SIGKILL, job, killed, "sweep")
+        self.send(signal.SIGUSR1, job, preempted, "slurm_script")
         cluster.call("scontrol", "update", f"nodename={lost}", "state=down", "reason=test")
         cluster.finish()
 
@@ -205,7 +207,7 @@ class Faults(Slurm):
         self.assertEqual(cluster.field(f"{job}_{killed}", "JobState"), "FAILED")
         for task in (preempted, on_lost):
             self.assertEqual(cluster.field(f"{job}_{task}", "JobState"), "COMPLETED")
-            self.assertGreaterEqual(int(cluster.field(f"{job}_{task}", "Restarts")), 1)
+            self.assertGreaterEqual(int(cluster.field(f"{job}_{task}", "Restarts")), 1, f"task {task}")
         log = (out / f"slurm/log/sweep-{job}_{preempted}.log").read_text()
         self.assertIn("pre-empted (SIGUSR1)", log)
         self.assertIn("start 2", log)
@@ -227,11 +229,26 @@ class Faults(Slurm):
         cluster.finish()
         self.assert_whole(out)
 
+    def test_preempted_by_a_job_of_higher_priority(self) -> None:
+        cluster, out = self.cluster, self.place / "out"
+        jobs = cluster.submit(self.config, "--out", out, "--tasks", TASKS, "--no-figure")
+        job = jobs["sweep"]
+        cluster.wait("six running tasks", lambda: len(cluster.tasks(job, "R")) == 6)
+        time.sleep(1)
+        cluster.call("sbatch", "--partition=high", "--nodes=3", "--ntasks-per-node=2", "--output=/dev/null",
+                     "--wrap=sleep 1")
+        cluster.finish()
+        restarts = [int(cluster.field(f"{job}_{task}", "Restarts")) for task in range(TASKS)]
+        self.assertGreaterEqual(sum(count > 0 for count in restarts), 4, restarts)
+        self.assertIn("pre-empted (SIGUSR1)", self.logs(out, "sweep"))
+        self.assertEqual(cluster.field(jobs["merge"], "JobState"), "COMPLETED", self.logs(out, "merge"))
+        self.assert_whole(out)
+
     def test_training_preempted(self) -> None:
         cluster, out = self.cluster, self.place / "out"
         jobs = cluster.submit(self.config, "--out", out, "--tasks", TASKS, "--no-figure")
         cluster.wait("a checkpoint", lambda: list(out.glob("*/checkpoints/step-00000010.h5")))
-        cluster.call("scancel", "--batch", "--signal=USR1", f"{jobs['train']}_0")
+        self.send(signal.SIGUSR1, jobs["train"], 0, "slurm_script")
         cluster.finish()
         self.assertGreaterEqual(int(cluster.field(f"{jobs['train']}_0", "Restarts")), 1)
         self.assertEqual(cluster.field(jobs["merge"], "JobState"), "COMPLETED", self.logs(out, "merge"))
