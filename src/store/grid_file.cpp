@@ -1,6 +1,7 @@
 #include "gradscape/store/grid_file.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -53,54 +54,16 @@ void describe(h5::File& file, const std::string& name, const std::string& units,
   for (unsigned axis = 0; axis < scales.size(); ++axis) file.attach_scale(name, scales[axis], axis);
 }
 
-template <class Value>
-void write_scale(h5::File& file, const std::string& name, const std::vector<Value>& values, const std::string& units,
-                 const std::string& long_name) {
-  file.write("/" + name, values);
+/// Declares a dataset a dimension scale.
+void make_scale(h5::File& file, const std::string& name, const std::string& units, const std::string& long_name) {
   file.make_scale("/" + name, name);
   file.set_attribute("/" + name, "units", units);
   file.set_attribute("/" + name, "long_name", long_name);
 }
 
-/// Writes (step, sample) values, `missing` where a batch is short.
-template <class Value, class Get>
-void write_samples(h5::File& file, const Grid& grid, std::size_t width, const std::string& name, Value missing,
-                   const std::string& long_name, Get&& get) {
-  std::vector<Value> values;
-  for (const auto& record : grid.records)
-    for (std::size_t i = 0; i < width; ++i) values.push_back(i < record.batch_index.size() ? get(record, i) : missing);
-  file.write("/" + name, values.data(), {grid.records.size(), width});
-  describe(file, "/" + name, "1", long_name, {"/step", "/sample"});
-}
-
-std::size_t largest_batch(const Grid& grid) {
-  std::size_t width = 0;
-  for (const auto& record : grid.records) width = std::max(width, record.batch_index.size());
-  return width;
-}
-
-bool is_augmented(const Grid& grid) {
-  for (const auto& record : grid.records)
-    for (const auto& a : record.augmentation)
-      if (a.dy != 0 || a.dx != 0 || a.flip) return true;
-  return false;
-}
-
-void write_batches(h5::File& file, const Grid& grid) {
-  const std::size_t width = largest_batch(grid);
-  std::vector<std::int32_t> numbers(width);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  write_scale(file, "sample", numbers, "1", "position in the batch");
-  write_samples<std::int32_t>(file, grid, width, "batch_index", -1, "position in the training set, -1: none",
-                              [](const SweepRecord& r, std::size_t i) { return r.batch_index[i]; });
-  if (!is_augmented(grid)) return;
-  write_samples<std::int8_t>(file, grid, width, "batch_crop_y", 0, "rows by which augmentation moved the image up",
-                             [](const SweepRecord& r, std::size_t i) { return r.augmentation[i].dy; });
-  write_samples<std::int8_t>(file, grid, width, "batch_crop_x", 0, "columns by which augmentation moved the image left",
-                             [](const SweepRecord& r, std::size_t i) { return r.augmentation[i].dx; });
-  write_samples<std::int8_t>(
-      file, grid, width, "batch_flip", 0, "1: augmentation mirrored the image",
-      [](const SweepRecord& r, std::size_t i) { return static_cast<std::int8_t>(r.augmentation[i].flip); });
+bool is_augmented(const SweepRecord& record) {
+  return std::any_of(record.augmentation.begin(), record.augmentation.end(),
+                     [](const Augmentation& a) { return a.dy != 0 || a.dx != 0 || a.flip; });
 }
 
 /// Reads a dataset and checks its extents.
@@ -132,53 +95,118 @@ void read_batches(const h5::File& file, Grid& grid) {
 
 }  // namespace
 
+struct GridWriter::Columns {
+  h5::File& file;
+  GridShape shape;
+  std::vector<h5::RowWriter<std::int64_t>> step;
+  std::vector<h5::RowWriter<double>> records;
+  std::vector<h5::RowWriter<double>> bands;
+  std::vector<h5::RowWriter<double>> cells;
+  std::vector<h5::RowWriter<std::uint8_t>> status;
+  std::vector<h5::RowWriter<std::int32_t>> index;
+  std::vector<h5::RowWriter<std::int8_t>> moves;  // crop_y, crop_x, flip; none without augmentation
+
+  template <class T>
+  void add(std::vector<h5::RowWriter<T>>& list, const std::string& name, const h5::Shape& extents,
+           const std::string& units, const std::string& long_name, const std::vector<std::string>& scales) {
+    list.emplace_back(file, "/" + name, extents);
+    describe(file, "/" + name, units, long_name, scales);
+  }
+
+  void create();
+  void create_batches();
+};
+
+void GridWriter::Columns::create() {
+  file.set_attribute("/", "Conventions", "CF-1.8");
+  file.set_attribute("/", "direction", shape.direction);
+  file.set_attribute("/", "probe_precision", shape.precision);
+  const h5::Shape row{shape.records}, cell{shape.records, shape.multipliers.size()};
+  step.emplace_back(file, "/step", row);
+  make_scale(file, "step", "step", "training step: number of updates done");
+  file.write("/alpha", shape.multipliers);
+  make_scale(file, "alpha", "1",
+             shape.direction == "update" ? "multiplier of the optimiser's update" : "multiplier of the learning rate");
+  for (const auto& v : kRecords) add(records, v.name, row, v.units, v.long_name, {"/step"});
+  for (const auto& v : kBands) add(bands, v.name, row, v.units, v.long_name, {"/step"});
+  for (const auto& v : kCells) add(cells, v.name, cell, v.units, v.long_name, {"/step", "/alpha"});
+  add(status, "status", cell, "1", "state of the cell", {"/step", "/alpha"});
+  file.set_attribute("/status", "flag_values", std::vector<std::uint8_t>{0, 1, 2, 3});
+  file.set_attribute("/status", "flag_meanings", "not_done ok non_finite below_noise");
+  create_batches();
+}
+
+void GridWriter::Columns::create_batches() {
+  std::vector<std::int32_t> numbers(shape.batch);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  file.write("/sample", numbers);
+  make_scale(file, "sample", "1", "position in the batch");
+  const h5::Shape sample{shape.records, shape.batch};
+  const std::vector<std::string> scales = {"/step", "/sample"};
+  add(index, "batch_index", sample, "1", "position in the training set, -1: none", scales);
+  if (!shape.augmented) return;
+  add(moves, "batch_crop_y", sample, "1", "rows by which augmentation moved the image up", scales);
+  add(moves, "batch_crop_x", sample, "1", "columns by which augmentation moved the image left", scales);
+  add(moves, "batch_flip", sample, "1", "1: augmentation mirrored the image", scales);
+}
+
+GridWriter::GridWriter(h5::File& file, const GridShape& shape)
+    : columns_(new Columns{file, shape, {}, {}, {}, {}, {}, {}, {}}) {
+  columns_->create();
+}
+
+GridWriter::~GridWriter() = default;
+
+void GridWriter::add(const SweepRecord& record) {
+  Columns& to = *columns_;
+  check(record.cells.size() == to.shape.multipliers.size(), "a cell for every multiplier");
+  check(record.batch_index.size() <= to.shape.batch, "the batch fits");
+  to.step[0].push(record.step);
+  for (std::size_t i = 0; i < std::size(kRecords); ++i) to.records[i].push(record.*kRecords[i].value);
+  const Bands bands = make_bands(record.cells, record.train_grad_norm);
+  for (std::size_t i = 0; i < std::size(kBands); ++i) to.bands[i].push(bands.*kBands[i].value);
+  for (const Cell& cell : record.cells) {
+    for (std::size_t i = 0; i < std::size(kCells); ++i) to.cells[i].push(cell.*kCells[i].value);
+    to.status[0].push(static_cast<std::uint8_t>(cell.status));
+  }
+  for (std::size_t i = 0; i < to.shape.batch; ++i) {
+    const bool there = i < record.batch_index.size();
+    to.index[0].push(there ? record.batch_index[i] : -1);
+    if (!to.shape.augmented) continue;
+    const Augmentation move = there ? record.augmentation[i] : Augmentation{};
+    to.moves[0].push(move.dy);
+    to.moves[1].push(move.dx);
+    to.moves[2].push(static_cast<std::int8_t>(move.flip));
+  }
+}
+
+void GridWriter::finish() {
+  const auto finish_all = [](auto& list) {
+    for (auto& column : list) column.finish();
+  };
+  Columns& all = *columns_;
+  finish_all(all.step);
+  finish_all(all.records);
+  finish_all(all.bands);
+  finish_all(all.cells);
+  finish_all(all.status);
+  finish_all(all.index);
+  finish_all(all.moves);
+}
+
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid) {
-  for (const auto& record : grid.records)
+  GridShape shape{grid.multipliers, grid.direction, grid.precision, grid.records.size(), 0, false};
+  for (const auto& record : grid.records) {
     check(record.cells.size() == grid.multipliers.size(), "a cell for every multiplier");
+    shape.batch = std::max(shape.batch, record.batch_index.size());
+    shape.augmented = shape.augmented || is_augmented(record);
+  }
   Provenance origin = provenance;
   origin.file_type = "grid";
   publish_h5(path, origin, [&](h5::File& file) {
-    file.set_attribute("/", "Conventions", "CF-1.8");
-    file.set_attribute("/", "direction", grid.direction);
-    file.set_attribute("/", "probe_precision", grid.precision);
-
-    std::vector<std::int64_t> steps;
-    for (const auto& record : grid.records) steps.push_back(record.step);
-    write_scale(file, "step", steps, "step", "training step: number of updates done");
-    write_scale(
-        file, "alpha", grid.multipliers, "1",
-        grid.direction == "update" ? "multiplier of the optimiser's update" : "multiplier of the learning rate");
-
-    for (const auto& variable : kRecords) {
-      std::vector<double> values;
-      for (const auto& record : grid.records) values.push_back(record.*variable.value);
-      file.write(std::string("/") + variable.name, values);
-      describe(file, std::string("/") + variable.name, variable.units, variable.long_name, {"/step"});
-    }
-    for (const auto& variable : kBands) {
-      std::vector<double> values;
-      for (const auto& record : grid.records)
-        values.push_back(make_bands(record.cells, record.train_grad_norm).*variable.value);
-      file.write(std::string("/") + variable.name, values);
-      describe(file, std::string("/") + variable.name, variable.units, variable.long_name, {"/step"});
-    }
-    const h5::Shape shape{grid.records.size(), grid.multipliers.size()};
-    for (const auto& variable : kCells) {
-      std::vector<double> values;
-      for (const auto& record : grid.records)
-        for (const auto& cell : record.cells) values.push_back(cell.*variable.value);
-      file.write(std::string("/") + variable.name, values.data(), shape);
-      describe(file, std::string("/") + variable.name, variable.units, variable.long_name, {"/step", "/alpha"});
-    }
-    std::vector<std::uint8_t> status;
-    for (const auto& record : grid.records)
-      for (const auto& cell : record.cells) status.push_back(static_cast<std::uint8_t>(cell.status));
-    file.write("/status", status.data(), shape);
-    describe(file, "/status", "1", "state of the cell", {"/step", "/alpha"});
-    file.set_attribute("/status", "flag_values", std::vector<std::uint8_t>{0, 1, 2, 3});
-    file.set_attribute("/status", "flag_meanings", "not_done ok non_finite below_noise");
-
-    write_batches(file, grid);
+    GridWriter writer(file, shape);
+    for (const auto& record : grid.records) writer.add(record);
+    writer.finish();
   });
 }
 

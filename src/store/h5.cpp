@@ -76,6 +76,10 @@ Shape chunk_shape(const Shape& shape, std::size_t element_size) {
   return chunk;
 }
 
+bool is_empty(const Shape& shape) {
+  return std::any_of(shape.begin(), shape.end(), [](hsize_t extent) { return extent == 0; });
+}
+
 }  // namespace
 
 herr_t Handle::reset() {
@@ -110,28 +114,67 @@ File File::open(const std::string& path) {
 }
 
 template <class T>
-void File::write(const std::string& name, const T* data, const Shape& shape) {
+Handle File::create_dataset(const std::string& name, const Shape& shape, Shape* chunk) {
   const auto rank = static_cast<int>(shape.size());
-  const bool empty = std::any_of(shape.begin(), shape.end(), [](hsize_t extent) { return extent == 0; });
+  const bool empty = is_empty(shape);
   const Handle space(require(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, shape.data(), nullptr),
                              "no dataspace for " + name),
                      H5Sclose);
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
   H5Pset_create_intermediate_group(links.get(), 1);
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  *chunk = chunk_shape(shape, sizeof(T));
   if (rank == 0) H5Pset_layout(creation.get(), H5D_COMPACT);  // inside the checksummed header
   if (rank > 0 && !empty) {
-    const Shape chunk = chunk_shape(shape, sizeof(T));
-    require(H5Pset_chunk(creation.get(), rank, chunk.data()), "no chunks for " + name);
+    require(H5Pset_chunk(creation.get(), rank, chunk->data()), "no chunks for " + name);
     require(H5Pset_fletcher32(creation.get()), "no checksum for " + name);
   }
-  const Handle dataset(require(H5Dcreate2(file_.get(), name.c_str(), native_type<T>(), space.get(), links.get(),
-                                          creation.get(), H5P_DEFAULT),
-                               "cannot create dataset " + name),
-                       H5Dclose);
-  if (!empty)
+  return {require(H5Dcreate2(file_.get(), name.c_str(), native_type<T>(), space.get(), links.get(), creation.get(),
+                             H5P_DEFAULT),
+                  "cannot create dataset " + name),
+          H5Dclose};
+}
+
+template <class T>
+void File::write(const std::string& name, const T* data, const Shape& shape) {
+  Shape chunk;
+  const Handle dataset = create_dataset<T>(name, shape, &chunk);
+  if (!is_empty(shape))
     require(H5Dwrite(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, data),
             "cannot write dataset " + name);
+}
+
+template <class T>
+RowWriter<T>::RowWriter(File& file, std::string name, const Shape& shape)
+    : file_(&file), name_(std::move(name)), shape_(shape) {
+  check(!shape.empty(), "rows need a dimension");
+  Shape chunk;
+  dataset_ = file.create_dataset<T>(name_, shape, &chunk);
+  for (std::size_t axis = 1; axis < shape.size(); ++axis) row_size_ *= shape[axis];
+  block_size_ = std::max<std::size_t>(1, chunk[0] * row_size_);
+}
+
+template <class T>
+void RowWriter<T>::write_block() {
+  Shape start(shape_.size()), extent = shape_;
+  start[0] = written_;
+  extent[0] = block_.size() / row_size_;
+  check(written_ + extent[0] <= shape_[0] && block_.size() % row_size_ == 0, "values fit the dataset");
+  const Handle memory(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose);
+  const Handle space(H5Dget_space(dataset_.get()), H5Sclose);
+  file_->require(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr),
+                 "cannot select rows of " + name_);
+  file_->require(H5Dwrite(dataset_.get(), native_type<T>(), memory.get(), space.get(), H5P_DEFAULT, block_.data()),
+                 "cannot write dataset " + name_);
+  written_ += extent[0];
+  block_.clear();
+}
+
+template <class T>
+void RowWriter<T>::finish() {
+  if (!block_.empty()) write_block();
+  check(is_empty(shape_) || written_ == shape_[0], "all rows were written");
+  file_->require(dataset_.reset(), "cannot write dataset " + name_);
 }
 
 template <class T>
@@ -287,7 +330,8 @@ void File::close() {
 
 #define GRADSCAPE_INSTANTIATE(T)                                            \
   template void File::write<T>(const std::string&, const T*, const Shape&); \
-  template std::vector<T> File::read<T>(const std::string&, Shape*) const;
+  template std::vector<T> File::read<T>(const std::string&, Shape*) const;  \
+  template class RowWriter<T>;
 GRADSCAPE_INSTANTIATE(double)
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(std::int64_t)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "gradscape/landscape/sweep.hpp"
@@ -13,6 +14,31 @@ struct Grid {
   std::string direction;
   std::string precision;
   std::vector<SweepRecord> records;  // ascending steps
+};
+
+/// What must be known of a grid before its first record is written.
+struct GridShape {
+  std::vector<double> multipliers;
+  std::string direction;
+  std::string precision;
+  std::size_t records = 0;
+  std::size_t batch = 0;  // samples of the largest batch
+  bool augmented = false;
+};
+
+/// Writes a grid's records one by one; memory does not depend on their number.
+class GridWriter {
+ public:
+  GridWriter(h5::File& file, const GridShape& shape);
+  ~GridWriter();
+  /// Records come in the order of their steps.
+  void add(const SweepRecord& record);
+  /// After the last record, and before the file is closed.
+  void finish();
+
+ private:
+  struct Columns;
+  std::unique_ptr<Columns> columns_;
 };
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid);

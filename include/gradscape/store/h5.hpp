@@ -87,8 +87,14 @@ class File {
   void close();
 
  private:
+  template <class T>
+  friend class RowWriter;
+
   File(std::string path, Handle handle) : path_(std::move(path)), file_(std::move(handle)) {}
 
+  /// An empty dataset as write() fills it; `chunk` gets the extents of its chunks.
+  template <class T>
+  Handle create_dataset(const std::string& name, const Shape& shape, Shape* chunk);
   Handle open_object(const std::string& name) const;
   Handle open_dataset(const std::string& name) const;
   Handle open_attribute(const std::string& object, const std::string& name) const;
@@ -101,6 +107,34 @@ class File {
 
   std::string path_;
   Handle file_;
+};
+
+/// Fills a new dataset of known extents value by value, in the order of its rows, with the memory of one row of chunks.
+/// The dataset is the one that File::write would make. `file` must outlive this object.
+template <class T>
+class RowWriter {
+ public:
+  /// `shape` has one dimension or more.
+  RowWriter(File& file, std::string name, const Shape& shape);
+
+  void push(T value) {
+    block_.push_back(value);
+    if (block_.size() == block_size_) write_block();
+  }
+  /// To be called once all values were pushed.
+  void finish();
+
+ private:
+  void write_block();
+
+  File* file_;
+  std::string name_;
+  Shape shape_;
+  Handle dataset_;
+  std::vector<T> block_;
+  std::size_t row_size_ = 1;
+  std::size_t block_size_ = 1;  // values
+  hsize_t written_ = 0;         // rows
 };
 
 }  // namespace gradscape::h5
