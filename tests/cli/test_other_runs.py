@@ -254,6 +254,14 @@ class OtherRuns(Case):
         self.assert_refused("merge", self.spare, says=("5 of 9 steps are missing: 4-8",), expect=1)
         self.assert_refused("merge", self.spare, "--name", "none", says=("\"none\"",), expect=1)
 
+    def test_shard_of_another_program(self) -> None:
+        shard = "sweep/main/segment-00000004-00000008.h5"
+        for field in ("program_version", "git_revision", "compiler", "compiler_flags", "libraries"):
+            shutil.copy(self.unspoiled / shard, self.spare / shard)
+            with h5py.File(self.spare / shard, "a") as file:
+                file.attrs.create(field, np.bytes_(b"another"))
+            self.assert_refused("merge", self.spare, says=(shard, f"{field} is \"another\" there"), expect=1)
+
     def test_merge_and_sweep_of_a_run_that_is_not_done(self) -> None:
         """The probes of what is there are made; merge names what is missing."""
         (self.spare / LAST).unlink()
