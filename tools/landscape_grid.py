@@ -46,6 +46,10 @@ class Run:
         evaluated = (self.status != 0) & (self.status != BELOW_NOISE)
         return int(((self.status == 2).any(axis=1) | (self.hidden() & evaluated.any(axis=1))).sum())
 
+    def not_done(self) -> int:
+        """Number of records of which a cell was not evaluated (gradscape merge --partial)."""
+        return int((self.status == 0).any(axis=1).sum())
+
     def below_noise(self) -> int:
         """Number of records of which a cell is below the noise floor."""
         return int((self.status == BELOW_NOISE).any(axis=1).sum())
@@ -147,6 +151,7 @@ def summarise(run: Run) -> dict[str, object]:
             "mean_grad_diff_width": statistic(np.mean, grad_diff), "grad_diff_left_out": records - grad_diff.size,
             "beta_median": statistic(np.median, beta), "beta_max": statistic(np.max, beta),
             "beta_left_out": records - beta.size, "below_noise_records": run.below_noise(),
+            "not_done_records": run.not_done(),
             "noise_floor_max": statistic(np.max, run["noise_floor"][np.isfinite(run["noise_floor"])])}
 
 

@@ -226,7 +226,7 @@ def escape(text: str) -> str:
 
 def note(run: Run) -> str:
     """What the legend says of records that are not shown as they are."""
-    counts = ((run.non_finite(), "non-finite"), (run.below_noise(), "below noise"))
+    counts = ((run.non_finite(), "non-finite"), (run.below_noise(), "below noise"), (run.not_done(), "not done"))
     words = ", ".join(f"{count} of {run.step.size} records {kind}" for count, kind in counts if count)
     return f" ({words})" if words else ""
 

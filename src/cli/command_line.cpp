@@ -27,6 +27,8 @@ Examples:
   gradscape train CONFIG --train.lr 0.01           any key of the file is also a flag
   gradscape sweep runs/NAME --steps 0:end:10       probe later, by exact replay
   gradscape sweep runs/NAME --task 0/8             the first of eight shares of that, for batch jobs
+  gradscape status runs/NAME                       what is trained, probed, missing or damaged
+  gradscape verify runs/NAME                       check files, recompute random cells
   gradscape info runs/NAME                         what is there, in words
   gradscape numerics CONFIG                        how far from double precision one evaluation is
   gradscape bench --model.norm batch --threads 2   what a step costs here
@@ -128,6 +130,8 @@ int run_command_line(int argc, char** argv) {
   add_train(app, selected);
   add_sweep(app, selected);
   add_merge(app, selected);
+  add_status(app, selected);
+  add_verify(app, selected);
   add_info(app, selected);
   add_numerics(app, selected);
   add_bench(app, selected);

@@ -49,9 +49,15 @@ void require_shard_of_sweep(const Provenance& origin, const std::string& where, 
 
 void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
                         const std::string& data_fingerprint) {
-  for (const SegmentFile& shard : directory.shard_files(name))
-    require_shard_of_sweep(read_provenance(open_published(shard.path, "grid")), shard.path, name, experiment,
-                           data_fingerprint);
+  for (const SegmentFile& shard : directory.shard_files(name)) {
+    std::optional<Provenance> origin;
+    try {
+      origin = read_provenance(open_published(shard.path, "grid"));
+    } catch (const Error&) {
+      continue;
+    }
+    require_shard_of_sweep(*origin, shard.path, name, experiment, data_fingerprint);
+  }
 }
 
 void require_within_run(const SweepOptions& sweep, std::int64_t total) {

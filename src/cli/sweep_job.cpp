@@ -8,6 +8,7 @@
 
 #include "gradscape/cli/partial_shard.hpp"
 #include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
@@ -19,17 +20,12 @@
 namespace gradscape {
 namespace {
 
-/// Whether a shard is there, readable, and holds the segment's steps. A damaged one is made again.
+/// Whether a shard is there and whole. A damaged one is made again.
 bool is_done(const std::string& path, const Segment& segment) {
   if (!std::filesystem::exists(path)) return false;
-  try {
-    const Grid grid = read_grid(path);
-    return std::equal(grid.records.begin(), grid.records.end(), segment.probed.begin(), segment.probed.end(),
-                      [](const SweepRecord& record, std::int64_t step) { return record.step == step; });
-  } catch (const Error& error) {
-    say(fmt::format("{}\n  it is computed again", error.what()));
-    return false;
-  }
+  const std::optional<std::string> problem = shard_problem(path, segment);
+  if (problem) say(fmt::format("{}\n  it is computed again", *problem));
+  return !problem;
 }
 
 template <class S>
@@ -46,7 +42,7 @@ class SweepJob {
 
   /// Makes the shards of these segments that are not there; returns how many.
   std::size_t run(const std::vector<Segment>& segments) {
-    require_same_sweep();
+    require_same_sweep(directory_, name_, experiment_, provenance_.data_fingerprint);
     std::vector<Segment> todo;
     std::int64_t steps = 0;
     for (const Segment& segment : segments) {
@@ -76,20 +72,6 @@ class SweepJob {
 
   TrainingState<S> read_state(std::int64_t step) {
     return read_own_checkpoint<S>(directory_, step, experiment_, provenance_.data_fingerprint, process_);
-  }
-
-  /// The sweep's shards must have this sweep's settings. Damaged ones are not asked: whose share they are in replaces
-  /// them, perhaps at this moment.
-  void require_same_sweep() const {
-    for (const SegmentFile& shard : directory_.shard_files(name_)) {
-      std::optional<Provenance> origin;
-      try {
-        origin = read_provenance(open_published(shard.path, "grid"));
-      } catch (const Error&) {
-        continue;
-      }
-      require_shard_of_sweep(*origin, shard.path, name_, experiment_, provenance_.data_fingerprint);
-    }
   }
 
   /// Probes a segment. Steps that a stopped sweep has probed are only trained again.
@@ -168,20 +150,15 @@ std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, c
   return with_precision(experiment, [&]<class S>() { return SweepJob<S>(experiment, directory, name).run(segments); });
 }
 
-std::string merge(const RunDirectory& directory, const std::string& name) {
-  const Experiment stored = read_stored_experiment(directory);
+std::string merge(const RunDirectory& directory, const std::string& name, Holes holes) {
   const std::int64_t total = last_checkpoint(directory).total_steps;
   const std::string data = read_provenance(open_published(directory.checkpoint_path(0), "checkpoint")).data_fingerprint;
   // The sweep's settings are the shards' own, and one for all.
-  Experiment settings = stored;
-  const auto shards = directory.shard_files(name);
-  if (!shards.empty())
-    settings.sweep =
-        parse_experiment(read_provenance(open_published(shards.front().path, "grid")).config, shards.front().path)
-            .sweep;
+  const Experiment settings = experiment_of_sweep(directory, name, read_stored_experiment(directory));
   require_same_sweep(directory, name, settings, data);
-  return merge_shards(directory, name, last_step(settings.sweep, total),
-                      [&](std::int64_t step) { return is_probed(settings.sweep, step, total); });
+  return merge_shards(
+      directory, name, last_step(settings.sweep, total),
+      [&](std::int64_t step) { return is_probed(settings.sweep, step, total); }, holes);
 }
 
 }  // namespace gradscape

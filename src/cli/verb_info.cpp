@@ -83,7 +83,7 @@ void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::ma
 void print_grid(const std::string& path) {
   const Grid grid = read_grid(path);
   std::vector<std::int64_t> steps;
-  Index finite = 0, not_finite = 0, below_noise = 0;
+  Index finite = 0, not_finite = 0, below_noise = 0, not_done = 0;
   double floor_min = std::numeric_limits<double>::infinity(), floor_max = 0;
   double loss_width = 0, difference_width = 0;
   Index counted = 0;
@@ -92,7 +92,10 @@ void print_grid(const std::string& path) {
     for (const Cell& cell : record.cells) {
       const bool noise = cell.status == CellStatus::below_noise;
       below_noise += noise ? 1 : 0;
-      ++(noise || cell.status == CellStatus::ok ? finite : not_finite);
+      if (cell.status == CellStatus::not_done)
+        ++not_done;
+      else
+        ++(noise || cell.status == CellStatus::ok ? finite : not_finite);
     }
     floor_min = std::fmin(floor_min, record.noise_floor);
     floor_max = std::fmax(floor_max, record.noise_floor);
@@ -107,7 +110,8 @@ void print_grid(const std::string& path) {
   print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
   print_line("multipliers", fmt::format("[{}] along {}, {} precision", fmt::join(grid.multipliers, ", "),
                                         grid.direction, grid.precision));
-  print_line("cells", fmt::format("{} finite, {} non-finite, {} below noise", finite, not_finite, below_noise));
+  print_line("cells", fmt::format("{} finite, {} non-finite, {} below noise{}", finite, not_finite, below_noise,
+                                  not_done > 0 ? fmt::format(", {} not done", not_done) : ""));
   if (floor_min <= floor_max)
     print_line("noise floor", fmt::format("{:.3g} to {:.3g} of the gradient's norm", floor_min, floor_max));
   if (counted > 0)

@@ -62,7 +62,7 @@ void add_run(CLI::App& app, Action& selected) {
       train_all(*options, place_runs(*options), true, [](const PlacedRun& run) {
         // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
         sweep(run.experiment, run.directory, "main", plan_sweep(run.directory, run.experiment));
-        fmt::print("{}\n", merge(run.directory, "main"));
+        fmt::print("{}\n", merge(run.directory, "main", Holes::refuse));
       });
     };
   });

@@ -106,6 +106,30 @@ void run_sweep(const SweepCommand& command) {
   }
 }
 
+struct MergeCommand {
+  std::string directory;
+  std::string name = "main";
+  bool partial = false;
+};
+
+/// Merges every run that can be merged, then tells of all others at once.
+void run_merge(const MergeCommand& command) {
+  check_name(command.name);
+  const std::vector<RunDirectory> runs = find_runs(command.directory);
+  std::vector<Error> errors;
+  for (const RunDirectory& run : runs) try {
+      fmt::print("{}\n", merge(run, command.name, command.partial ? Holes::mark : Holes::refuse));
+    } catch (const Error& error) {
+      errors.push_back(error);
+    }
+  if (errors.size() == 1) throw errors.front();
+  std::string text;
+  for (const Error& error : errors) text += fmt::format("\n{}", error.what());
+  if (!errors.empty())
+    throw Error(command.directory, fmt::format("{} of {} runs cannot be merged:{}", errors.size(), runs.size(), text),
+                "", errors.front().exit_code());
+}
+
 }  // namespace
 
 void add_sweep(CLI::App& app, Action& selected) {
@@ -140,16 +164,11 @@ void add_sweep(CLI::App& app, Action& selected) {
 
 void add_merge(CLI::App& app, Action& selected) {
   CLI::App* verb = app.add_subcommand("merge", "Unite the shards of a sweep into the file to plot from");
-  auto directory = std::make_shared<std::string>();
-  auto name = std::make_shared<std::string>("main");
-  verb->add_option("RUN_DIR", *directory, "a run, or a folder of runs")->required();
-  verb->add_option("--name", *name, "name of the sweep")->capture_default_str();
-  verb->callback([directory, name, &selected] {
-    selected = [directory, name] {
-      check_name(*name);
-      for (const RunDirectory& run : find_runs(*directory)) fmt::print("{}\n", merge(run, *name));
-    };
-  });
+  auto command = std::make_shared<MergeCommand>();
+  verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
+  verb->add_option("--name", command->name, "name of the sweep")->capture_default_str();
+  verb->add_flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
+  verb->callback([command, &selected] { selected = [command] { run_merge(*command); }; });
 }
 
 }  // namespace gradscape

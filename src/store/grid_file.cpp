@@ -1,6 +1,9 @@
 #include "gradscape/store/grid_file.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <numeric>
@@ -242,6 +245,35 @@ Grid read_grid(const std::string& path) {
     grid.records[i / columns].cells[i % columns].status = static_cast<CellStatus>(status[i]);
   read_batches(file, grid);
   return grid;
+}
+
+std::string record_difference(const SweepRecord& here, const SweepRecord& there,
+                              const std::vector<double>& multipliers) {
+  const auto same = [](double a, double b) {
+    return (a == b && std::signbit(a) == std::signbit(b)) || (std::isnan(a) && std::isnan(b));
+  };
+  if (here.step != there.step) return fmt::format("step is {} here and {} there", here.step, there.step);
+  for (const auto& variable : kRecords)
+    if (!same(here.*variable.value, there.*variable.value))
+      return fmt::format("{} is {} here and {} there", variable.name, here.*variable.value, there.*variable.value);
+  if (here.cells.size() != multipliers.size() || there.cells.size() != multipliers.size())
+    return fmt::format("there are {} and {} cells", here.cells.size(), there.cells.size());
+  for (std::size_t i = 0; i < multipliers.size(); ++i) {
+    const Cell &a = here.cells[i], &b = there.cells[i];
+    for (const auto& variable : kCells)
+      if (!same(a.*variable.value, b.*variable.value))
+        return fmt::format("{} at multiplier {} is {} here and {} there", variable.name, multipliers[i],
+                           a.*variable.value, b.*variable.value);
+    if (a.status != b.status) return fmt::format("the status at multiplier {} differs", multipliers[i]);
+  }
+  if (here.batch_index != there.batch_index) return "the batch differs";
+  const auto same_move = [](const Augmentation& a, const Augmentation& b) {
+    return a.dy == b.dy && a.dx == b.dx && a.flip == b.flip;
+  };
+  if (!std::equal(here.augmentation.begin(), here.augmentation.end(), there.augmentation.begin(),
+                  there.augmentation.end(), same_move))
+    return "the augmentation differs";
+  return "";
 }
 
 }  // namespace gradscape

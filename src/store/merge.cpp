@@ -3,22 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
-#include <optional>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/progress.hpp"
 
 namespace gradscape {
 
-std::string describe_steps(const std::vector<std::int64_t>& steps) {
-  constexpr std::size_t kMostRanges = 8;
+std::string describe_steps(const std::vector<std::int64_t>& steps, std::size_t most_ranges, const char* separator) {
   std::string text;
   std::size_t ranges = 0;
   for (std::size_t i = 0; i < steps.size();) {
     std::size_t end = i;
     while (end + 1 < steps.size() && steps[end + 1] == steps[end] + 1) ++end;
-    if (++ranges > kMostRanges) return text + ", …";
-    text += fmt::format("{}{}", ranges > 1 ? ", " : "", steps[i]);
+    if (++ranges > most_ranges) return text + separator + "…";
+    text += fmt::format("{}{}", ranges > 1 ? separator : "", steps[i]);
     if (end > i) text += fmt::format("-{}", steps[end]);
     i = end + 1;
   }
@@ -43,60 +43,108 @@ void require_same_program(const h5::File& shard, std::map<std::string, std::stri
   }
 }
 
+constexpr std::size_t kNoSource = std::numeric_limits<std::size_t>::max();
+
+/// The shards of a sweep, and which holds what.
+struct Sources {
+  std::vector<std::string> paths;
+  std::map<std::int64_t, std::size_t> steps;  // wanted step: the first shard that holds it, or kNoSource
+  GridShape shape;
+  Provenance provenance;  // the last shard's, which knows best how long the run is
+  std::map<std::string, std::string> program;
+
+  void add(const h5::File& shard, const std::function<bool(std::int64_t)>& wanted) {
+    require_same_program(shard, program);
+    if (paths.empty()) {
+      shape.multipliers = shard.read<double>("/alpha");
+      shape.direction = shard.text_attribute("/", "direction");
+      shape.precision = shard.text_attribute("/", "probe_precision");
+    }
+    provenance = read_provenance(shard);
+    shape.batch = std::max(shape.batch, shard.read<std::int32_t>("/sample").size());
+    shape.augmented = shape.augmented || shard.exists("/batch_flip");
+    for (const std::int64_t step : shard.read<std::int64_t>("/step"))
+      if (wanted(step)) steps.emplace(step, paths.size());
+    paths.push_back(shard.path());
+  }
+};
+
+/// Whether all of a shard can be read; says what is wrong where not.
+bool is_whole(const std::string& path) {
+  try {
+    read_grid(path);
+    return true;
+  } catch (const Error& error) {
+    say(fmt::format("{}\n  it is left out", error.what()));
+    return false;
+  }
+}
+
+Sources find_sources(const RunDirectory& directory, const std::string& name,
+                     const std::function<bool(std::int64_t)>& wanted, Holes holes) {
+  std::vector<SegmentFile> files = directory.shard_files(name);
+  if (holes == Holes::mark) {
+    const auto partial = directory.partial_files(name);
+    files.insert(files.end(), partial.begin(), partial.end());
+    std::erase_if(files, [](const SegmentFile& file) { return !is_whole(file.path); });
+  }
+  Sources sources;
+  for (const SegmentFile& file : files) sources.add(open_published(file.path, "grid"), wanted);
+  if (files.empty())
+    throw Error(directory.root(), fmt::format("has no shards of a sweep named \"{}\"", name),
+                "`gradscape sweep` makes them; `gradscape run` does so while training");
+  return sources;
+}
+
+/// A step that is not done.
+SweepRecord make_hole(std::int64_t step, std::size_t cells) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const Cell cell{kNone, kNone, kNone, kNone, kNone, kNone, kNone, CellStatus::not_done};
+  return {step, kNone, kNone, kNone, kNone, std::vector<Cell>(cells, cell), {}, {}};
+}
+
+/// Writes the records step by step, with one shard in memory.
+void write_sources(h5::File& file, const Sources& sources) {
+  GridWriter writer(file, sources.shape);
+  Grid grid;
+  std::size_t open = kNoSource;
+  for (const auto& [step, source] : sources.steps) {
+    if (source == kNoSource) {
+      writer.add(make_hole(step, sources.shape.multipliers.size()));
+      continue;
+    }
+    if (source != open) grid = read_grid(sources.paths[open = source]);
+    const auto record = std::lower_bound(grid.records.begin(), grid.records.end(), step,
+                                         [](const SweepRecord& r, std::int64_t s) { return r.step < s; });
+    if (record == grid.records.end() || record->step != step)
+      throw Error(sources.paths[source], fmt::format("no longer holds step {}", step), "merge again");
+    writer.add(*record);
+  }
+  writer.finish();
+}
+
 }  // namespace
 
 std::string merge_shards(const RunDirectory& directory, const std::string& name, std::int64_t last,
-                         const std::function<bool(std::int64_t)>& wanted) {
-  std::optional<Provenance> provenance;
-  GridShape shape;
-  std::vector<std::string> paths;
-  std::map<std::int64_t, std::size_t> source;  // step: the first shard that holds it
-  std::map<std::string, std::string> program;
-  for (const SegmentFile& shard : directory.shard_files(name)) {
-    const h5::File file = open_published(shard.path, "grid");
-    require_same_program(file, program);
-    if (!provenance) {
-      shape.multipliers = file.read<double>("/alpha");
-      shape.direction = file.text_attribute("/", "direction");
-      shape.precision = file.text_attribute("/", "probe_precision");
-    }
-    provenance = read_provenance(file);  // the last shard knows best how long the run is
-    shape.batch = std::max(shape.batch, file.read<std::int32_t>("/sample").size());
-    shape.augmented = shape.augmented || file.exists("/batch_flip");
-    for (const std::int64_t step : file.read<std::int64_t>("/step"))
-      if (wanted(step)) source.emplace(step, paths.size());
-    paths.push_back(shard.path);
-  }
-  if (!provenance)
-    throw Error(directory.root(), fmt::format("has no shards of a sweep named \"{}\"", name),
-                "`gradscape sweep` makes them; `gradscape run` does so while training");
-
+                         const std::function<bool(std::int64_t)>& wanted, Holes holes) {
+  Sources sources = find_sources(directory, name, wanted, holes);
   std::vector<std::int64_t> missing;
   for (std::int64_t step = 0; step <= last; ++step)
-    if (wanted(step) && !source.contains(step)) missing.push_back(step);
-  if (!missing.empty())
-    throw Error(directory.root(),
-                fmt::format("sweep \"{}\" is not complete: {} of {} steps are missing: {}", name, missing.size(),
-                            missing.size() + source.size(), describe_steps(missing)),
-                "finish training with --resume where that is needed, then `gradscape sweep` computes what is missing");
-  shape.records = source.size();
+    if (wanted(step) && sources.steps.emplace(step, kNoSource).second) missing.push_back(step);
+  if (!missing.empty()) {
+    const std::string found =
+        fmt::format("sweep \"{}\" is not complete: {} of {} steps are missing: {}", name, missing.size(),
+                    sources.steps.size(), describe_steps(missing, missing.size()));
+    if (holes == Holes::refuse)
+      throw Error(directory.root(), found,
+                  "finish training with --resume where that is needed, then `gradscape sweep` computes what is "
+                  "missing; `gradscape merge --partial` makes a file that marks them as not done");
+    say(fmt::format("{}: {}; they are marked as not done", directory.root(), found));
+  }
+  sources.shape.records = sources.steps.size();
+  sources.provenance.file_type = "grid";
   const std::string path = directory.landscape_path(name);
-  Provenance origin = *provenance;
-  origin.file_type = "grid";
-  publish_h5(path, origin, [&](h5::File& file) {
-    GridWriter writer(file, shape);
-    Grid grid;
-    std::size_t open = paths.size();
-    for (const auto& [step, shard] : source) {
-      if (shard != open) grid = read_grid(paths[open = shard]);
-      const auto record = std::lower_bound(grid.records.begin(), grid.records.end(), step,
-                                           [](const SweepRecord& r, std::int64_t s) { return r.step < s; });
-      if (record == grid.records.end() || record->step != step)
-        throw Error(paths[shard], fmt::format("no longer holds step {}", step), "merge again");
-      writer.add(*record);
-    }
-    writer.finish();
-  });
+  publish_h5(path, sources.provenance, [&](h5::File& file) { write_sources(file, sources); });
   return path;
 }
 

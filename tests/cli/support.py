@@ -137,6 +137,15 @@ def attributes(path: Path) -> dict[str, Any]:
         return {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
 
 
+def flip_a_bit(path: Path, name: str = "loss") -> None:
+    """Changes one bit of a dataset's stored values."""
+    with h5py.File(path) as file:
+        place = file[name].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
 def h5_files(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*.h5") if path.name[0] != ".")
 

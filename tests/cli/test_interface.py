@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support import BINARY, FULL, PLAIN, ROOT, Case, environment, gradscape, main, start, toml_text, write_idx
 
-VERBS = ("run", "train", "sweep", "merge", "info", "numerics", "bench")
+VERBS = ("run", "train", "sweep", "merge", "status", "verify", "info", "numerics", "bench")
 # The names that configurations are promised to keep.
 FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
          "model.activation model.norm model.norm_dense train.optimizer train.lr train.batch_size train.steps "
@@ -123,7 +123,7 @@ class Interface(Case):
             self.assertEqual(gradscape(*command, "--quiet").stderr, "")
         process = start("train", self.write_config(slow_settings()), "--out", self.place / "slow", "--quiet")
         time.sleep(3)  # long enough for a line of progress
-        process.terminate()
+        process.kill()
         self.assertEqual(process.communicate()[1], b"")
 
     def test_one_variant_of_a_file(self) -> None:

@@ -98,10 +98,6 @@ def missing_of_slurm() -> str:
     return f"{', '.join(absent)}: not installed (Debian packages slurm-wlm, munge)" if absent else ""
 
 
-def has_status() -> bool:
-    return subprocess.run([BINARY, "status", "--help"], capture_output=True).returncode == 0
-
-
 class Study(Case):
     """A study trained and swept in one process, and a place for the same in tasks."""
 
@@ -167,7 +163,6 @@ class Plain(Slurm):
 
 
 @unittest.skipUnless(SLOW, "slow: GRADSCAPE_SLOW=1 runs it")
-@unittest.skipUnless(has_status(), "the program has no `status` yet, by which submit.sh finds what is missing")
 class Faults(Slurm):
     settings = LONG
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import random
 
-from support import FULL, Case, gradscape, h5_files, main, start
+import numpy as np
+
+from support import FULL, Case, datasets, gradscape, h5_files, main, start
 
 # 12 segments of one or two probed steps in two variants, and the step after each run's last.
 SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
@@ -74,6 +76,26 @@ class Tasks(Case):
         self.assert_whole(out)
         gradscape("sweep", out, "--task", "auto", says=("task 1/2: ",),
                   env={"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "SLURM_PROCID": "0"})
+
+    def test_partial(self) -> None:
+        """A grid with holes: what is there is what the whole one has; figures and info say what is not."""
+        out = self.copy(self.trained)
+        gradscape("sweep", out, "--task", "0/2", "--quiet")
+        gradscape("sweep", out, "--task", "1/4", "--quiet")
+        (out / "bn/sweep/main/segment-00000003-00000006.h5").unlink()  # step 4
+        gradscape("merge", out, expect=1, says=("2 of 2 runs cannot be merged", "has no shards",
+                                                "1 of 11 steps are missing: 4\n", "--partial"))
+        gradscape("merge", out / "bn", "--partial", says=("1 of 11 steps are missing: 4; they are marked as not done",))
+        whole, merged = datasets(self.whole / "bn/landscape.h5"), datasets(out / "bn/landscape.h5")
+        self.assertEqual(merged["status"][2].tolist(), [0, 0, 0])
+        self.assertTrue(np.isnan(merged["loss"][2]).all() and np.isnan(merged["loss_max"][2]))
+        self.assertTrue((merged["batch_index"][2] == -1).all())
+        for name, values in whole.items():
+            if name not in ("alpha", "sample"):
+                np.testing.assert_array_equal(np.delete(values, 2, 0), np.delete(merged[name], 2, 0), name)
+        self.assertIn("3 not done", gradscape("info", out / "bn/landscape.h5").stdout)
+        gradscape("sweep", out, "--quiet")
+        self.assert_whole(out)
 
     def test_bad_shares_are_refused(self) -> None:
         out = self.copy(self.trained)

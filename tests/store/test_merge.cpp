@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "gradscape/store/merge.hpp"
 #include "support/errors.hpp"
 #include "support/grids.hpp"
@@ -65,6 +67,42 @@ TEST_F(Merge, NamesTheHoles) {
   EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main"))) << "no landscape with holes";
   const auto by_three = [](std::int64_t step) { return step % 3 == 0; };
   expect_error([&] { merge_shards(run_, "main", 10, by_three); }, {"2 of 4 steps are missing: 3, 9"});
+}
+
+TEST_F(Merge, NamesEveryHole) {
+  std::string holes;
+  for (std::int64_t step = 0; step < 40; step += 2) {
+    add_shard(step, step + 1, {step});
+    holes += (holes.empty() ? "" : ", ") + std::to_string(step + 1);
+  }
+  expect_error([&] { merge_shards(run_, "main", 39, kAll); }, {"20 of 40 steps are missing: " + holes + "\n"});
+}
+
+TEST_F(Merge, MarksHolesWhereAsked) {
+  add_shard(0, 3, {0, 1, 2});
+  add_shard(6, 8, {6, 7});
+  write_grid(run_.partial_path("main", 3, 6), {"grid", "name", "bn", "config", "data", "print"}, make_grid({3}));
+  add_shard(8, 9, {8});
+  std::filesystem::resize_file(run_.shard_path("main", 8, 9), 1000);
+  const std::string path = merge_shards(run_, "main", 8, kAll, Holes::mark);
+  const Grid merged = read_grid(path), whole = make_grid({0, 1, 2, 3, 4, 5, 6, 7, 8});
+  ASSERT_EQ(merged.records.size(), 9U);
+  for (std::size_t i = 0; i < 9; ++i) {
+    const SweepRecord& record = merged.records[i];
+    EXPECT_EQ(record.step, static_cast<std::int64_t>(i));
+    if (i != 4 && i != 5 && i != 8) {
+      EXPECT_EQ(record_difference(record, whole.records[i], whole.multipliers), "") << i;
+      continue;
+    }
+    EXPECT_TRUE(std::isnan(record.lr) && std::isnan(record.train_loss) && std::isnan(record.noise_floor));
+    EXPECT_TRUE(record.batch_index.empty());
+    for (const Cell& cell : record.cells) {
+      EXPECT_EQ(cell.status, CellStatus::not_done);
+      EXPECT_TRUE(std::isnan(cell.loss) && std::isnan(cell.grad_diff) && std::isnan(cell.beta));
+    }
+  }
+  const auto low = h5::File::open(path).read<double>("/loss_min");
+  EXPECT_TRUE(std::isnan(low[4]) && !std::isnan(low[3]));
 }
 
 TEST_F(Merge, SweepsAreApart) {

@@ -78,7 +78,9 @@ untrained=$(awk -F '\t' '$1 != "trained" { print NR - 1 }' <<<"$states" | paste 
 if [ -n "$untrained" ]; then
   unswept=0-$((tasks - 1))
 else
-  unswept=$("$binary" status "$out" --missing --tasks "$tasks")
+  # Code 1 says that something is missing; where nothing is named then, it is a failure.
+  unswept=$("$binary" status "$out" --missing --tasks "$tasks" 2>/dev/null) || [ -n "$unswept" ] ||
+    { "$binary" status "$out" >&2; exit 1; }
 fi
 
 # header NAME LOG: what every job file begins with.

@@ -23,7 +23,8 @@ void require_same_run(const Provenance& found, const Experiment& experiment, con
                       const std::string& where);
 
 /// Error (naming the fields) unless the shards of sweep `name` that lie in the directory belong to the run and were
-/// made with its [sweep] settings.
+/// made with its [sweep] settings. Shards that cannot be read are not asked: they are computed again, perhaps by
+/// another task at this moment.
 void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
                         const std::string& data_fingerprint);
 

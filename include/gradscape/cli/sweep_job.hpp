@@ -3,6 +3,7 @@
 #include <string>
 
 #include "gradscape/cli/sweep_plan.hpp"
+#include "gradscape/store/merge.hpp"
 
 namespace gradscape {
 
@@ -15,7 +16,7 @@ namespace gradscape {
 std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name,
                   const std::vector<Segment>& segments);
 
-/// Unites the shards of a sweep; returns the path of the landscape file.
-std::string merge(const RunDirectory& directory, const std::string& name);
+/// Unites the shards of a sweep; returns the path of the landscape file. Errors: merge_shards().
+std::string merge(const RunDirectory& directory, const std::string& name, Holes holes);
 
 }  // namespace gradscape

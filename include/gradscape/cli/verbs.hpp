@@ -14,6 +14,8 @@ void add_run(CLI::App& app, Action& selected);
 void add_train(CLI::App& app, Action& selected);
 void add_sweep(CLI::App& app, Action& selected);
 void add_merge(CLI::App& app, Action& selected);
+void add_status(CLI::App& app, Action& selected);
+void add_verify(CLI::App& app, Action& selected);
 void add_info(CLI::App& app, Action& selected);
 void add_numerics(CLI::App& app, Action& selected);
 void add_bench(CLI::App& app, Action& selected);

@@ -47,4 +47,9 @@ void write_grid(const std::string& path, const Provenance& provenance, const Gri
 /// floor: it is NaN.
 Grid read_grid(const std::string& path);
 
+/// Nothing, where two records of a step agree in every bit (NaN equals NaN); else the first variable that differs, with
+/// both values: "loss at multiplier 2 is 1.5 here and 1.25 there". `multipliers` are both records'.
+std::string record_difference(const SweepRecord& here, const SweepRecord& there,
+                              const std::vector<double>& multipliers);
+
 }  // namespace gradscape

@@ -1,0 +1,224 @@
+#include "gradscape/cli/sweep_state.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/task_share.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/trace_file.hpp"
+#include "gradscape/train/schedule.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::system_clock;
+
+std::optional<Clock::time_point> written_at(const std::string& path) {
+  std::error_code code;
+  const auto time = fs::last_write_time(path, code);
+  if (code) return {};  // it may be gone since
+  return std::chrono::time_point_cast<Clock::duration>(std::chrono::file_clock::to_sys(time));
+}
+
+/// The checkpoints that there will be when the run is trained to its end.
+std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, std::int64_t every, std::int64_t total) {
+  if (steps.empty()) steps.push_back(0);
+  for (std::int64_t step = (steps.back() / every + 1) * every; step < total; step += every) steps.push_back(step);
+  if (steps.back() < total) steps.push_back(total);
+  return steps;
+}
+
+/// Whether the steps are the segment's first ones.
+bool begins(const std::vector<std::int64_t>& steps, const Segment& segment) {
+  return steps.size() <= segment.probed.size() && std::equal(steps.begin(), steps.end(), segment.probed.begin());
+}
+
+std::vector<std::int64_t> stored_steps(const std::string& path) {
+  std::vector<std::int64_t> steps;
+  for (const SweepRecord& record : read_grid(path).records) steps.push_back(record.step);
+  return steps;
+}
+
+/// What the sweep's files of a run tell in common.
+class Inspector {
+ public:
+  Inspector(const RunReport& run, const std::string& name) : run_(run), name_(name) {
+    if (const auto steps = run.directory.checkpoint_steps(); !steps.empty())
+      data_ =
+          read_provenance(open_published(run.directory.checkpoint_path(steps.front()), "checkpoint")).data_fingerprint;
+  }
+
+  SegmentReport inspect(const Segment& segment) const {
+    const std::int64_t last = std::min(segment.last, run_.total);  // the step after the last update needs no more
+    if (last > run_.trained) return {segment, SegmentState::untrained, 0, ""};
+    const std::string path = run_.directory.shard_path(name_, segment.first, segment.last);
+    if (fs::exists(path)) {
+      std::optional<std::string> problem = shard_problem(path, segment);
+      if (!problem) problem = foreign(path);
+      if (problem) return {segment, SegmentState::damaged, 0, *problem};
+      return {segment, SegmentState::done, static_cast<std::int64_t>(segment.probed.size()), ""};
+    }
+    const std::int64_t probed = partly(run_.directory.partial_path(name_, segment.first, segment.last), segment);
+    return {segment, probed > 0 ? SegmentState::partial : SegmentState::missing, probed, ""};
+  }
+
+ private:
+  std::optional<std::string> foreign(const std::string& path) const {
+    try {
+      require_shard_of_sweep(read_provenance(open_published(path, "grid")), path, name_, run_.experiment, data_);
+      return {};
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+
+  /// Probed steps in a partial shard; one that the sweep would ignore counts as none.
+  std::int64_t partly(const std::string& path, const Segment& segment) const {
+    if (!fs::exists(path) || foreign(path)) return 0;
+    try {
+      const auto steps = stored_steps(path);
+      return begins(steps, segment) ? static_cast<std::int64_t>(steps.size()) : 0;
+    } catch (const Error&) {
+      return 0;
+    }
+  }
+
+  const RunReport& run_;
+  const std::string& name_;
+  std::string data_;
+};
+
+/// Seconds a training step took lately; nothing where none was recorded.
+std::optional<double> recent_step_seconds(const RunDirectory& directory) {
+  const auto files = directory.trace_files();
+  if (files.empty()) return {};
+  try {
+    const Trace trace = read_trace(files.back().path);
+    double sum = 0;
+    for (const TraceRecord& record : trace.steps) sum += record.seconds;
+    if (!trace.steps.empty()) return sum / static_cast<double>(trace.steps.size());
+  } catch (const Error&) {  // `sweep` and `verify` tell of it
+  }
+  return {};
+}
+
+/// The time that the missing probes will take at the pace at which shards came, the first excepted: when it was begun
+/// is not known.
+std::optional<double> sweep_time_left(const RunReport& run, const std::string& name) {
+  std::vector<std::pair<Clock::time_point, std::int64_t>> shards;
+  std::int64_t left = 0;
+  for (const SegmentReport& report : run.segments) {
+    left += static_cast<std::int64_t>(report.segment.probed.size()) - report.probed;
+    if (report.state != SegmentState::done) continue;
+    const auto time = written_at(run.directory.shard_path(name, report.segment.first, report.segment.last));
+    if (time) shards.emplace_back(*time, report.probed);
+  }
+  if (left == 0) return 0.0;
+  if (shards.size() < 2) return {};
+  std::sort(shards.begin(), shards.end());
+  std::int64_t steps = 0;
+  for (const auto& [time, probed] : shards) steps += probed;
+  const double seconds = std::chrono::duration<double>(shards.back().first - shards.front().first).count();
+  return seconds * static_cast<double>(left) / static_cast<double>(steps - shards.front().second);
+}
+
+void find_last_write(RunReport& run, const std::string& name) {
+  const auto look_at = [&](const std::string& path) {
+    const auto time = written_at(path);
+    if (time && (!run.last_write || *time > *run.last_write)) run.last_write = time;
+  };
+  for (const std::int64_t step : run.directory.checkpoint_steps()) look_at(run.directory.checkpoint_path(step));
+  for (const auto& list :
+       {run.directory.trace_files(), run.directory.shard_files(name), run.directory.partial_files(name)})
+    for (const SegmentFile& file : list) look_at(file.path);
+}
+
+}  // namespace
+
+std::string segment_state_name(SegmentState state) {
+  constexpr const char* kNames[kSegmentStates] = {"done", "partial", "missing", "damaged", "untrained"};
+  return kNames[static_cast<int>(state)];
+}
+
+std::int64_t RunReport::count(SegmentState state) const {
+  return std::count_if(segments.begin(), segments.end(), [&](const SegmentReport& r) { return r.state == state; });
+}
+
+bool RunReport::complete() const {
+  return total >= 0 && trained >= total && count(SegmentState::done) == static_cast<std::int64_t>(segments.size());
+}
+
+Experiment experiment_of_sweep(const RunDirectory& directory, const std::string& name, Experiment stored) {
+  for (const auto& list : {directory.shard_files(name), directory.partial_files(name)})
+    for (const SegmentFile& file : list) try {
+        stored.sweep = parse_experiment(read_provenance(open_published(file.path, "grid")).config, file.path).sweep;
+        return stored;
+      } catch (const Error&) {  // damaged: another one may be whole
+      }
+  return stored;
+}
+
+std::optional<std::string> shard_problem(const std::string& path, const Segment& segment) {
+  try {
+    if (stored_steps(path) == segment.probed) return {};
+    return path + ": does not hold the segment's probed steps";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const std::string& name) {
+  RunReport run{directory, experiment_of_sweep(directory, name, experiment), 0, -1, {}, {}, {}, {}, false};
+  const TrainOptions& train = run.experiment.train;
+  const auto checkpoints = directory.checkpoint_steps();
+  if (!checkpoints.empty()) {
+    const CheckpointInfo info = last_checkpoint(directory);
+    run.trained = info.step;
+    run.total = total_steps(train, info.steps_per_epoch);
+  } else if (train.steps > 0) {
+    run.total = train.steps;
+  }
+  if (run.total >= 0) {
+    const Inspector inspector(run, name);
+    std::vector<SegmentReport> reports;
+    for (const Segment& segment : plan_segments(planned_checkpoints(checkpoints, train.checkpoint_every, run.total),
+                                                run.experiment.sweep, run.total))
+      reports.push_back(inspector.inspect(segment));
+    run.segments = std::move(reports);
+  }
+  find_last_write(run, name);
+  if (run.trained == run.total) {
+    run.training_left = 0;
+  } else if (const auto seconds = recent_step_seconds(directory)) {
+    run.training_left = *seconds * static_cast<double>(run.total - run.trained);
+  }
+  run.sweep_left = sweep_time_left(run, name);
+  run.merged = fs::exists(directory.landscape_path(name));
+  return run;
+}
+
+std::vector<std::int64_t> unfinished_tasks(const std::vector<RunReport>& runs, int tasks) {
+  std::vector<std::int64_t> costs;
+  std::vector<bool> done;
+  bool known = true;
+  for (const RunReport& run : runs) {
+    known = known && run.total >= 0;
+    for (const SegmentReport& report : run.segments) {
+      costs.push_back(static_cast<std::int64_t>(report.segment.probed.size()));
+      done.push_back(report.state == SegmentState::done);
+    }
+  }
+  const std::vector<int> assigned = assign_tasks(costs, tasks);
+  std::vector<std::int64_t> list;
+  for (int task = 0; task < tasks; ++task) {
+    bool open = !known;
+    for (std::size_t i = 0; i < costs.size(); ++i) open = open || (assigned[i] == task && !done[i]);
+    if (open) list.push_back(task);
+  }
+  return list;
+}
+
+}  // namespace gradscape

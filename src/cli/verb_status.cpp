@@ -1,0 +1,175 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/study_options.hpp"
+#include "gradscape/cli/sweep_state.hpp"
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/progress.hpp"
+#include "gradscape/store/merge.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct StatusCommand {
+  std::string place;  // RUN_DIR, folder of runs, or CONFIG
+  std::string out;
+  std::string name = "main";
+  std::optional<int> tasks;
+  bool missing = false;
+  bool json = false;
+};
+
+std::vector<RunReport> inspect_all(const StatusCommand& command) {
+  std::vector<RunReport> reports;
+  if (fs::is_directory(command.place)) {
+    if (!command.out.empty())
+      throw UsageError("--out", "says where a configuration's runs lie, and " + command.place + " is a directory");
+    for (const RunDirectory& run : find_runs(command.place))
+      reports.push_back(inspect_run(run, read_stored_experiment(run), command.name));
+    return reports;
+  }
+  if (!command.place.ends_with(".toml"))
+    throw Error(command.place, fs::exists(command.place) ? "is no directory and no .toml file" : "does not exist",
+                "name a run directory, a folder of runs, or a configuration");
+  StudyOptions options;
+  options.config = command.place;
+  options.out = command.out;
+  for (const PlacedRun& run : place_runs(options))
+    reports.push_back(inspect_run(run.directory,
+                                  run.directory.holds_run() ? read_stored_experiment(run.directory) : run.experiment,
+                                  command.name));
+  // The order in which `sweep DIR --task` takes them.
+  std::sort(reports.begin(), reports.end(), [](const RunReport& a, const RunReport& b) {
+    return fs::path(a.directory.root()) < fs::path(b.directory.root());
+  });
+  return reports;
+}
+
+/// "2026-01-31T12:00:00+0100"
+std::string time_text(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S%z}", fmt::localtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+/// "; about 1:15 left"; nothing where that is not known.
+std::string left_text(const std::optional<double>& seconds) {
+  return seconds && *seconds > 0 ? fmt::format("; about {} left", format_duration(*seconds)) : "";
+}
+
+void print_run(const RunReport& run) {
+  fmt::print("{}: {}\n", run.directory.root(), run.complete() ? "complete" : "not complete");
+  fmt::print("  trained   {} of {} steps{}\n", run.trained,
+             run.total < 0 ? "(unknown before training begins)" : std::to_string(run.total),
+             left_text(run.training_left));
+  std::string states;
+  for (int i = 0; i < kSegmentStates; ++i) {
+    const auto state = static_cast<SegmentState>(i);
+    if (i == 0 || run.count(state) > 0)
+      states += fmt::format("{}{} {}", i == 0 ? "" : ", ", run.count(state), segment_state_name(state));
+  }
+  fmt::print("  segments  {} of {}; {}{}\n", states, run.segments.size(), run.merged ? "merged" : "not merged",
+             left_text(run.sweep_left));
+  for (const SegmentReport& report : run.segments)
+    if (!report.problem.empty()) fmt::print("  damaged   {}\n", report.problem);
+  if (run.last_write) {
+    const auto ago = std::chrono::system_clock::now() - *run.last_write;
+    fmt::print("  last file {}, {} ago\n", time_text(*run.last_write),
+               format_duration(std::chrono::duration<double>(ago).count()));
+  }
+}
+
+nlohmann::json number_or_null(const std::optional<double>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+nlohmann::json describe_run(const RunReport& run) {
+  nlohmann::json segments = {{"planned", run.segments.size()}};
+  nlohmann::json problems = nlohmann::json::array();
+  std::int64_t probed = 0, planned = 0;
+  for (int i = 0; i < kSegmentStates; ++i)
+    segments[segment_state_name(static_cast<SegmentState>(i))] = run.count(static_cast<SegmentState>(i));
+  for (const SegmentReport& report : run.segments) {
+    if (!report.problem.empty()) problems.push_back(report.problem);
+    probed += report.probed;
+    planned += static_cast<std::int64_t>(report.segment.probed.size());
+  }
+  return {{"directory", run.directory.root()},
+          {"variant", run.experiment.experiment.variant},
+          {"seed", run.experiment.train.seed},
+          {"complete", run.complete()},
+          {"trained_steps", run.trained},
+          {"total_steps", run.total < 0 ? nlohmann::json() : nlohmann::json(run.total)},
+          {"segments", segments},
+          {"probed_steps", probed},
+          {"planned_probed_steps", planned},
+          {"damaged", problems},
+          {"merged", run.merged},
+          {"last_write", run.last_write ? nlohmann::json(time_text(*run.last_write)) : nlohmann::json()},
+          {"training_left_seconds", number_or_null(run.training_left)},
+          {"sweep_left_seconds", number_or_null(run.sweep_left)}};
+}
+
+void print_json(const StatusCommand& command, const std::vector<RunReport>& runs, bool complete) {
+  nlohmann::json document = {{"complete", complete}, {"sweep", command.name}, {"runs", nlohmann::json::array()}};
+  for (const RunReport& run : runs) document["runs"].push_back(describe_run(run));
+  if (command.tasks) {
+    document["tasks"] = *command.tasks;
+    document["missing_tasks"] = unfinished_tasks(runs, *command.tasks);
+  }
+  fmt::print("{}\n", document.dump(1));
+}
+
+void report_status(const StatusCommand& command) {
+  if (command.missing && !command.tasks)
+    throw UsageError("--missing", "needs --tasks: an index says nothing without the number of shares",
+                     "--missing --tasks N, with the n of `sweep --task i/n`");
+  if (command.missing && command.json)
+    throw UsageError("--missing", "does not go with --json", "--json --tasks N lists them as missing_tasks");
+  if (command.tasks && *command.tasks < 1)
+    throw UsageError("--tasks", fmt::format("{} tasks cannot share anything", *command.tasks), "1 or more");
+  const std::vector<RunReport> runs = inspect_all(command);
+  const auto open = std::count_if(runs.begin(), runs.end(), [](const RunReport& run) { return !run.complete(); });
+  if (command.json) {
+    print_json(command, runs, open == 0);
+  } else if (command.missing) {
+    if (const auto tasks = unfinished_tasks(runs, *command.tasks); !tasks.empty())
+      fmt::print("{}\n", describe_steps(tasks, tasks.size(), ","));
+  } else {
+    for (const RunReport& run : runs) print_run(run);
+  }
+  if (open == 0) return;
+  const bool trained =
+      std::all_of(runs.begin(), runs.end(), [](const RunReport& run) { return run.trained == run.total; });
+  throw Error(command.place, fmt::format("{} of {} runs are not complete", open, runs.size()),
+              trained ? "`gradscape sweep` computes what is missing"
+                      : "`gradscape train --resume` (or `run --resume`) goes on training, then `gradscape sweep`");
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Action& selected) {
+  CLI::App* verb =
+      app.add_subcommand("status", "Say what is trained, probed, missing or damaged; code 0: all is there");
+  const auto command = std::make_shared<StatusCommand>();
+  verb->add_option("RUN_DIR|CONFIG", command->place,
+                   "a run, a folder of runs, or the configuration of a study whose runs may not have begun")
+      ->required();
+  verb->add_option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)");
+  verb->add_option("--name", command->name, "name of the sweep")->capture_default_str();
+  verb->add_option("--tasks", command->tasks, "number of shares that the sweep is done in")->type_name("N");
+  verb->add_flag(
+      "--missing", command->missing,
+      "print only the indices of the tasks with something left to do, as in 0,3-5: what sbatch --array takes");
+  verb->add_flag("--json", command->json, "print everything as JSON");
+  verb->callback([command, &selected] { selected = [command] { report_status(*command); }; });
+}
+
+}  // namespace gradscape

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/cli/verify_job.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/store/digest.hpp"
+
+namespace gradscape {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct VerifyCommand {
+  std::string directory;
+  std::string data_path;
+  std::int64_t cells = 4;
+};
+
+/// Files beside the runs, as those that unite several: their checksums.
+void check_loose_files(const fs::path& folder, std::vector<std::string>& problems) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory() && !RunDirectory(entry.path().string()).holds_run())
+      check_loose_files(entry.path(), problems);
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_regular_file() || !name.ends_with(".h5") || name.front() == '.') continue;
+    try {
+      content_digest(entry.path().string());
+    } catch (const Error& error) {
+      problems.emplace_back(error.what());
+    }
+  }
+}
+
+void verify(const VerifyCommand& command) {
+  if (command.cells < 0)
+    throw UsageError("--cells", fmt::format("{} cells cannot be recomputed", command.cells), "0 or more");
+  std::vector<std::string> problems;
+  const auto runs = find_runs(command.directory);
+  if (!RunDirectory(command.directory).holds_run()) check_loose_files(command.directory, problems);
+  for (const RunDirectory& run : runs) {
+    const Verification found = verify_run(run, command.data_path, command.cells);
+    fmt::print("{}: {} files read, {} of {} cells recomputed: {}\n", run.root(), found.files, found.cells,
+               found.stored_cells,
+               found.problems.empty() ? "all right" : fmt::format("{} problems", found.problems.size()));
+    problems.insert(problems.end(), found.problems.begin(), found.problems.end());
+  }
+  if (problems.empty()) return;
+  std::string text;
+  for (const std::string& problem : problems) text += "\n" + problem;
+  throw Error(command.directory,
+              fmt::format("{} problem{}:{}", problems.size(), problems.size() == 1 ? "" : "s", text));
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Action& selected) {
+  CLI::App* verb = app.add_subcommand(
+      "verify", "Check every file of a run, and recompute some cells drawn at random: bit for bit, or code 1");
+  const auto command = std::make_shared<VerifyCommand>();
+  verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
+  verb->add_option("--cells", command->cells, "cells of each run to recompute")->capture_default_str()->type_name("N");
+  verb->add_option("--data.path", command->data_path, "where the data lies now, if it was moved")->type_name("");
+  verb->callback([command, &selected] { selected = [command] { verify(*command); }; });
+}
+
+}  // namespace gradscape

@@ -1,0 +1,131 @@
+#!/usr/bin/python3
+"""`status`: what is trained, probed, missing or damaged, for people, scripts and array jobs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+from support import FULL, Case, flip_a_bit, gradscape, h5_files, interrupt, main, start
+
+# 7 segments of three steps and one of two in each run, and the step after the last: 8 shards.
+SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
+                   "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
+VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
+SHARDS = 8
+
+
+def indices(text: str) -> list[int]:
+    """0,3-5 as sbatch --array reads it."""
+    return [index for part in text.strip().split(",") if part
+            for index in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
+
+
+class Status(Case):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.config = cls.write_config(SETTINGS, tail=VARIANTS)
+        cls.trained = cls.shared / "trained"
+        gradscape("train", cls.config, "--out", cls.trained, "--quiet")
+
+    def status(self, place: Path, *more: object, expect: int) -> dict:
+        document = json.loads(gradscape("status", place, "--json", *more, expect=expect).stdout)
+        self.assertEqual(document["complete"], expect == 0)
+        return document
+
+    def runs(self, place: Path, *more: object, expect: int) -> dict[str, dict]:
+        return {run["variant"]: run for run in self.status(place, *more, expect=expect)["runs"]}
+
+    def test_from_nothing_to_complete(self) -> None:
+        out = self.place / "out"
+        for run in self.runs(self.config, "--out", out, expect=1).values():
+            self.assertEqual((run["trained_steps"], run["total_steps"], run["last_write"]), (0, 20, None))
+            self.assertEqual(run["segments"]["untrained"], SHARDS)
+        self.assertEqual(gradscape("status", self.config, "--out", out, "--missing", "--tasks", 3, expect=1).stdout,
+                         "0-2\n")
+        gradscape("train", self.config, "--out", out, "--variant", "bn", "--quiet")
+        runs = self.runs(self.config, "--out", out, expect=1)
+        self.assertEqual((runs["bn"]["trained_steps"], runs["bn"]["segments"]["missing"]), (20, SHARDS))
+        self.assertEqual((runs["none"]["trained_steps"], runs["none"]["segments"]["untrained"]), (0, SHARDS))
+        gradscape("train", self.config, "--out", out, "--resume", "--quiet")
+        gradscape("sweep", out, "--quiet")
+        for run in self.runs(out, expect=0).values():
+            self.assertEqual((run["segments"]["done"], run["probed_steps"], run["merged"]), (SHARDS, 11, False))
+            self.assertEqual(run["planned_probed_steps"], 11, "0, 2 … 20")
+            self.assertRegex(run["last_write"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}$")
+        gradscape("merge", out, "--quiet")
+        self.assertTrue(all(run["merged"] for run in self.runs(out, expect=0).values()))
+        text = gradscape("status", out).stdout
+        self.assertEqual(len(re.findall(r"(?m): complete$", text)), 2)
+        self.assertIn("segments  8 done of 8; merged", text)
+        self.assertEqual(gradscape("status", out, "--missing", "--tasks", 5).stdout, "")
+
+    def test_missing_are_the_tasks_to_repeat(self) -> None:
+        """Of any number of tasks, those that --missing names, and no others, make the sweep complete."""
+        for count in (1, 3, 7, 40):
+            out = self.copy(self.trained, f"missing{count}")
+            gradscape("sweep", out, "--quiet")
+            shards = [out / name for name in h5_files(out) if "sweep/" in name]
+            for shard in (shards[1], shards[2], shards[-3]):
+                shard.unlink()
+            named = indices(gradscape("status", out, "--missing", "--tasks", count, expect=1).stdout)
+            self.assertEqual(named, self.status(out, "--tasks", count, expect=1)["missing_tasks"])
+            self.assertLessEqual(len(named), min(3, count))
+            for task in range(count):
+                before = len(h5_files(out))
+                if task not in named:
+                    gradscape("sweep", out, "--quiet", "--task", f"{task}/{count}")
+                    self.assertEqual(len(h5_files(out)), before, f"task {task} of {count} had nothing to do")
+            for task in named:
+                gradscape("sweep", out, "--quiet", "--task", f"{task}/{count}")
+            self.status(out, expect=0)
+
+    def test_damaged_and_foreign_shards(self) -> None:
+        out = self.copy(self.trained)
+        gradscape("sweep", out, "--quiet")
+        shard = out / "bn/sweep/main/segment-00000003-00000006.h5"
+        flip_a_bit(shard)
+        other = out / "bn/sweep/main/segment-00000006-00000009.h5"
+        other.write_bytes((out / "none/sweep/main/segment-00000006-00000009.h5").read_bytes())
+        run = self.runs(out, expect=1)["bn"]
+        self.assertEqual((run["segments"]["done"], run["segments"]["damaged"]), (SHARDS - 2, 2))
+        self.assertIn(shard.name, run["damaged"][0])
+        self.assertIn("model.norm is ", run["damaged"][1])
+        text = gradscape("status", out, expect=1, says=("1 of 2 runs are not complete", "`gradscape sweep`")).stdout
+        self.assertIn("  damaged   ", text)
+        self.assertIn("6 done, 2 damaged of 8", text)
+
+    def test_a_stopped_sweep(self) -> None:
+        settings = SETTINGS | {"train.steps": 400, "train.checkpoint_every": 400, "sweep.every": 1, "sweep.last": 399,
+                               "model.hidden": [256, 256], "sweep.multipliers": [0.1 * i for i in range(1, 20)]}
+        run = self.make("train", settings, self.place / "run")
+        process = start("sweep", run)
+        time.sleep(0.7)
+        self.assertEqual(interrupt(process).code, 130)
+        report = self.status(run, expect=1)["runs"][0]
+        self.assertEqual(report["segments"]["partial"], 1)
+        self.assertTrue(0 < report["probed_steps"] < 400, report)
+
+    def test_another_sweep(self) -> None:
+        out = self.copy(self.trained)
+        gradscape("sweep", out, "--name", "dense", "--steps", "0:8:1", "--task", "0/2", "--quiet")
+        report = self.runs(out, "--name", "dense", expect=1)["bn"]
+        self.assertEqual(report["planned_probed_steps"], 9, "the shards say what the sweep is")
+        gradscape("sweep", out, "--name", "dense", "--steps", "0:8:1", "--quiet")
+        self.status(out, "--name", "dense", expect=0)
+        self.status(out, expect=1)
+
+    def test_bad_input(self) -> None:
+        gradscape("status", self.trained, "--missing", expect=2, says=("--missing", "--tasks"))
+        gradscape("status", self.trained, "--missing", "--tasks", 0, expect=2, says=("--tasks", "1 or more"))
+        gradscape("status", self.trained, "--missing", "--json", "--tasks", 2, expect=2, says=("--json",))
+        gradscape("status", self.trained, "--out", "x", expect=2, says=("--out", "directory"))
+        gradscape("status", self.place / "nothing", expect=1, says=("does not exist",))
+        gradscape("status", self.place, expect=1, says=("holds no run",))
+
+
+if __name__ == "__main__":
+    main()
