@@ -32,7 +32,9 @@ class Run:
     step: Array  # int64 [T], ascending
     alpha: Array  # float64 [K], multipliers of the learning rate
     status: Array  # uint8 [T, K]: 0 not done, 1 ok, 2 non-finite, 3 below noise
-    series: dict[str, Array]
+    series: dict[str, Array]  # of several seeds: the mean of what is finite
+    seeds: tuple[int, ...] = ()  # of a file that unites the runs of several seeds; status is [T, S*K] then
+    spread: dict[str, tuple[Array, Array]] = dataclasses.field(default_factory=dict)  # least and largest over the seeds
 
     def __getitem__(self, name: str) -> Array:
         return self.series[name]
@@ -72,6 +74,7 @@ def load_run(path: Path, label: str | None = None) -> Run:
                 raise Error(f"{path}: no dataset {', '.join(missing)}: not a merged grid file; {mend}")
             data = {name: np.asarray(file[name][()], dtype=types.get(name, np.float64))
                     for name in (*names, *(name for name in newer if name in file))}
+            seeds = tuple(int(seed) for seed in np.asarray(file["seed"][()], dtype=np.int64)) if "seed" in file else ()
             text = {name: file.attrs.get(name, "") for name in ("variant", "direction")}
             complete = bool(file.attrs.get("complete", True))
     except (OSError, TypeError, ValueError) as failure:
@@ -82,6 +85,8 @@ def load_run(path: Path, label: str | None = None) -> Run:
     if records == 0 or multipliers == 0:
         raise Error(f"{path}: holds no records; make some with: gradscape sweep {path.parent}, then merge")
     expected = {name: (records,) for name in (*names, *newer)} | {"alpha": (multipliers,), "status": (records, multipliers)}
+    if seeds:
+        expected = {name: shape if name in ("step", "alpha") else (len(seeds), *shape) for name, shape in expected.items()}
     for name, values in data.items():
         if values.shape != expected[name]:
             raise Error(f"{path}: dataset {name} has shape {values.shape}, expected {expected[name]}; {mend}")
@@ -89,10 +94,17 @@ def load_run(path: Path, label: str | None = None) -> Run:
         warn(f"{path}: marked as not complete; using what is there")
     order = np.argsort(data["step"], kind="stable")
     unknown = np.full(records, np.nan)
-    series = {name: data.get(name, unknown)[order] for name in (*names[3:], *newer)}
+    series = {name: data[name][..., order] if name in data else unknown for name in (*names[3:], *newer)}
     series["noise"] = NOISE_MARGIN * series["noise_floor"] * series["train_grad_norm"]
+    spread = {}
+    if seeds:
+        spread = {name: (np.nanmin(values, axis=0), np.nanmax(values, axis=0)) for name, values in series.items()}
+        series = {name: np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0)
+                  for name, values in series.items()}
+        data["status"] = np.moveaxis(data["status"], 0, 1).reshape(records, -1)
     return Run(path, label or text["variant"] or path.resolve().parent.name, text["variant"],
-               text["direction"] or "gradient", data["step"][order], data["alpha"], data["status"][order], series)
+               text["direction"] or "gradient", data["step"][order], data["alpha"], data["status"][order], series,
+               seeds, spread)
 
 
 def find_grids(place: Path, name: str = "main") -> list[tuple[Path, str | None]]:
@@ -146,7 +158,7 @@ def summarise(run: Run) -> dict[str, object]:
         return float(of(values)) if values.size else float("nan")
 
     return {"run": run.label, "file": str(run.path), "records": records, "non_finite_records": run.non_finite(),
-            "first_step": int(run.step[0]), "last_step": int(run.step[-1]), "alpha": run.alpha.tolist(),
+            "first_step": int(run.step[0]), "last_step": int(run.step[-1]), "seeds": list(run.seeds), "alpha": run.alpha.tolist(),
             "mean_loss_width": statistic(np.mean, loss), "loss_left_out": records - loss.size,
             "mean_grad_diff_width": statistic(np.mean, grad_diff), "grad_diff_left_out": records - grad_diff.size,
             "beta_median": statistic(np.median, beta), "beta_max": statistic(np.max, beta),

@@ -177,14 +177,20 @@ def draw_panel(axes: Axes, runs: list[Run], styles: list[Style], edges: tuple[st
     bands = [[smooth(run[name], smoothing) for name in edges] for run in runs]
     lines = [smooth(run[line], smoothing) for run in runs] if line else [None] * len(runs)
     dots = [smooth(run[dotted], smoothing) if dotted and has_noise(run) else None for run in runs]
-    curves = [curve for band, thin, dot in zip(bands, lines, dots) for curve in (*band, thin, dot) if curve is not None]
+    spreads = [(smooth(run.spread[edges[0]][0], smoothing), smooth(run.spread[edges[-1]][1], smoothing))
+               if run.spread else () for run in runs]
+    curves = [curve for band, thin, dot, spread in zip(bands, lines, dots, spreads)
+              for curve in (*band, thin, dot, *spread) if curve is not None]
     low, high, top = robust_limits(curves, log)
     axes.set_yscale("log" if log else "linear")
     axes.set_ylim(low, high)
     heights = [np.median(band[-1][np.isfinite(band[-1])]) if np.isfinite(band[-1]).any() else 0 for band in bands]
-    for run, band, thin, dot, style, height in zip(runs, bands, lines, dots, styles, heights):
+    for run, band, thin, dot, spread, style, height in zip(runs, bands, lines, dots, spreads, styles, heights):
         curves = [drawable(curve, axes) for curve in band]
         zorder = 2 + sum(height < other for other in heights) / len(heights)
+        if spread:
+            axes.fill_between(run.step, *(drawable(curve, axes) for curve in spread), color=style["color"], alpha=0.15,
+                              linewidth=0, zorder=zorder)
         if len(curves) == 2:
             draw_band(axes, run.step, curves[0], curves[1], style, zorder)
         else:
@@ -228,6 +234,8 @@ def note(run: Run) -> str:
     """What the legend says of records that are not shown as they are."""
     counts = ((run.non_finite(), "non-finite"), (run.below_noise(), "below noise"), (run.not_done(), "not done"))
     words = ", ".join(f"{count} of {run.step.size} records {kind}" for count, kind in counts if count)
+    seeds = f"{len(run.seeds)} seeds" if run.seeds else ""
+    words = "; ".join(part for part in (seeds, words) if part)
     return f" ({words})" if words else ""
 
 
@@ -243,6 +251,7 @@ def draw_legend(figure: Figure, runs: list[Run], styles: list[Style], smoothing:
         grid = "multiples m of the optimiser's update" + grid.replace("the step sizes", "").replace("η/lr ∈", ":")
     text = f"bands: range over {grid}; line in (a): training loss"
     text += "; dotted in (b): 10 × noise floor × ‖g‖, cells below are left out" if any(map(has_noise, runs)) else ""
+    text += "; of several seeds: means, and in pale the range over all of them" if any(r.seeds for r in runs) else ""
     text += f"; moving averages of {smoothing} records" if smoothing > 1 else ""
     text += "; max: largest value, outside of the axis" if any(axes.get_title("right") for axes in figure.axes) else ""
     height = figure.get_figheight()
@@ -307,7 +316,8 @@ The dotted line in the middle panel is 10 times the noise floor: gradient differ
 cells are left out of the bands. Records with non-finite values are gaps in the bands, ticks above the panels, and counted in the legend. The table
 printed holds, per run, the mean over its records of max - min for loss and gradient difference, and median and maximum
 of the effective beta; records whose values are not finite are left out and counted. Runs named bn or batch are reddish,
-none or plain blue.
+none or plain blue. A file that unites the runs of several seeds is drawn as the means over them, with the range from
+the least to the largest of all seeds behind in pale; its numbers are those of the means.
 
 examples:
   plot_landscape.py runs/bn-vs-none -o figure.png                      all variants of an experiment

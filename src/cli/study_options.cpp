@@ -35,7 +35,7 @@ std::vector<Experiment> choose_variants(const Study& study, const std::string& c
   std::vector<Experiment> chosen;
   std::vector<std::string> names;
   for (const Experiment& run : study.runs) {
-    names.push_back(run.experiment.variant);
+    if (names.empty() || names.back() != run.experiment.variant) names.push_back(run.experiment.variant);
     if (variant.empty() || variant == names.back()) chosen.push_back(run);
   }
   if (chosen.empty()) {
@@ -55,8 +55,13 @@ std::vector<PlacedRun> place_runs(const StudyOptions& options) {
   const Study study = load_study(options.config, options.overrides);
   const std::string out = options.out.empty() ? "runs/" + study.name : options.out;
   std::vector<PlacedRun> runs;
-  for (const Experiment& run : choose_variants(study, options.config, options.variant))
-    runs.push_back({run, RunDirectory(study.has_variants ? out + "/" + run.experiment.variant : out)});
+  for (const Experiment& run : choose_variants(study, options.config, options.variant)) {
+    const std::string place = study.has_variants ? out + "/" + run.experiment.variant : out;
+    if (study.has_seeds)
+      runs.push_back({run, RunDirectory(place + "/" + seed_folder(run.train.seed)), place});
+    else
+      runs.push_back({run, RunDirectory(place), ""});
+  }
   return runs;
 }
 

@@ -14,7 +14,6 @@
 #include "gradscape/core/progress.hpp"
 #include "gradscape/landscape/replay.hpp"
 #include "gradscape/store/grid_file.hpp"
-#include "gradscape/store/merge.hpp"
 #include "gradscape/store/trace_file.hpp"
 
 namespace gradscape {
@@ -148,17 +147,6 @@ class SweepJob {
 std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name,
                   const std::vector<Segment>& segments) {
   return with_precision(experiment, [&]<class S>() { return SweepJob<S>(experiment, directory, name).run(segments); });
-}
-
-std::string merge(const RunDirectory& directory, const std::string& name, Holes holes) {
-  const std::int64_t total = last_checkpoint(directory).total_steps;
-  const std::string data = read_provenance(open_published(directory.checkpoint_path(0), "checkpoint")).data_fingerprint;
-  // The sweep's settings are the shards' own, and one for all.
-  const Experiment settings = experiment_of_sweep(directory, name, read_stored_experiment(directory));
-  require_same_sweep(directory, name, settings, data);
-  return merge_shards(
-      directory, name, last_step(settings.sweep, total),
-      [&](std::int64_t step) { return is_probed(settings.sweep, step, total); }, holes);
 }
 
 }  // namespace gradscape

@@ -50,7 +50,9 @@ Experiment choose_experiment(const BenchCommand& command) {
   const auto runs = choose_variants(study, command.config, command.variant);
   if (runs.size() == 1) return runs.front();
   std::vector<std::string> names;
-  for (const Experiment& run : runs) names.push_back(run.experiment.variant);
+  for (const Experiment& run : runs)
+    if (names.empty() || names.back() != run.experiment.variant) names.push_back(run.experiment.variant);
+  if (names.size() == 1) return runs.front();  // whose seeds cost the same
   throw UsageError(command.config, "has several variants, and bench measures one",
                    fmt::format("--variant NAME, of: {}", fmt::join(names, ", ")));
 }

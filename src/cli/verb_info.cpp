@@ -44,9 +44,10 @@ void print_line(const std::string& label, const std::string& text) {
 void print_config(const std::string& path) {
   const Study study = load_study(path, {});
   fmt::print("{}: configuration of experiment \"{}\", {}\n", path, study.name,
-             study.has_variants ? fmt::format("{} variants", study.runs.size()) : "one run");
+             study.has_variants || study.has_seeds ? fmt::format("{} runs", study.runs.size()) : "one run");
   for (const Experiment& run : study.runs) {
     if (study.has_variants) fmt::print("variant \"{}\"\n", run.experiment.variant);
+    if (study.has_seeds) fmt::print("seed {}\n", run.train.seed);
     print_line("model", describe_experiment(run));
     print_line("data", run.data.source + (run.data.path.empty() ? "" : " in " + run.data.path));
     print_line("length", run.train.steps > 0 ? fmt::format("{} steps", run.train.steps)
@@ -80,7 +81,19 @@ void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::ma
   }
 }
 
+/// A file that unites the grids of several seeds.
+void print_seeds(const h5::File& file, const std::vector<std::int64_t>& seeds) {
+  const auto steps = file.read<std::int64_t>("/step");
+  print_line("seeds", fmt::format("{}", fmt::join(seeds, ", ")));
+  print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
+  print_line("multipliers",
+             fmt::format("[{}] along {}, {} precision", fmt::join(file.read<double>("/alpha"), ", "),
+                         file.text_attribute("/", "direction"), file.text_attribute("/", "probe_precision")));
+}
+
 void print_grid(const std::string& path) {
+  const h5::File file = open_published(path, "grid");
+  if (file.exists("/seed")) return print_seeds(file, file.read<std::int64_t>("/seed"));
   const Grid grid = read_grid(path);
   std::vector<std::int64_t> steps;
   Index finite = 0, not_finite = 0, below_noise = 0, not_done = 0;

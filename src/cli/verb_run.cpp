@@ -2,7 +2,9 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 
+#include "gradscape/cli/merge_job.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/sweep_job.hpp"
@@ -59,11 +61,16 @@ void add_run(CLI::App& app, Action& selected) {
   add_study_options(*verb, options);
   verb->callback([options, &selected] {
     selected = [options] {
-      train_all(*options, place_runs(*options), true, [](const PlacedRun& run) {
+      const std::vector<PlacedRun> runs = place_runs(*options);
+      train_all(*options, runs, true, [](const PlacedRun& run) {
         // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
         sweep(run.experiment, run.directory, "main", plan_sweep(run.directory, run.experiment));
-        fmt::print("{}\n", merge(run.directory, "main", Holes::refuse));
+        merge_runs({run.directory}, "main", Holes::refuse);
       });
+      std::set<std::string> folders;
+      for (const PlacedRun& run : runs)
+        if (!run.united.empty()) folders.insert(run.united);
+      for (const std::string& folder : folders) unite_runs(folder, "main", Holes::refuse);
     };
   });
 }

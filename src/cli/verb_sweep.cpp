@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "gradscape/cli/merge_job.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/sweep_job.hpp"
 #include "gradscape/cli/task_share.hpp"
@@ -112,24 +113,6 @@ struct MergeCommand {
   bool partial = false;
 };
 
-/// Merges every run that can be merged, then tells of all others at once.
-void run_merge(const MergeCommand& command) {
-  check_name(command.name);
-  const std::vector<RunDirectory> runs = find_runs(command.directory);
-  std::vector<Error> errors;
-  for (const RunDirectory& run : runs) try {
-      fmt::print("{}\n", merge(run, command.name, command.partial ? Holes::mark : Holes::refuse));
-    } catch (const Error& error) {
-      errors.push_back(error);
-    }
-  if (errors.size() == 1) throw errors.front();
-  std::string text;
-  for (const Error& error : errors) text += fmt::format("\n{}", error.what());
-  if (!errors.empty())
-    throw Error(command.directory, fmt::format("{} of {} runs cannot be merged:{}", errors.size(), runs.size(), text),
-                "", errors.front().exit_code());
-}
-
 }  // namespace
 
 void add_sweep(CLI::App& app, Action& selected) {
@@ -168,7 +151,12 @@ void add_merge(CLI::App& app, Action& selected) {
   verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
   verb->add_option("--name", command->name, "name of the sweep")->capture_default_str();
   verb->add_flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
-  verb->callback([command, &selected] { selected = [command] { run_merge(*command); }; });
+  verb->callback([command, &selected] {
+    selected = [command] {
+      check_name(command->name);
+      merge_runs(find_runs(command->directory), command->name, command->partial ? Holes::mark : Holes::refuse);
+    };
+  });
 }
 
 }  // namespace gradscape

@@ -47,6 +47,13 @@ std::vector<Field> make_fields() {
        {},
        any(),
        I::no},
+      {"experiment",
+       "seeds",
+       GRADSCAPE_AT(experiment.seeds),
+       "a run for each of these seeds, in a folder seed-S of its own, instead of train.seed",
+       {},
+       at_least(0),
+       I::no},
 
       {"data", "source", GRADSCAPE_AT(data.source), "kind of data set", data_source_names(), any(), I::no},
       {"data",

@@ -123,6 +123,31 @@ toml::table parse(const std::string& text, const std::string& path) {
   }
 }
 
+/// Puts a run for each of experiment.seeds in the place of each run.
+void expand_seeds(const std::string& path, const Overrides& overrides, Study& study) {
+  const std::vector<std::int64_t> seeds = study.runs.front().experiment.seeds;
+  for (const Experiment& run : study.runs)
+    if (run.experiment.seeds != seeds)
+      throw UsageError(path, "variants have different experiment.seeds", "give them in the common part of the file");
+  if (seeds.empty()) return;
+  for (std::size_t i = 0; i < seeds.size(); ++i)
+    if (std::count(seeds.begin(), seeds.end(), seeds[i]) > 1)
+      throw UsageError(path, fmt::format("experiment.seeds holds {} more than once", seeds[i]));
+  for (const auto& [name, text] : overrides)
+    if (name == "train.seed")
+      throw UsageError("--train.seed", "says nothing where experiment.seeds gives the seeds",
+                       fmt::format("--experiment.seeds {} runs that one only", text));
+  std::vector<Experiment> runs;
+  for (const Experiment& run : study.runs)
+    for (const std::int64_t seed : seeds) {
+      runs.push_back(run);
+      runs.back().experiment.seeds.clear();
+      runs.back().train.seed = seed;
+    }
+  study.runs = std::move(runs);
+  study.has_seeds = true;
+}
+
 /// Makes paths independent of the folder that a later command is called from.
 void resolve_path(Experiment& experiment) {
   std::string& path = experiment.data.path;
@@ -181,6 +206,7 @@ Study load_study(const std::string& path, const Overrides& overrides) {
   }
   study.name = runs.front().experiment.name;
   study.runs = std::move(runs);
+  expand_seeds(path, overrides, study);
   return study;
 }
 

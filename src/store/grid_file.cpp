@@ -101,6 +101,7 @@ void read_batches(const h5::File& file, Grid& grid) {
 struct GridWriter::Columns {
   h5::File& file;
   GridShape shape;
+  std::size_t added = 0;  // records
   std::vector<h5::RowWriter<std::int64_t>> step;
   std::vector<h5::RowWriter<double>> records;
   std::vector<h5::RowWriter<double>> bands;
@@ -112,8 +113,14 @@ struct GridWriter::Columns {
   template <class T>
   void add(std::vector<h5::RowWriter<T>>& list, const std::string& name, const h5::Shape& extents,
            const std::string& units, const std::string& long_name, const std::vector<std::string>& scales) {
-    list.emplace_back(file, "/" + name, extents);
-    describe(file, "/" + name, units, long_name, scales);
+    h5::Shape shape_of_all = extents;
+    std::vector<std::string> scales_of_all = scales;
+    if (!shape.seeds.empty()) {
+      shape_of_all.insert(shape_of_all.begin(), shape.seeds.size());
+      scales_of_all.insert(scales_of_all.begin(), "/seed");
+    }
+    list.emplace_back(file, "/" + name, shape_of_all, shape.seeds.empty() ? 0 : 1);
+    describe(file, "/" + name, units, long_name, scales_of_all);
   }
 
   void create();
@@ -124,6 +131,10 @@ void GridWriter::Columns::create() {
   file.set_attribute("/", "Conventions", "CF-1.8");
   file.set_attribute("/", "direction", shape.direction);
   file.set_attribute("/", "probe_precision", shape.precision);
+  if (!shape.seeds.empty()) {
+    file.write("/seed", shape.seeds);
+    make_scale(file, "seed", "1", "train.seed of the run");
+  }
   const h5::Shape row{shape.records}, cell{shape.records, shape.multipliers.size()};
   step.emplace_back(file, "/step", row);
   make_scale(file, "step", "step", "training step: number of updates done");
@@ -154,7 +165,7 @@ void GridWriter::Columns::create_batches() {
 }
 
 GridWriter::GridWriter(h5::File& file, const GridShape& shape)
-    : columns_(new Columns{file, shape, {}, {}, {}, {}, {}, {}, {}}) {
+    : columns_(new Columns{file, shape, 0, {}, {}, {}, {}, {}, {}, {}}) {
   columns_->create();
 }
 
@@ -164,7 +175,7 @@ void GridWriter::add(const SweepRecord& record) {
   Columns& to = *columns_;
   check(record.cells.size() == to.shape.multipliers.size(), "a cell for every multiplier");
   check(record.batch_index.size() <= to.shape.batch, "the batch fits");
-  to.step[0].push(record.step);
+  if (to.added++ < to.shape.records) to.step[0].push(record.step);  // once, whatever the number of seeds
   for (std::size_t i = 0; i < std::size(kRecords); ++i) to.records[i].push(record.*kRecords[i].value);
   const Bands bands = make_bands(record.cells, record.train_grad_norm);
   for (std::size_t i = 0; i < std::size(kBands); ++i) to.bands[i].push(bands.*kBands[i].value);
@@ -198,7 +209,7 @@ void GridWriter::finish() {
 }
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid) {
-  GridShape shape{grid.multipliers, grid.direction, grid.precision, grid.records.size(), 0, false};
+  GridShape shape{grid.multipliers, grid.direction, grid.precision, grid.records.size(), 0, false, {}};
   for (const auto& record : grid.records) {
     check(record.cells.size() == grid.multipliers.size(), "a cell for every multiplier");
     shape.batch = std::max(shape.batch, record.batch_index.size());
@@ -215,6 +226,7 @@ void write_grid(const std::string& path, const Provenance& provenance, const Gri
 
 Grid read_grid(const std::string& path) {
   const h5::File file = open_published(path, "grid");
+  if (file.exists("/seed")) throw Error(path, "unites several seeds", "each seed's own grid lies in its run directory");
   Grid grid;
   grid.direction = file.text_attribute("/", "direction");
   grid.precision = file.text_attribute("/", "probe_precision");

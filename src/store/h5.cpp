@@ -114,7 +114,7 @@ File File::open(const std::string& path) {
 }
 
 template <class T>
-Handle File::create_dataset(const std::string& name, const Shape& shape, Shape* chunk) {
+Handle File::create_dataset(const std::string& name, const Shape& shape, Shape* chunk, std::size_t single) {
   const auto rank = static_cast<int>(shape.size());
   const bool empty = is_empty(shape);
   const Handle space(require(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, shape.data(), nullptr),
@@ -124,6 +124,7 @@ Handle File::create_dataset(const std::string& name, const Shape& shape, Shape* 
   H5Pset_create_intermediate_group(links.get(), 1);
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   *chunk = chunk_shape(shape, sizeof(T));
+  std::fill_n(chunk->begin(), single, 1);
   if (rank == 0) H5Pset_layout(creation.get(), H5D_COMPACT);  // inside the checksummed header
   if (rank > 0 && !empty) {
     require(H5Pset_chunk(creation.get(), rank, chunk->data()), "no chunks for " + name);
@@ -145,35 +146,44 @@ void File::write(const std::string& name, const T* data, const Shape& shape) {
 }
 
 template <class T>
-RowWriter<T>::RowWriter(File& file, std::string name, const Shape& shape)
-    : file_(&file), name_(std::move(name)), shape_(shape) {
-  check(!shape.empty(), "rows need a dimension");
+RowWriter<T>::RowWriter(File& file, std::string name, const Shape& shape, std::size_t axis)
+    : file_(&file), name_(std::move(name)), shape_(shape), axis_(axis) {
+  check(axis <= 1 && shape.size() > axis, "rows need a dimension");
   Shape chunk;
-  dataset_ = file.create_dataset<T>(name_, shape, &chunk);
-  for (std::size_t axis = 1; axis < shape.size(); ++axis) row_size_ *= shape[axis];
-  block_size_ = std::max<std::size_t>(1, chunk[0] * row_size_);
+  dataset_ = file.create_dataset<T>(name_, shape, &chunk, axis);
+  for (std::size_t i = axis + 1; i < shape.size(); ++i) row_size_ *= shape[i];
+  block_size_ = std::max<std::size_t>(1, chunk[axis] * row_size_);
+  room_ = shape[axis] * row_size_;
 }
 
 template <class T>
 void RowWriter<T>::write_block() {
+  const std::size_t rows = block_.size() / row_size_;
+  check(block_.size() % row_size_ == 0 && block_.size() <= room_ && written_ + rows <= total_rows(),
+        "values fit the dataset");
   Shape start(shape_.size()), extent = shape_;
-  start[0] = written_;
-  extent[0] = block_.size() / row_size_;
-  check(written_ + extent[0] <= shape_[0] && block_.size() % row_size_ == 0, "values fit the dataset");
+  start[axis_] = written_ % shape_[axis_];
+  extent[axis_] = rows;
+  if (axis_ == 1) {
+    start[0] = written_ / shape_[1];
+    extent[0] = 1;
+  }
   const Handle memory(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose);
   const Handle space(H5Dget_space(dataset_.get()), H5Sclose);
   file_->require(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr),
                  "cannot select rows of " + name_);
   file_->require(H5Dwrite(dataset_.get(), native_type<T>(), memory.get(), space.get(), H5P_DEFAULT, block_.data()),
                  "cannot write dataset " + name_);
-  written_ += extent[0];
+  written_ += rows;
+  room_ -= block_.size();
+  if (room_ == 0) room_ = shape_[axis_] * row_size_;
   block_.clear();
 }
 
 template <class T>
 void RowWriter<T>::finish() {
   if (!block_.empty()) write_block();
-  check(is_empty(shape_) || written_ == shape_[0], "all rows were written");
+  check(is_empty(shape_) || written_ == total_rows(), "all rows were written");
   file_->require(dataset_.reset(), "cannot write dataset " + name_);
 }
 

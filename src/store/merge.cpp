@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 
@@ -30,8 +31,10 @@ namespace {
 /// Fields of a file's root that tell which program wrote it.
 constexpr const char* kProgram[] = {"program_version", "git_revision", "compiler", "compiler_flags", "libraries"};
 
+using Program = std::map<std::string, std::string>;
+
 /// Error where a shard was computed by another program than the first one: their bits need not agree.
-void require_same_program(const h5::File& shard, std::map<std::string, std::string>& first) {
+void require_same_program(const h5::File& shard, Program& first) {
   for (const char* field : kProgram) {
     const std::string found = shard.text_attribute("/", field);
     const std::string& expected = first.emplace(field, found).first->second;
@@ -51,7 +54,7 @@ struct Sources {
   std::map<std::int64_t, std::size_t> steps;  // wanted step: the first shard that holds it, or kNoSource
   GridShape shape;
   Provenance provenance;  // the last shard's, which knows best how long the run is
-  std::map<std::string, std::string> program;
+  Program program;
 
   void add(const h5::File& shard, const std::function<bool(std::int64_t)>& wanted) {
     require_same_program(shard, program);
@@ -80,19 +83,33 @@ bool is_whole(const std::string& path) {
   }
 }
 
-Sources find_sources(const RunDirectory& directory, const std::string& name,
-                     const std::function<bool(std::int64_t)>& wanted, Holes holes) {
+/// Finds which shard holds which wanted step. `program` is what the shards of an earlier run were computed by.
+Sources find_sources(const MergeInput& input, const std::string& name, Holes holes, const Program& program = {}) {
+  const RunDirectory& directory = input.directory;
   std::vector<SegmentFile> files = directory.shard_files(name);
   if (holes == Holes::mark) {
     const auto partial = directory.partial_files(name);
     files.insert(files.end(), partial.begin(), partial.end());
     std::erase_if(files, [](const SegmentFile& file) { return !is_whole(file.path); });
   }
-  Sources sources;
-  for (const SegmentFile& file : files) sources.add(open_published(file.path, "grid"), wanted);
   if (files.empty())
     throw Error(directory.root(), fmt::format("has no shards of a sweep named \"{}\"", name),
                 "`gradscape sweep` makes them; `gradscape run` does so while training");
+  Sources sources;
+  sources.program = program;
+  for (const SegmentFile& file : files) sources.add(open_published(file.path, "grid"), input.wanted);
+  std::vector<std::int64_t> missing;
+  for (std::int64_t step = 0; step <= input.last; ++step)
+    if (input.wanted(step) && sources.steps.emplace(step, kNoSource).second) missing.push_back(step);
+  sources.shape.records = sources.steps.size();
+  if (missing.empty()) return sources;
+  const std::string found = fmt::format("sweep \"{}\" is not complete: {} of {} steps are missing: {}", name,
+                                        missing.size(), sources.steps.size(), describe_steps(missing, missing.size()));
+  if (holes == Holes::refuse)
+    throw Error(directory.root(), found,
+                "finish training with --resume where that is needed, then `gradscape sweep` computes what is missing; "
+                "`gradscape merge --partial` makes a file that marks them as not done");
+  say(fmt::format("{}: {}; they are marked as not done", directory.root(), found));
   return sources;
 }
 
@@ -104,8 +121,7 @@ SweepRecord make_hole(std::int64_t step, std::size_t cells) {
 }
 
 /// Writes the records step by step, with one shard in memory.
-void write_sources(h5::File& file, const Sources& sources) {
-  GridWriter writer(file, sources.shape);
+void write_sources(GridWriter& writer, const Sources& sources) {
   Grid grid;
   std::size_t open = kNoSource;
   for (const auto& [step, source] : sources.steps) {
@@ -120,32 +136,56 @@ void write_sources(h5::File& file, const Sources& sources) {
       throw Error(sources.paths[source], fmt::format("no longer holds step {}", step), "merge again");
     writer.add(*record);
   }
-  writer.finish();
+}
+
+std::string publish_grid(const std::string& root, const std::string& name, const GridShape& shape,
+                         const std::vector<Sources>& all) {
+  const std::string path = RunDirectory(root).landscape_path(name);
+  Provenance provenance = all.front().provenance;
+  provenance.file_type = "grid";
+  publish_h5(path, provenance, [&](h5::File& file) {
+    GridWriter writer(file, shape);
+    for (const Sources& sources : all) write_sources(writer, sources);
+    writer.finish();
+  });
+  return path;
+}
+
+/// The steps that one has and the other has not.
+std::vector<std::int64_t> step_differences(const Sources& a, const Sources& b) {
+  std::vector<std::int64_t> here, there, list;
+  for (const auto& [step, source] : a.steps) here.push_back(step);
+  for (const auto& [step, source] : b.steps) there.push_back(step);
+  std::set_symmetric_difference(here.begin(), here.end(), there.begin(), there.end(), std::back_inserter(list));
+  return list;
 }
 
 }  // namespace
 
-std::string merge_shards(const RunDirectory& directory, const std::string& name, std::int64_t last,
-                         const std::function<bool(std::int64_t)>& wanted, Holes holes) {
-  Sources sources = find_sources(directory, name, wanted, holes);
-  std::vector<std::int64_t> missing;
-  for (std::int64_t step = 0; step <= last; ++step)
-    if (wanted(step) && sources.steps.emplace(step, kNoSource).second) missing.push_back(step);
-  if (!missing.empty()) {
-    const std::string found =
-        fmt::format("sweep \"{}\" is not complete: {} of {} steps are missing: {}", name, missing.size(),
-                    sources.steps.size(), describe_steps(missing, missing.size()));
-    if (holes == Holes::refuse)
-      throw Error(directory.root(), found,
-                  "finish training with --resume where that is needed, then `gradscape sweep` computes what is "
-                  "missing; `gradscape merge --partial` makes a file that marks them as not done");
-    say(fmt::format("{}: {}; they are marked as not done", directory.root(), found));
+std::string merge_shards(const MergeInput& input, const std::string& name, Holes holes) {
+  const Sources sources = find_sources(input, name, holes);
+  return publish_grid(input.directory.root(), name, sources.shape, {sources});
+}
+
+std::string unite_seeds(const std::string& folder, const std::vector<MergeInput>& inputs, const std::string& name,
+                        Holes holes) {
+  check(!inputs.empty(), "seeds to unite");
+  std::vector<Sources> all;
+  GridShape shape;
+  for (const MergeInput& input : inputs) {
+    all.push_back(find_sources(input, name, holes, all.empty() ? Program{} : all.front().program));
+    const Sources& sources = all.back();
+    if (all.size() == 1) shape = sources.shape;
+    if (const auto steps = step_differences(all.front(), sources); !steps.empty())
+      throw Error(input.directory.root(),
+                  fmt::format("does not hold the steps of {}: only one of them has {}", inputs.front().directory.root(),
+                              describe_steps(steps)),
+                  "give all seeds the same length and the same [sweep]");
+    shape.batch = std::max(shape.batch, sources.shape.batch);
+    shape.augmented = shape.augmented || sources.shape.augmented;
+    shape.seeds.push_back(input.seed);
   }
-  sources.shape.records = sources.steps.size();
-  sources.provenance.file_type = "grid";
-  const std::string path = directory.landscape_path(name);
-  publish_h5(path, sources.provenance, [&](h5::File& file) { write_sources(file, sources); });
-  return path;
+  return publish_grid(folder, name, shape, all);
 }
 
 }  // namespace gradscape

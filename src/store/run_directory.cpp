@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 
 #include "gradscape/core/error.hpp"
 
@@ -130,14 +131,29 @@ void RunDirectory::remove_beyond(std::int64_t step) const {
   }
 }
 
+std::string seed_folder(std::int64_t seed) {
+  return fmt::format("seed-{}", seed);
+}
+
+std::optional<std::int64_t> seed_of_folder(const std::string& path) {
+  const std::string name = fs::path(path).lexically_normal().filename().string();
+  long long seed = 0;
+  if (std::sscanf(name.c_str(), "seed-%lld", &seed) != 1 || seed_folder(seed) != name) return {};
+  return seed;
+}
+
 std::vector<RunDirectory> find_runs(const std::string& path) {
+  constexpr int kDeepest = 2;  // variant, seed
   std::vector<RunDirectory> runs;
-  RunDirectory itself(path);
-  if (itself.holds_run()) return {itself};
-  for (const auto& name : list(path)) {
-    RunDirectory candidate(path + "/" + name);
-    if (candidate.holds_run()) runs.push_back(candidate);
-  }
+  const std::function<void(const std::string&, int)> look = [&](const std::string& place, int depth) {
+    const RunDirectory candidate(place);
+    if (candidate.holds_run()) {
+      runs.push_back(candidate);
+    } else if (depth < kDeepest) {
+      for (const auto& name : list(place)) look(place + "/" + name, depth + 1);
+    }
+  };
+  look(path, 0);
   if (runs.empty())
     throw Error(
         path, fs::exists(path) ? "holds no run" : "does not exist",

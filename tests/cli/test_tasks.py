@@ -83,7 +83,7 @@ class Tasks(Case):
         gradscape("sweep", out, "--task", "0/2", "--quiet")
         gradscape("sweep", out, "--task", "1/4", "--quiet")
         (out / "bn/sweep/main/segment-00000003-00000006.h5").unlink()  # step 4
-        gradscape("merge", out, expect=1, says=("2 of 2 runs cannot be merged", "has no shards",
+        gradscape("merge", out, expect=1, says=("2 files cannot be merged", "has no shards",
                                                 "1 of 11 steps are missing: 4\n", "--partial"))
         gradscape("merge", out / "bn", "--partial", says=("1 of 11 steps are missing: 4; they are marked as not done",))
         whole, merged = datasets(self.whole / "bn/landscape.h5"), datasets(out / "bn/landscape.h5")

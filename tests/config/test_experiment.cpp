@@ -347,10 +347,20 @@ TEST(CheckExperiment, KnowsWhatNoSingleFieldCanTell) {
 
 // A run can be moved, renamed, tested or saved more often, probed otherwise and extended, and stays that run; data are
 // known by their fingerprint. Everything else changes the bits of training.
-const std::set<std::string> kNotIdentity = {
-    "experiment.name",  "experiment.variant",  "data.source",          "data.path",           "data.train_limit",
-    "data.test_limit",  "data.synthetic_seed", "data.synthetic_train", "data.synthetic_test", "train.checkpoint_every",
-    "train.test_every", "train.steps",         "train.epochs"};
+const std::set<std::string> kNotIdentity = {"experiment.name",
+                                            "experiment.variant",
+                                            "experiment.seeds",
+                                            "data.source",
+                                            "data.path",
+                                            "data.train_limit",
+                                            "data.test_limit",
+                                            "data.synthetic_seed",
+                                            "data.synthetic_train",
+                                            "data.synthetic_test",
+                                            "train.checkpoint_every",
+                                            "train.test_every",
+                                            "train.steps",
+                                            "train.epochs"};
 
 TEST(IdentityDifferences, NameEveryFieldThatChangesTrainingsBits) {
   const Experiment defaults;

@@ -269,5 +269,22 @@ TEST(ParseExperiment, NamesItsOrigin) {
   expect_error<UsageError>([] { parse_experiment("[train]\nlr 1\n", "run/config.toml"); }, {"run/config.toml:2"});
 }
 
+TEST_F(StudyFile, SeedsAreRuns) {
+  const Study study = load(
+      "[experiment]\nseeds = [7, 3]\n[train]\nsteps = 1\nseed = 9\n[[variant]]\nname = \"a\"\n"
+      "[[variant]]\nname = \"b\"\nmodel.norm = \"batch\"\n");
+  EXPECT_TRUE(study.has_seeds);
+  ASSERT_EQ(study.runs.size(), 4U);
+  const char* names[] = {"a", "a", "b", "b"};
+  const std::int64_t seeds[] = {7, 3, 7, 3};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(study.runs[i].experiment.variant, names[i]);
+    EXPECT_EQ(study.runs[i].train.seed, seeds[i]);
+    EXPECT_TRUE(study.runs[i].experiment.seeds.empty()) << "the run is one seed's";
+  }
+  EXPECT_FALSE(load("[train]\nsteps = 1\nseed = 9\n").has_seeds);
+  expect_refused("[experiment]\nseeds = [7, 3, 7]\n[train]\nsteps = 1\n", "", {"experiment.seeds", "7 more than once"});
+}
+
 }  // namespace
 }  // namespace gradscape::testing

@@ -219,5 +219,42 @@ TEST_F(H5File, ErrorsNameTheFileAndHdf5PrintsNothing) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
+TEST(H5RowWriter, WritesWhatWriteWouldInBlocksOfChunks) {
+  TemporaryDirectory directory;
+  // 700 rows of 300 doubles are more than one chunk of 1 MiB; with a leading dimension each index ends a block.
+  for (const std::size_t axis : {0U, 1U}) {
+    const h5::Shape shape = axis == 0 ? h5::Shape{700, 300} : h5::Shape{3, 700, 300};
+    std::vector<double> values(shape[0] * shape[1] * (axis == 0 ? 1 : shape[2]));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i) * 0.5;
+    const std::string path = directory / ("axis" + std::to_string(axis) + ".h5");
+    {
+      h5::File file = h5::File::create(path);
+      h5::RowWriter<double> writer(file, "/rows", shape, axis);
+      for (const double value : values) writer.push(value);
+      writer.finish();
+      file.close();
+    }
+    h5::Shape found;
+    EXPECT_EQ(h5::File::open(path).read<double>("/rows", &found), values);
+    EXPECT_EQ(found, shape);
+  }
+}
+
+TEST(H5RowWriter, RefusesTooFewAndTooManyValues) {
+  TemporaryDirectory directory;
+  h5::File file = h5::File::create(directory / "rows.h5");
+  h5::RowWriter<double> few(file, "/few", {2, 2});
+  for (int i = 0; i < 2; ++i) few.push(1);
+  EXPECT_THROW(few.finish(), std::logic_error);
+  h5::RowWriter<double> many(file, "/many", {2, 2});
+  for (int i = 0; i < 4; ++i) many.push(1);
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 4; ++i) many.push(1);
+        many.finish();
+      },
+      std::logic_error);
+}
+
 }  // namespace
 }  // namespace gradscape::testing

@@ -26,7 +26,7 @@ TEST_F(Merge, UnitesShards) {
   add_shard(4, 6, {4, 5});
   add_shard(0, 4, {0, 1, 2, 3});
   add_shard(6, 7, {6}, "the last shard's config");
-  const std::string path = merge_shards(run_, "main", 6, kAll);
+  const std::string path = merge_shards({run_, 6, kAll, 0}, "main");
   EXPECT_EQ(path, run_.landscape_path("main"));
   expect_same_grid(read_grid(path), make_grid({0, 1, 2, 3, 4, 5, 6}));
   const Provenance origin = read_provenance(open_published(path, "grid"));
@@ -39,13 +39,13 @@ TEST_F(Merge, OverlappingShardsCountOnce) {
   add_shard(0, 3, {0, 1, 2});  // before an interruption
   add_shard(0, 5, {0, 1, 2, 3, 4});
   add_shard(2, 5, {2, 3, 4});
-  expect_same_grid(read_grid(merge_shards(run_, "main", 4, kAll)), make_grid({0, 1, 2, 3, 4}));
+  expect_same_grid(read_grid(merge_shards({run_, 4, kAll, 0}, "main")), make_grid({0, 1, 2, 3, 4}));
 }
 
 TEST_F(Merge, KeepsTheWantedStepsOnly) {
   add_shard(0, 10, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
   const auto even = [](std::int64_t step) { return step % 2 == 0 && step >= 2; };
-  expect_same_grid(read_grid(merge_shards(run_, "main", 8, even)), make_grid({2, 4, 6, 8}));
+  expect_same_grid(read_grid(merge_shards({run_, 8, even, 0}, "main")), make_grid({2, 4, 6, 8}));
 }
 
 TEST_F(Merge, BatchesOfDifferentLengthAndAugmentationFitTogether) {
@@ -56,17 +56,20 @@ TEST_F(Merge, BatchesOfDifferentLengthAndAugmentationFitTogether) {
   write_grid(run_.shard_path("main", 1, 2), {}, second);
   Grid both = first;
   both.records.push_back(second.records[0]);
-  expect_same_grid(read_grid(merge_shards(run_, "main", 1, kAll)), both);
+  expect_same_grid(read_grid(merge_shards({run_, 1, kAll, 0}, "main")), both);
 }
 
 TEST_F(Merge, NamesTheHoles) {
   add_shard(0, 3, {0, 1, 2});
   add_shard(6, 9, {6, 7, 8});
-  expect_error([&] { merge_shards(run_, "main", 10, kAll); },
-               {run_.root(), "\"main\" is not complete", "5 of 11 steps are missing", "3-5, 9-10", "--resume"});
+  expect_error(
+      [&] {
+        merge_shards({run_, 10, kAll, 0}, "main");
+      },
+      {run_.root(), "\"main\" is not complete", "5 of 11 steps are missing", "3-5, 9-10", "--resume"});
   EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main"))) << "no landscape with holes";
   const auto by_three = [](std::int64_t step) { return step % 3 == 0; };
-  expect_error([&] { merge_shards(run_, "main", 10, by_three); }, {"2 of 4 steps are missing: 3, 9"});
+  expect_error([&] { merge_shards({run_, 10, by_three, 0}, "main"); }, {"2 of 4 steps are missing: 3, 9"});
 }
 
 TEST_F(Merge, NamesEveryHole) {
@@ -75,7 +78,7 @@ TEST_F(Merge, NamesEveryHole) {
     add_shard(step, step + 1, {step});
     holes += (holes.empty() ? "" : ", ") + std::to_string(step + 1);
   }
-  expect_error([&] { merge_shards(run_, "main", 39, kAll); }, {"20 of 40 steps are missing: " + holes + "\n"});
+  expect_error([&] { merge_shards({run_, 39, kAll, 0}, "main"); }, {"20 of 40 steps are missing: " + holes + "\n"});
 }
 
 TEST_F(Merge, MarksHolesWhereAsked) {
@@ -84,7 +87,7 @@ TEST_F(Merge, MarksHolesWhereAsked) {
   write_grid(run_.partial_path("main", 3, 6), {"grid", "name", "bn", "config", "data", "print"}, make_grid({3}));
   add_shard(8, 9, {8});
   std::filesystem::resize_file(run_.shard_path("main", 8, 9), 1000);
-  const std::string path = merge_shards(run_, "main", 8, kAll, Holes::mark);
+  const std::string path = merge_shards({run_, 8, kAll, 0}, "main", Holes::mark);
   const Grid merged = read_grid(path), whole = make_grid({0, 1, 2, 3, 4, 5, 6, 7, 8});
   ASSERT_EQ(merged.records.size(), 9U);
   for (std::size_t i = 0; i < 9; ++i) {
@@ -108,16 +111,16 @@ TEST_F(Merge, MarksHolesWhereAsked) {
 TEST_F(Merge, SweepsAreApart) {
   add_shard(0, 2, {0, 1});
   add_shard(0, 1, {0}, "config", "fine");
-  EXPECT_EQ(merge_shards(run_, "fine", 0, kAll), run_.landscape_path("fine"));
+  EXPECT_EQ(merge_shards({run_, 0, kAll, 0}, "fine"), run_.landscape_path("fine"));
   EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main")));
-  expect_error([&] { merge_shards(run_, "coarse", 1, kAll); }, {run_.root(), "no shards", "\"coarse\""});
+  expect_error([&] { merge_shards({run_, 1, kAll, 0}, "coarse"); }, {run_.root(), "no shards", "\"coarse\""});
 }
 
 TEST_F(Merge, ADamagedShardIsAnErrorThatNamesIt) {
   add_shard(0, 2, {0, 1});
   add_shard(2, 4, {2, 3});
   write_bytes(run_.shard_path("main", 2, 4), read_bytes(run_.shard_path("main", 2, 4)).substr(0, 3000));
-  expect_error([&] { merge_shards(run_, "main", 3, kAll); }, {run_.shard_path("main", 2, 4)});
+  expect_error([&] { merge_shards({run_, 3, kAll, 0}, "main"); }, {run_.shard_path("main", 2, 4)});
 }
 
 TEST(DescribeSteps, InWords) {

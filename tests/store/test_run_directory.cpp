@@ -123,5 +123,21 @@ TEST(FindRuns, TakesARunOrAFolderOfRuns) {
   expect_error([&] { find_runs(directory / "nowhere"); }, {directory / "nowhere", "does not exist"});
 }
 
+TEST(RunDirectory, FindsSeedsBelowVariants) {
+  TemporaryDirectory directory;
+  for (const char* place : {"bn/seed-2", "bn/seed-10", "bn-2", "none/seed-1", "none/seed-1/deeper", "a/b/too-deep"}) {
+    std::filesystem::create_directories(directory / place);
+    write_bytes(directory / place + "/config.toml", "");
+  }
+  std::vector<std::string> found;
+  for (const RunDirectory& run : find_runs(directory.path()))
+    found.push_back(run.root().substr(directory.path().size() + 1));
+  EXPECT_EQ(found, (std::vector<std::string>{"bn/seed-10", "bn/seed-2", "bn-2", "none/seed-1"}));
+  EXPECT_EQ(seed_of_folder("x/seed-7"), 7);
+  EXPECT_EQ(seed_of_folder("x/seed-7/"), std::nullopt);
+  for (const char* name : {"seed-", "seed-07", "seed-7x", "seeds-7", "seed--"})
+    EXPECT_EQ(seed_of_folder(name), std::nullopt);
+}
+
 }  // namespace
 }  // namespace gradscape::testing

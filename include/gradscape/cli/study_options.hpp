@@ -33,9 +33,11 @@ std::vector<Experiment> choose_variants(const Study& study, const std::string& c
 struct PlacedRun {
   Experiment experiment;
   RunDirectory directory;
+  std::string united;  // the folder whose landscape file unites it with the variant's other seeds; empty without seeds
 };
 
-/// The runs that the options ask for: OUT/VARIANT for a file with variants, else OUT; OUT is runs/NAME by default.
+/// The runs that the options ask for: OUT/VARIANT for a file with variants, else OUT; below that seed-S where there are
+/// experiment.seeds. OUT is runs/NAME by default.
 std::vector<PlacedRun> place_runs(const StudyOptions& options);
 
 }  // namespace gradscape

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "gradscape/cli/sweep_plan.hpp"
-#include "gradscape/store/merge.hpp"
 
 namespace gradscape {
 
@@ -15,8 +14,5 @@ namespace gradscape {
 /// Returns how many shards were made.
 std::size_t sweep(const Experiment& experiment, const RunDirectory& directory, const std::string& name,
                   const std::vector<Segment>& segments);
-
-/// Unites the shards of a sweep; returns the path of the landscape file. Errors: merge_shards().
-std::string merge(const RunDirectory& directory, const std::string& name, Holes holes);
 
 }  // namespace gradscape

@@ -15,7 +15,8 @@ namespace gradscape {
 /// Section [experiment].
 struct ExperimentOptions {
   std::string name = "experiment";
-  std::string variant;  // set by the program: the name of the [[variant]] that this run is
+  std::string variant;              // set by the program: the name of the [[variant]] that this run is
+  std::vector<std::int64_t> seeds;  // of a study: one run for each, instead of train.seed; empty in a run
 };
 
 /// One run, fully resolved.

@@ -14,6 +14,8 @@ struct Study {
   std::string name;
   std::vector<Experiment> runs;
   bool has_variants = false;
+  bool has_seeds =
+      false;  // experiment.seeds was given: runs of one variant differ in train.seed, and follow each other
 };
 
 /// "train.lr" and the text of its value, as given by flags.
@@ -24,7 +26,9 @@ void apply_overrides(const Overrides& overrides, Experiment& experiment);
 
 /// Reads a TOML file; flags override the file, variants override its common part. UsageError for an unknown key, a
 /// wrong type or a value out of range, naming file, line, key, value, what is allowed and the nearest valid key.
-/// train.engine is resolved: it is never "auto".
+/// train.engine is resolved: it is never "auto". So is experiment.seeds: every seed has a run of its own, for which it
+/// is train.seed. UsageError where a seed is there twice, where variants have different seeds, and where a flag sets
+/// train.seed beside them.
 Study load_study(const std::string& path, const Overrides& overrides);
 
 /// Reads back what to_toml() wrote; `where` names the text's origin. Texts of older programs name no train.engine and

@@ -24,9 +24,11 @@ struct GridShape {
   std::size_t records = 0;
   std::size_t batch = 0;  // samples of the largest batch
   bool augmented = false;
+  std::vector<std::int64_t> seeds;  // of a file that unites runs: every variable has a leading dimension seed
 };
 
-/// Writes a grid's records one by one; memory does not depend on their number.
+/// Writes a grid's records one by one; memory does not depend on their number. With seeds: all records of the first,
+/// then of the next; they have the same steps.
 class GridWriter {
  public:
   GridWriter(h5::File& file, const GridShape& shape);
@@ -43,8 +45,8 @@ class GridWriter {
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid);
 
-/// Error where variables are missing or of lengths that do not fit together. Files of older programs have no noise
-/// floor: it is NaN.
+/// Error where variables are missing or of lengths that do not fit together, as they are where seeds are united. Files
+/// of older programs have no noise floor: it is NaN.
 Grid read_grid(const std::string& path);
 
 /// Nothing, where two records of a step agree in every bit (NaN equals NaN); else the first variable that differs, with

@@ -92,9 +92,10 @@ class File {
 
   File(std::string path, Handle handle) : path_(std::move(path)), file_(std::move(handle)) {}
 
-  /// An empty dataset as write() fills it; `chunk` gets the extents of its chunks.
+  /// An empty dataset as write() fills it; `chunk` gets the extents of its chunks, which are 1 in the first `single`
+  /// dimensions.
   template <class T>
-  Handle create_dataset(const std::string& name, const Shape& shape, Shape* chunk);
+  Handle create_dataset(const std::string& name, const Shape& shape, Shape* chunk, std::size_t single = 0);
   Handle open_object(const std::string& name) const;
   Handle open_dataset(const std::string& name) const;
   Handle open_attribute(const std::string& object, const std::string& name) const;
@@ -110,30 +111,34 @@ class File {
 };
 
 /// Fills a new dataset of known extents value by value, in the order of its rows, with the memory of one row of chunks.
-/// The dataset is the one that File::write would make. `file` must outlive this object.
+/// The dataset is the one that File::write would make; `file` must outlive this object.
+/// A row is what lies at one index of dimension `axis` (and of those before it, whose chunks are single then).
 template <class T>
 class RowWriter {
  public:
-  /// `shape` has one dimension or more.
-  RowWriter(File& file, std::string name, const Shape& shape);
+  /// `shape` has more than `axis` dimensions; `axis` is 0 or 1.
+  RowWriter(File& file, std::string name, const Shape& shape, std::size_t axis = 0);
 
   void push(T value) {
     block_.push_back(value);
-    if (block_.size() == block_size_) write_block();
+    if (block_.size() == block_size_ || block_.size() == room_) write_block();
   }
   /// To be called once all values were pushed.
   void finish();
 
  private:
   void write_block();
+  hsize_t total_rows() const { return axis_ == 1 ? shape_[0] * shape_[1] : shape_[0]; }
 
   File* file_;
   std::string name_;
   Shape shape_;
   Handle dataset_;
   std::vector<T> block_;
+  std::size_t axis_;
   std::size_t row_size_ = 1;
   std::size_t block_size_ = 1;  // values
+  std::size_t room_ = 0;        // values up to the end of dimension `axis`
   hsize_t written_ = 0;         // rows
 };
 

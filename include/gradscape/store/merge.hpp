@@ -12,14 +12,26 @@ namespace gradscape {
 /// numbers are NaN.
 enum class Holes { refuse, mark };
 
-/// Unites the shards of sweep `name` into one grid that holds every step for which `wanted` is true, and publishes it
-/// as the run's landscape file, whose path is returned. The shards must belong together: the caller checks. `last` is
-/// the last step that can be wanted. Memory does not depend on the number of shards, and by some bytes only on the
-/// number of steps.
+/// A sweep of one run, to be merged.
+struct MergeInput {
+  RunDirectory directory;
+  std::int64_t last = 0;                     // the last step that can be wanted
+  std::function<bool(std::int64_t)> wanted;  // the steps that the grid is to hold
+  std::int64_t seed = 0;                     // of the run, for unite_seeds()
+};
+
+/// Unites the shards of sweep `name` into one grid, and publishes it as the run's landscape file, whose path is
+/// returned. The shards must belong together: the caller checks. Memory does not depend on the number of shards, and by
+/// some bytes only on the number of steps.
 /// Error where a shard is damaged or was computed by another program than the first (the field is named), and where
 /// there is none. Holes::mark leaves damaged shards out, saying so, and takes what partial shards hold too.
-std::string merge_shards(const RunDirectory& directory, const std::string& name, std::int64_t last,
-                         const std::function<bool(std::int64_t)>& wanted, Holes holes = Holes::refuse);
+std::string merge_shards(const MergeInput& input, const std::string& name, Holes holes = Holes::refuse);
+
+/// Unites the shards of runs that differ in their seed alone (the caller checks) into one grid with a leading dimension
+/// seed, and publishes it as the landscape file of `folder`. Errors as of merge_shards(), and where the runs' steps or
+/// programs differ.
+std::string unite_seeds(const std::string& folder, const std::vector<MergeInput>& inputs, const std::string& name,
+                        Holes holes = Holes::refuse);
 
 /// "0, 3-7, 12": step numbers in words, those beyond `most_ranges` ranges as "…".
 std::string describe_steps(const std::vector<std::int64_t>& steps, std::size_t most_ranges = 8,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,8 +55,15 @@ class RunDirectory {
   std::string root_;
 };
 
-/// The runs at `path`: the directory itself, or its immediate subdirectories that hold one (the variants of a study),
-/// by name. Error where there is none.
+/// "seed-7": the folder of one seed's run.
+std::string seed_folder(std::int64_t seed);
+
+/// The seed of a path's last folder; nothing where that is no seed's.
+std::optional<std::int64_t> seed_of_folder(const std::string& path);
+
+/// The runs at `path`: the directory itself, or those among its subdirectories (the variants of a study, or its seeds)
+/// and, where these are no runs, among theirs (the seeds of each variant). In the order of their names. Error where
+/// there is none.
 std::vector<RunDirectory> find_runs(const std::string& path);
 
 }  // namespace gradscape
