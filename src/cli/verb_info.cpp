@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <set>
 
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/verbs.hpp"
@@ -41,10 +42,18 @@ void print_line(const std::string& label, const std::string& text) {
   fmt::print("  {:<14} {}\n", label, text);
 }
 
+/// "2 variants", "2 variants, 3 seeds", "3 seeds", "one run"
+std::string describe_runs(const Study& study) {
+  std::set<std::string> variants;
+  for (const Experiment& run : study.runs) variants.insert(run.experiment.variant);
+  std::string text = study.has_variants ? fmt::format("{} variants", variants.size()) : "";
+  if (study.has_seeds) text += fmt::format("{}{} seeds", text.empty() ? "" : ", ", study.runs.size() / variants.size());
+  return text.empty() ? "one run" : text;
+}
+
 void print_config(const std::string& path) {
   const Study study = load_study(path, {});
-  fmt::print("{}: configuration of experiment \"{}\", {}\n", path, study.name,
-             study.has_variants || study.has_seeds ? fmt::format("{} runs", study.runs.size()) : "one run");
+  fmt::print("{}: configuration of experiment \"{}\", {}\n", path, study.name, describe_runs(study));
   for (const Experiment& run : study.runs) {
     if (study.has_variants) fmt::print("variant \"{}\"\n", run.experiment.variant);
     if (study.has_seeds) fmt::print("seed {}\n", run.train.seed);

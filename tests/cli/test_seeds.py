@@ -46,6 +46,7 @@ class Seeds(Case):
         with h5py.File(self.study / "bn/landscape.h5") as file:
             scales = [dimension[0].name for dimension in file["loss"].dims]
         self.assertEqual(scales, ["/seed", "/step", "/alpha"])
+        self.assertIn("2 variants, 2 seeds\n", gradscape("info", self.config).stdout)
         self.assertIn("seeds          2, 11", gradscape("info", self.study / "bn/landscape.h5").stdout)
 
     def test_in_tasks(self) -> None:
