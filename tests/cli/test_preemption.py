@@ -111,7 +111,9 @@ class Sweep(Case):
     def test_many_signals_at_any_moment(self) -> None:
         chance = random.Random(75)
         stopped = 0
-        for attempt in range(ROUNDS):
+        for attempt in range(10 * ROUNDS):
+            if attempt >= ROUNDS and stopped > 0:  # on a fast machine sweeps may end before their signals
+                break
             out = self.copy(self.trained, f"many{attempt}")
             threads = chance.choice((1, 2, 3))
             for _ in range(40):
