@@ -2,9 +2,9 @@
 """What replaying costs: CPU time (user and system) of a whole sweep in tasks, each a process, over that of one inline
 train-and-probe of the same steps; and how long a task takes until it has read its checkpoint.
 
-  tests/bench/replay_overhead.py [CONFIG [--FIELD VALUE]...] [--tasks N] [--rounds 3] [--threads 1]
+  tests/bench/replay_overhead.py [--config FILE] [--FIELD VALUE]... [--tasks N] [--rounds 3] [--threads 1]
 
-Alternates both; prints medians and ranges. One test image is left, so that the inline run's test costs nothing. Without CONFIG: VGG-A with batch norm, batch 128, on synthetic images, 40
+Alternates both; prints medians and ranges. One test image is left, so that the inline run's test costs nothing. Without --config: VGG-A with batch norm, batch 128, on synthetic images, 40
 steps in segments of 10, every one probed with 4 multipliers. Needs strace for the start-up time."""
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def start_up(command: list[str], place: Path) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", nargs="?", metavar="CONFIG")
+    parser.add_argument("--config", metavar="FILE")
     parser.add_argument("--tasks", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
