@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "gradscape/cli/partial_shard.hpp"
 #include "gradscape/cli/run_access.hpp"
@@ -70,6 +71,7 @@ class SweepJob {
   }
 
   TrainingState<S> read_state(std::int64_t step) {
+    if (reached_ && reached_->step == step) return *std::exchange(reached_, std::nullopt);
     return read_own_checkpoint<S>(directory_, step, experiment_, provenance_.data_fingerprint, process_);
   }
 
@@ -94,6 +96,7 @@ class SweepJob {
       throw stopped();
     }
     require_same_state(state, read_state(segment.last), directory_.checkpoint_path(segment.last));
+    reached_ = std::move(state);
     write_records(shard_path(segment), records);
     remove_partial(segment);
   }
@@ -139,6 +142,7 @@ class SweepJob {
   Provenance provenance_;
   TrainingProcess<S> process_;
   StepProber<S> prober_;
+  std::optional<TrainingState<S>> reached_;  // the end of the last segment, where the next one may begin
   std::int64_t done_ = 0;
 };
 

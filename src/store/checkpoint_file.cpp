@@ -42,14 +42,17 @@ Vector<S> read_parts(const h5::File& file, const std::string& group, const Layou
       if (file.type_name(name) != expected)
         throw Error(file.path(),
                     fmt::format("{} is {}, the run has train.precision for {}", name, file.type_name(name), expected));
-      stored = file.read<S>(name, &shape);
+      shape = file.shape(name);
     }
     if (shape != file_shape(part))
       throw Error(file.path(),
                   fmt::format("{} has shape [{}], the model's is [{}]", name, fmt::join(shape, ", "),
                               fmt::join(part.shape, ", ")),
                   "it belongs to a run with another model");
-    std::copy(stored.begin(), stored.end(), values.data() + part.offset);
+    if (part.integer)
+      std::copy(stored.begin(), stored.end(), values.data() + part.offset);
+    else
+      file.read_into(name, values.data() + part.offset, static_cast<std::size_t>(part.size));
   }
   if (const auto members = file.members(group); members.size() > layout.parts().size())
     throw Error(file.path(),
@@ -86,7 +89,7 @@ template <class S>
 TrainingState<S> read_checkpoint(const std::string& path, TrainingProcess<S>& process) {
   const h5::File file = open_published(path, "checkpoint");
   Network<S>& network = process.network();
-  TrainingState<S> state = process.initial_state();
+  TrainingState<S> state = process.empty_state();
   state.theta = read_parts<S>(file, "/parameters", network.parameters());
   state.buffers = read_parts<S>(file, "/buffers", network.buffers());
   for (std::size_t slot = 0; slot < state.optimizer.slots.size(); ++slot)

@@ -187,20 +187,34 @@ void RowWriter<T>::finish() {
   file_->require(dataset_.reset(), "cannot write dataset " + name_);
 }
 
-template <class T>
-std::vector<T> File::read(const std::string& name, Shape* shape) const {
+Shape File::shape(const std::string& name) const {
   const Handle dataset = open_dataset(name);
   const Handle space(require(H5Dget_space(dataset.get()), "no dataspace of " + name), H5Sclose);
-  const int rank = H5Sget_simple_extent_ndims(space.get());
-  if (shape != nullptr) {
-    shape->resize(static_cast<std::size_t>(std::max(rank, 0)));
-    H5Sget_simple_extent_dims(space.get(), shape->data(), nullptr);
-  }
-  const hssize_t count = H5Sget_simple_extent_npoints(space.get());
-  std::vector<T> values(static_cast<std::size_t>(std::max<hssize_t>(count, 0)));
-  if (!values.empty())
-    require(H5Dread(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+  Shape shape(static_cast<std::size_t>(std::max(H5Sget_simple_extent_ndims(space.get()), 0)));
+  H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
+  return shape;
+}
+
+template <class T>
+void File::read_into(const std::string& name, T* values, std::size_t count) const {
+  const Handle dataset = open_dataset(name);
+  const Handle space(require(H5Dget_space(dataset.get()), "no dataspace of " + name), H5Sclose);
+  const hssize_t stored = H5Sget_simple_extent_npoints(space.get());
+  if (stored < 0 || static_cast<std::size_t>(stored) != count)
+    throw Error(path_, fmt::format("{} holds {} values, {} are wanted", name, stored, count));
+  if (count > 0)
+    require(H5Dread(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values),
             "cannot read dataset " + name);
+}
+
+template <class T>
+std::vector<T> File::read(const std::string& name, Shape* shape) const {
+  const Shape stored = this->shape(name);
+  std::size_t count = 1;
+  for (const hsize_t extent : stored) count *= extent;
+  std::vector<T> values(count);
+  read_into(name, values.data(), count);
+  if (shape != nullptr) *shape = stored;
   return values;
 }
 
@@ -338,9 +352,10 @@ void File::close() {
   require(file_.reset(), "cannot close the file");
 }
 
-#define GRADSCAPE_INSTANTIATE(T)                                            \
-  template void File::write<T>(const std::string&, const T*, const Shape&); \
-  template std::vector<T> File::read<T>(const std::string&, Shape*) const;  \
+#define GRADSCAPE_INSTANTIATE(T)                                               \
+  template void File::write<T>(const std::string&, const T*, const Shape&);    \
+  template std::vector<T> File::read<T>(const std::string&, Shape*) const;     \
+  template void File::read_into<T>(const std::string&, T*, std::size_t) const; \
   template class RowWriter<T>;
 GRADSCAPE_INSTANTIATE(double)
 GRADSCAPE_INSTANTIATE(float)

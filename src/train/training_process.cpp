@@ -47,6 +47,13 @@ TrainingState<S> TrainingProcess<S>::initial_state() const {
 }
 
 template <class S>
+TrainingState<S> TrainingProcess<S>::empty_state() const {
+  TrainingState<S> state;
+  state.optimizer = initial_optimizer_state<S>(train_, 0);
+  return state;
+}
+
+template <class S>
 void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>& observe) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();

@@ -59,6 +59,10 @@ class File {
   /// Reads a dataset, converted to T; `shape` (may be null) gets its extents.
   template <class T>
   std::vector<T> read(const std::string& name, Shape* shape = nullptr) const;
+  /// The same into memory that is there already; Error where the dataset does not hold `count` values.
+  template <class T>
+  void read_into(const std::string& name, T* values, std::size_t count) const;
+  Shape shape(const std::string& name) const;
 
   bool exists(const std::string& name) const;
   bool is_group(const std::string& name) const;

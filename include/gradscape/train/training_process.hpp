@@ -57,6 +57,9 @@ class TrainingProcess {
 
   TrainingState<S> initial_state() const;
 
+  /// A state without values, to be filled: the optimiser's slots have their names only.
+  TrainingState<S> empty_state() const;
+
   /// Takes one step; `observe` (may be empty) is called between the gradient and the move.
   void advance(TrainingState<S>& state, const StepObserver<S>& observe);
 
