@@ -1,16 +1,14 @@
 #include "gradscape/cli/bench_job.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <filesystem>
+#include <cstdlib>
 #include <utility>
 
 #include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/scratch_folder.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/parallel.hpp"
@@ -20,30 +18,6 @@
 
 namespace gradscape {
 namespace {
-
-/// A folder for the shard, removed at the end.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::error_code failure;
-    path_ = (std::filesystem::temp_directory_path(failure) / "gradscape-bench-XXXXXX").string();
-    if (failure || ::mkdtemp(path_.data()) == nullptr)
-      throw Error("TMPDIR",
-                  fmt::format("cannot make a temporary folder: {}", failure ? failure.message() : std::strerror(errno)),
-                  "let TMPDIR name a folder that can be written to");
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  std::string shard_path() const { return path_ + "/shard.h5"; }
-
- private:
-  std::string path_;
-};
 
 /// Seconds since the last call, or since construction.
 class Lap {
@@ -142,7 +116,8 @@ class BenchJob {
       const SweepRecord record = prober_.probe_step(view);
       probing = part();
       const SweepOptions& sweep = experiment_.sweep;
-      write_grid(scratch_.shard_path(), provenance_, {sweep.multipliers, sweep.direction, sweep.precision, {record}});
+      write_grid(scratch_.path() + "/shard.h5", provenance_,
+                 {sweep.multipliers, sweep.direction, sweep.precision, {record}});
       storing = part();
     });
     const double all = whole();

@@ -32,6 +32,7 @@ Examples:
   gradscape info runs/NAME                         what is there, in words
   gradscape numerics CONFIG                        how far from double precision one evaluation is
   gradscape bench --model.norm batch --threads 2   what a step costs here
+  gradscape plan CONFIG --tasks 100                what a study will take, task by task
   tools/plot_landscape.py runs/NAME -o figure.png  draw it
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM or SIGUSR1,
 130 interrupted by Ctrl-C (75 and 130: what was done is saved, call again).)";
@@ -135,6 +136,7 @@ int run_command_line(int argc, char** argv) {
   add_info(app, selected);
   add_numerics(app, selected);
   add_bench(app, selected);
+  add_plan(app, selected);
   for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) add_globals(*verb, globals);
   try {
     require_known_verb(app, argc, argv);

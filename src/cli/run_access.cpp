@@ -99,6 +99,14 @@ template void provide_floor<float>(StepProber<float>&, std::int64_t, const RunDi
 template void provide_floor<double>(StepProber<double>&, std::int64_t, const RunDirectory&, const Experiment&,
                                     const std::string&, TrainingProcess<double>&);
 
+void require_first_checkpoint(const RunDirectory& directory) {
+  const auto steps = directory.checkpoint_steps();
+  if (!steps.empty() && steps.front() != 0)
+    throw Error(directory.checkpoint_path(0),
+                fmt::format("is missing: steps 0 to {} cannot be replayed without it", steps.front() - 1),
+                "put it back, or train again with --force");
+}
+
 CheckpointInfo last_checkpoint(const RunDirectory& directory) {
   const auto steps = directory.checkpoint_steps();
   if (steps.empty()) throw Error(directory.root(), "has no checkpoint", "`gradscape train` makes them");

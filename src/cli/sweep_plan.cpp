@@ -19,8 +19,16 @@ std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints,
   return segments;
 }
 
+std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, std::int64_t every, std::int64_t total) {
+  if (steps.empty()) steps.push_back(0);
+  for (std::int64_t step = (steps.back() / every + 1) * every; step < total; step += every) steps.push_back(step);
+  if (steps.back() < total) steps.push_back(total);
+  return steps;
+}
+
 std::vector<Segment> plan_sweep(const RunDirectory& directory, const Experiment& experiment) {
   const std::int64_t total = total_steps(experiment.train, last_checkpoint(directory).steps_per_epoch);
+  require_first_checkpoint(directory);
   require_within_run(experiment.sweep, total);
   return plan_segments(directory.checkpoint_steps(), experiment.sweep, total);
 }

@@ -23,14 +23,6 @@ std::optional<Clock::time_point> written_at(const std::string& path) {
   return std::chrono::time_point_cast<Clock::duration>(std::chrono::file_clock::to_sys(time));
 }
 
-/// The checkpoints that there will be when the run is trained to its end.
-std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, std::int64_t every, std::int64_t total) {
-  if (steps.empty()) steps.push_back(0);
-  for (std::int64_t step = (steps.back() / every + 1) * every; step < total; step += every) steps.push_back(step);
-  if (steps.back() < total) steps.push_back(total);
-  return steps;
-}
-
 /// Whether the steps are the segment's first ones.
 bool begins(const std::vector<std::int64_t>& steps, const Segment& segment) {
   return steps.size() <= segment.probed.size() && std::equal(steps.begin(), steps.end(), segment.probed.begin());
@@ -172,18 +164,25 @@ std::optional<std::string> shard_problem(const std::string& path, const Segment&
 
 RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const std::string& name) {
   RunReport run{directory, experiment_of_sweep(directory, name, experiment), 0, -1, {}, {}, {}, {}, false};
-  const TrainOptions& train = run.experiment.train;
+  TrainOptions& train = run.experiment.train;
+  if (train.checkpoint_every == kAutomatic && directory.holds_run())
+    train.checkpoint_every = read_stored_experiment(directory).train.checkpoint_every;
   const auto checkpoints = directory.checkpoint_steps();
   if (!checkpoints.empty()) {
     const CheckpointInfo info = last_checkpoint(directory);
     run.trained = info.step;
     run.total = total_steps(train, info.steps_per_epoch);
-  } else if (train.steps > 0) {
+  } else if (train.steps > 0 && train.checkpoint_every != kAutomatic) {
     run.total = train.steps;
   }
   if (run.total >= 0) {
     const Inspector inspector(run, name);
     std::vector<SegmentReport> reports;
+    try {
+      require_first_checkpoint(directory);
+    } catch (const Error& error) {
+      reports.push_back({{0, checkpoints.front(), {}}, SegmentState::damaged, 0, error.what()});
+    }
     for (const Segment& segment : plan_segments(planned_checkpoints(checkpoints, train.checkpoint_every, run.total),
                                                 run.experiment.sweep, run.total))
       reports.push_back(inspector.inspect(segment));

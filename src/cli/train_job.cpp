@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "gradscape/cli/checkpoint_spacing.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
@@ -61,15 +62,15 @@ template <class S>
 class TrainJob {
  public:
   TrainJob(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request)
-      : experiment_(experiment),
-        directory_(directory),
+      : directory_(directory),
         dataset_(load_data(experiment.data)),
-        provenance_(make_provenance(experiment, dataset_)),
-        process_(experiment.data, experiment.model, experiment.train, dataset_) {
-    const Found found = check_request(experiment, directory, request, provenance_, process_.total_steps());
+        process_(experiment.data, experiment.model, experiment.train, dataset_),
+        experiment_(with_checkpoint_spacing(experiment, process_)),
+        provenance_(make_provenance(experiment_, dataset_)) {
+    const Found found = check_request(experiment_, directory, request, provenance_, process_.total_steps());
     if (request.force) directory.remove_run();
     if (found == Found::checkpoint) {
-      state_ = read_own_checkpoint<S>(directory, directory.checkpoint_steps().back(), experiment,
+      state_ = read_own_checkpoint<S>(directory, directory.checkpoint_steps().back(), experiment_,
                                       provenance_.data_fingerprint, process_);
       directory.remove_beyond(state_.step);
     } else {
@@ -78,7 +79,7 @@ class TrainJob {
     }
     publish_text(directory.config_path(), provenance_.config);
     if (found != Found::checkpoint) write_checkpoint(directory.checkpoint_path(0), provenance_, state_, process_);
-    if (request.probe) prober_.emplace(experiment.sweep, process_, floor_segment(directory));
+    if (request.probe) prober_.emplace(experiment_.sweep, process_, floor_segment(directory));
   }
 
   void run() {
@@ -158,11 +159,11 @@ class TrainJob {
     write_shard(state_.step, state_.step + 1);
   }
 
-  const Experiment& experiment_;
   const RunDirectory& directory_;
   const Dataset& dataset_;
-  Provenance provenance_;
   TrainingProcess<S> process_;
+  const Experiment experiment_;
+  Provenance provenance_;
   std::optional<StepProber<S>> prober_;
   TrainingState<S> state_;
   std::int64_t segment_first_ = 0;
@@ -176,7 +177,8 @@ void require_trainable(const Experiment& experiment, const RunDirectory& directo
   with_precision(experiment, [&]<class S>() {
     const Dataset& dataset = load_data(experiment.data);
     TrainingProcess<S> process(experiment.data, experiment.model, experiment.train, dataset);
-    check_request(experiment, directory, request, make_provenance(experiment, dataset), process.total_steps());
+    const Experiment resolved = with_checkpoint_spacing(experiment, process);
+    check_request(resolved, directory, request, make_provenance(resolved, dataset), process.total_steps());
   });
 }
 

@@ -27,10 +27,22 @@ struct BenchCommand {
 
 /// Fields that the benchmark sets itself or has no use for: they are no flags, and a file's values do not count.
 bool is_offered(const Field& field) {
-  static const std::vector<std::string> unused = {
-      "data.source",          "data.path",           "data.train_limit", "data.test_limit", "data.synthetic_seed",
-      "data.synthetic_train", "data.synthetic_test", "train.steps",      "train.epochs",    "train.checkpoint_every",
-      "train.test_every",     "sweep.every",         "sweep.first",      "sweep.last"};
+  static const std::vector<std::string> unused = {"data.source",
+                                                  "data.path",
+                                                  "data.train_limit",
+                                                  "data.test_limit",
+                                                  "data.synthetic_seed",
+                                                  "data.synthetic_train",
+                                                  "data.synthetic_test",
+                                                  "train.steps",
+                                                  "train.epochs",
+                                                  "train.checkpoint_every",
+                                                  "train.checkpoint_segments",
+                                                  "train.checkpoint_gb",
+                                                  "train.test_every",
+                                                  "sweep.every",
+                                                  "sweep.first",
+                                                  "sweep.last"};
   return field.section != "experiment" && std::find(unused.begin(), unused.end(), field.name()) == unused.end();
 }
 

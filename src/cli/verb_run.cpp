@@ -64,7 +64,8 @@ void add_run(CLI::App& app, Action& selected) {
       const std::vector<PlacedRun> runs = place_runs(*options);
       train_all(*options, runs, true, [](const PlacedRun& run) {
         // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
-        sweep(run.experiment, run.directory, "main", plan_sweep(run.directory, run.experiment));
+        const Experiment experiment = read_stored_experiment(run.directory);
+        sweep(experiment, run.directory, "main", plan_sweep(run.directory, experiment));
         merge_runs({run.directory}, "main", Holes::refuse);
       });
       std::set<std::string> folders;

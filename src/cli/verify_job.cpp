@@ -47,6 +47,7 @@ class Verifier {
 
   Verification run(std::int64_t cells) {
     check_files();
+    attempt([&] { require_first_checkpoint(directory_); });
     for (const std::int64_t step : directory_.checkpoint_steps()) attempt([&] { check_checkpoint(step); });
     for (const std::string& sweep : directory_.sweeps()) {
       attempt([&] { check_sweep(sweep); });

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <type_traits>
 
 #include "gradscape/core/error.hpp"
@@ -116,7 +117,7 @@ std::string Field::allowed() const {
         else if constexpr (std::is_same_v<T, double>)
           return "number " + range.text();
         else if constexpr (std::is_same_v<T, std::int64_t>)
-          return "whole number " + range.text();
+          return (automatic ? "auto | whole number " : "whole number ") + range.text();
         else if constexpr (std::is_same_v<T, std::vector<double>>)
           return "list of numbers " + range.text();
         else
@@ -157,12 +158,14 @@ std::string nearest(const std::string& typed, const std::vector<std::string>& na
 
 std::string field_text(const Field& field, const Experiment& experiment) {
   return std::visit(
-      [](auto* value) -> std::string {
+      [&](auto* value) -> std::string {
         using T = std::remove_pointer_t<decltype(value)>;
         if constexpr (std::is_same_v<T, std::string>) {
           return quoted(*value);
         } else if constexpr (std::is_same_v<T, bool>) {
           return *value ? "true" : "false";
+        } else if constexpr (std::is_same_v<T, std::int64_t>) {
+          return field.automatic && *value == kAutomatic ? quoted("auto") : number_text(*value);
         } else if constexpr (std::is_arithmetic_v<T>) {
           return number_text(*value);
         } else {
@@ -174,7 +177,14 @@ std::string field_text(const Field& field, const Experiment& experiment) {
       target_of(field, experiment));
 }
 
+bool set_automatic(const Field& field, Experiment& experiment, const std::string& text) {
+  if (!field.automatic || text != "auto") return false;
+  *std::get<std::int64_t*>(field.target(experiment)) = kAutomatic;
+  return true;
+}
+
 void set_field(const Field& field, Experiment& experiment, const std::string& text, const std::string& where) {
+  if (set_automatic(field, experiment, text)) return;
   const bool parsed = std::visit(
       [&](auto* value) {
         using T = std::remove_pointer_t<decltype(value)>;
@@ -264,6 +274,14 @@ std::vector<std::string> identity_differences(const Experiment& here, const Expe
   return differences(here, there, [](const Field& field, const Experiment& experiment) {
     if (field.identity == Identity::where_schedule_needs_it) return depends_on_total(experiment.train.schedule);
     return field.identity == Identity::yes;
+  });
+}
+
+std::vector<std::string> cost_differences(const Experiment& here, const Experiment& there) {
+  return differences(here, there, [](const Field& field, const Experiment&) {
+    static const std::set<std::string> others = {"data.source", "train.optimizer", "train.batch_size",
+                                                 "train.precision", "train.engine"};
+    return field.section == "model" || others.contains(field.name());
   });
 }
 

@@ -87,6 +87,7 @@ void read_section(const std::string& path, const std::string& section, const tom
     const std::string name = section + "." + std::string(key.str());
     const Field* field = find_field(name);
     if (field == nullptr) refuse_unknown(where, "key", section, std::string(key.str()), node_text(node));
+    if (set_automatic(*field, experiment, node.value_exact<std::string>().value_or(""))) continue;
     const bool taken = std::visit([&](auto* target) { return take(node, target); }, field->target(experiment));
     if (!taken)
       throw UsageError(where, fmt::format("{} = {} has the wrong type", name, node_text(node)),

@@ -9,6 +9,8 @@
 namespace gradscape {
 namespace {
 
+constexpr std::int64_t kHeader = 600;  // bytes of HDF5's metadata of one dataset, roughly
+
 h5::Shape file_shape(const Part& part) {
   return {part.shape.begin(), part.shape.end()};
 }
@@ -25,6 +27,15 @@ void write_parts(h5::File& file, const std::string& group, const Layout& layout,
       file.write(name, values.data() + part.offset, file_shape(part));
     }
   }
+}
+
+/// Bytes of the layout's parts in a file.
+template <class S>
+std::int64_t parts_bytes(const Layout& layout) {
+  std::int64_t sum = 0;
+  for (const Part& part : layout.parts())
+    sum += h5::stored_bytes(file_shape(part), part.integer ? sizeof(std::int64_t) : sizeof(S)) + kHeader;
+  return sum;
 }
 
 template <class S>
@@ -86,6 +97,13 @@ void write_checkpoint(const std::string& path, const Provenance& provenance, con
 }
 
 template <class S>
+std::int64_t checkpoint_bytes(TrainingProcess<S>& process) {
+  const Network<S>& network = process.network();
+  const auto slots = static_cast<std::int64_t>(process.empty_state().optimizer.slots.size());
+  return (1 + slots) * parts_bytes<S>(network.parameters()) + parts_bytes<S>(network.buffers());
+}
+
+template <class S>
 TrainingState<S> read_checkpoint(const std::string& path, TrainingProcess<S>& process) {
   const h5::File file = open_published(path, "checkpoint");
   Network<S>& network = process.network();
@@ -115,6 +133,7 @@ CheckpointInfo read_checkpoint_info(const h5::File& file) {
 #define GRADSCAPE_INSTANTIATE(S)                                                                    \
   template void write_checkpoint<S>(const std::string&, const Provenance&, const TrainingState<S>&, \
                                     TrainingProcess<S>&);                                           \
+  template std::int64_t checkpoint_bytes<S>(TrainingProcess<S>&);                                   \
   template TrainingState<S> read_checkpoint<S>(const std::string&, TrainingProcess<S>&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

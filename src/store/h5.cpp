@@ -82,6 +82,14 @@ bool is_empty(const Shape& shape) {
 
 }  // namespace
 
+std::int64_t stored_bytes(const Shape& shape, std::size_t element_size) {
+  const Shape chunk = chunk_shape(shape, element_size);
+  hsize_t elements = 1;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis)
+    elements *= (shape[axis] + chunk[axis] - 1) / chunk[axis] * chunk[axis];
+  return static_cast<std::int64_t>(elements * element_size);
+}
+
 herr_t Handle::reset() {
   const hid_t id = std::exchange(id_, H5I_INVALID_HID);
   return id >= 0 && close_ != nullptr ? close_(id) : 0;

@@ -1,6 +1,7 @@
 #include "gradscape/store/trace_file.hpp"
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
 
 namespace gradscape {
 namespace {
@@ -71,6 +72,7 @@ void write_trace(const std::string& path, const Provenance& provenance, const Tr
   publish_h5(path, origin, [&](h5::File& file) {
     write_columns(file, "step", trace.steps, kStepColumns);
     write_columns(file, "test_step", trace.tests, kTestColumns);
+    file.set_attribute("/seconds", "threads", std::int64_t{parallel::threads()});
   });
 }
 

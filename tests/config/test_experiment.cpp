@@ -358,6 +358,8 @@ const std::set<std::string> kNotIdentity = {"experiment.name",
                                             "data.synthetic_train",
                                             "data.synthetic_test",
                                             "train.checkpoint_every",
+                                            "train.checkpoint_segments",
+                                            "train.checkpoint_gb",
                                             "train.test_every",
                                             "train.steps",
                                             "train.epochs"};

@@ -59,6 +59,10 @@ template <class S>
 void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory& directory,
                    const Experiment& experiment, const std::string& data_fingerprint, TrainingProcess<S>& process);
 
+/// Error where the run's first checkpoint, of step 0, is gone: what follows it could not be replayed, nor would it be
+/// missed.
+void require_first_checkpoint(const RunDirectory& directory);
+
 /// The last checkpoint's words about the run. Error where there is none.
 CheckpointInfo last_checkpoint(const RunDirectory& directory);
 

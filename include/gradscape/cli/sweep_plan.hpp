@@ -16,6 +16,9 @@ struct Segment {
   std::vector<std::int64_t> probed;
 };
 
+/// The checkpoints that a run of `total` steps will have at its end, where it has those of `steps` (ascending) now.
+std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, std::int64_t every, std::int64_t total);
+
 /// The pieces between successive checkpoints that hold steps which `options` select; at the end of a finished run of
 /// `total` steps the step after its last update is a piece of its own.
 std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,

@@ -29,9 +29,9 @@ struct SegmentReport {
 struct RunReport {
   RunDirectory directory;
   Experiment experiment;
-  std::int64_t trained = 0;             // updates done, by the last checkpoint
-  std::int64_t total = -1;              // of the run; -1: not known before training begins (epochs of unknown length)
-  std::vector<SegmentReport> segments;  // of the whole run, untrained ones as they will be
+  std::int64_t trained = 0;  // updates done, by the last checkpoint
+  std::int64_t total = -1;   // of the run; -1: not known before training begins (epochs, checkpoint_every = "auto")
+  std::vector<SegmentReport> segments;                              // of the whole run, untrained ones as they will be
   std::optional<std::chrono::system_clock::time_point> last_write;  // of checkpoints, traces and shards
   std::optional<double> training_left;  // seconds, by the mean of the last trace segment; nothing where none is known
   std::optional<double> sweep_left;     // seconds, by the pace at which shards were written

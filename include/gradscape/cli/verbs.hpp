@@ -19,5 +19,6 @@ void add_verify(CLI::App& app, Action& selected);
 void add_info(CLI::App& app, Action& selected);
 void add_numerics(CLI::App& app, Action& selected);
 void add_bench(CLI::App& app, Action& selected);
+void add_plan(CLI::App& app, Action& selected);
 
 }  // namespace gradscape

@@ -55,6 +55,7 @@ struct Field {
   std::vector<std::string> choices;  // of a text; empty: any
   Range range;                       // of numbers
   Identity identity = Identity::yes;
+  bool automatic = false;  // of a whole number: "auto" is admitted too, and kept as kAutomatic
 
   std::string name() const { return section + "." + key; }
   /// "text", "number", "whole number", "true | false", "a | b", with the range.
@@ -73,6 +74,9 @@ std::string nearest(const std::string& typed, const std::vector<std::string>& na
 /// Value of a field as it stands in TOML; exact: doubles in the shortest form that reads back to the same bits.
 std::string field_text(const Field& field, const Experiment& experiment);
 
+/// Whether the field takes "auto" and `text` is that: then it is set.
+bool set_automatic(const Field& field, Experiment& experiment, const std::string& text);
+
 /// Sets a field from a command-line flag's text; lists are separated by commas. UsageError naming `where`.
 void set_field(const Field& field, Experiment& experiment, const std::string& text, const std::string& where);
 
@@ -89,6 +93,9 @@ std::string to_toml(const Experiment& experiment);
 
 /// Fields of identity in which two runs differ, as "train.lr is 0.1 here and 0.05 there".
 std::vector<std::string> identity_differences(const Experiment& here, const Experiment& there);
+
+/// The same for the fields on which the time of a training step depends.
+std::vector<std::string> cost_differences(const Experiment& here, const Experiment& there);
 
 /// The same for the fields of [sweep].
 std::vector<std::string> sweep_differences(const Experiment& here, const Experiment& there);

@@ -20,6 +20,10 @@ template <class S>
 void write_checkpoint(const std::string& path, const Provenance& provenance, const TrainingState<S>& state,
                       TrainingProcess<S>& process);
 
+/// How large write_checkpoint()'s files are, in bytes, but for some kilobytes of metadata.
+template <class S>
+std::int64_t checkpoint_bytes(TrainingProcess<S>& process);
+
 /// Reads a state back. Error where the file lacks a tensor of the network or holds it in another shape or precision
 /// (named).
 template <class S>

@@ -35,6 +35,9 @@ class Handle {
 
 using Shape = std::vector<hsize_t>;
 
+/// Bytes that File::write() takes for a dataset's values: whole chunks, whose last ones may be padded.
+std::int64_t stored_bytes(const Shape& shape, std::size_t element_size);
+
 /// An HDF5 file. Paths are absolute inside the file ("/parameters/features.0.weight"); missing groups are made. Every
 /// method throws gradscape::Error naming file and object. T is double, float, std::int64_t, std::int32_t, std::int8_t
 /// or std::uint8_t.

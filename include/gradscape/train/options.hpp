@@ -5,6 +5,9 @@
 
 namespace gradscape {
 
+/// Stands for "auto" in a whole number's place.
+inline constexpr std::int64_t kAutomatic = 0;
+
 /// Section [train].
 struct TrainOptions {
   std::string optimizer = "sgd";
@@ -22,8 +25,10 @@ struct TrainOptions {
   std::int64_t batch_size = 128;
   std::int64_t steps = 0;  // 0: counted in epochs
   std::int64_t epochs = 0;
-  std::int64_t checkpoint_every = 500;
-  std::int64_t test_every = 0;  // 0: at the end only
+  std::int64_t checkpoint_every = 500;    // kAutomatic until the run's length and the checkpoint's size are known
+  std::int64_t checkpoint_segments = 16;  // where checkpoint_every is "auto": pieces of the run, one for each task
+  double checkpoint_gb = 4;               // and what all checkpoints of the run may take, in 10⁹ bytes
+  std::int64_t test_every = 0;            // 0: at the end only
   std::int64_t seed = 1;
   std::string precision = "float";
   std::string engine = "auto";  // of convolutions; "auto": the precision's own, winograd in float, direct in double
