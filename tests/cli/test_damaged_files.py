@@ -143,6 +143,30 @@ class DamagedFiles(Case):
         gradscape("run", self.config, "--out", spare, "--resume", "--quiet")
         self.assert_same_files(self.unspoiled, spare)
 
+    def test_deleted_checkpoint(self) -> None:
+        """One in the middle makes two segments one, with the same probes; the first or the last is missed."""
+        for name in (CHECKPOINT, "checkpoints/step-00000000.h5", "checkpoints/step-00000008.h5"):
+            spare = self.copy(self.unspoiled, f"without-{Path(name).stem}")
+            (spare / name).unlink()
+            (spare / "landscape.h5").unlink()
+            shutil.rmtree(spare / "sweep")
+            if name == CHECKPOINT:
+                gradscape("sweep", spare, "--quiet")
+                gradscape("merge", spare, "--quiet")
+                self.assert_same_data(self.unspoiled / "landscape.h5", spare / "landscape.h5")
+                gradscape("status", spare)
+                continue
+            if name.endswith("8.h5"):
+                gradscape("sweep", spare, says=("training stands at step 4 of 8",))
+                gradscape("status", spare, expect=1, says=("--resume",))
+                gradscape("merge", spare, expect=1, says=("are missing", "--resume"))
+                gradscape("run", self.config, "--out", spare, "--resume", "--quiet")
+                self.assert_same_data(self.unspoiled / "landscape.h5", spare / "landscape.h5")
+                continue
+            for command in (("sweep", spare), ("merge", spare), ("verify", spare)):
+                gradscape(*command, expect=1, says=("step-00000000.h5",))
+            self.assertIn("steps 0 to 3 cannot be replayed", gradscape("status", spare, expect=1).stdout)
+
     def test_damaged_config(self) -> None:
         spare = self.copy(self.unspoiled)
         (spare / "config.toml").write_text("[train\n")
@@ -194,6 +218,27 @@ class NoRoom(Case):
             kept.unlink(missing_ok=True)
             shutil.rmtree(out, ignore_errors=True)
 
+    def test_full_disk_of_a_sweep(self) -> None:
+        """In a shard, and in the merged file."""
+        disk = self.place / "disk"
+        disk.mkdir()
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk],
+                                               capture_output=True).returncode != 0:
+            self.skipTest("a small tmpfs cannot be mounted here: full disks were not tested")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk])
+        out, ballast = disk / "run", disk / "ballast"
+        shutil.copytree(self.unbroken, out)
+        shutil.rmtree(out / "sweep")
+        (out / "landscape.h5").unlink()
+        for command, wanted in ((("sweep", out), "sweep/main"), (("merge", out), ".")):
+            with open(ballast, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, os.statvfs(disk).f_bavail * 4096 - 8192)
+            gradscape(*command, expect=1, says=("full",))
+            self.assert_only_whole_files(out)
+            ballast.unlink()
+            gradscape(*command, "--quiet")
+            self.assert_same_files(self.unbroken / wanted, out / wanted)
+
     def test_file_size_limit(self) -> None:
         """What a quota or a full disk does to write(), without a mount: no file can grow beyond the limit."""
         def limit(size: int):
@@ -236,8 +281,9 @@ class NoRoom(Case):
         spare = self.copy(self.unbroken)
         for path in [spare, *spare.rglob("*")]:
             path.chmod(0o555 if path.is_dir() else 0o444)
-        gradscape("info", spare, binary=str(binary), **other)
-        for command in (("sweep", spare, "--name", "x"), ("merge", spare),
+        for verb in ("info", "status", "verify"):  # they only read
+            gradscape(verb, spare, binary=str(binary), **other)
+        for command in (("sweep", spare, "--name", "x"), ("sweep", spare, "--name", "x", "--task", "0/1"), ("merge", spare),
                         ("run", self.config, "--out", spare, "--resume")):
             gradscape(*command, expect=1, says=(str(spare), "ermission"), binary=str(binary), **other)
         # Replacing what cannot be deleted is an error, not half a replacement.

@@ -109,6 +109,30 @@ class Status(Case):
         self.assertEqual(report["segments"]["partial"], 1)
         self.assertTrue(0 < report["probed_steps"] < 400, report)
 
+    def test_beside_killed_writers(self) -> None:
+        """At any moment, while writers are killed, it counts what is there, and names the tasks that are left."""
+        settings = SETTINGS | {"train.steps": 60, "model.hidden": [96, 64], "sweep.every": 1, "sweep.last": 59}
+        run = self.make("train", settings, self.place / "run")
+        shards = []
+        for kill in range(6):
+            process = start("sweep", run, "--task", f"{kill % 3}/3")
+            time.sleep(0.1 + 0.04 * kill)
+            report = self.runs_of(run)
+            process.kill()
+            process.communicate()
+            after = self.runs_of(run)
+            self.assertLessEqual(report["segments"]["done"], after["segments"]["done"])
+            shards.append(len(list((run / "sweep/main").glob("segment-*.h5"))))
+            self.assertEqual(after["segments"]["done"], shards[-1], "what lies under a final name is whole")
+            self.assertEqual(after["segments"]["damaged"], 0)
+            self.assertEqual(after["segments"]["done"] + after["segments"]["missing"], 20)
+        for task in indices(gradscape("status", run, "--missing", "--tasks", 3, expect=(0, 1)).stdout):
+            gradscape("sweep", run, "--task", f"{task}/3", "--quiet")
+        self.status(run, expect=0)
+
+    def runs_of(self, run: Path) -> dict:
+        return json.loads(gradscape("status", run, "--json", expect=(0, 1)).stdout)["runs"][0]
+
     def test_another_sweep(self) -> None:
         out = self.copy(self.trained)
         gradscape("sweep", out, "--name", "dense", "--steps", "0:8:1", "--task", "0/2", "--quiet")
