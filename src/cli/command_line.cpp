@@ -131,6 +131,9 @@ int run_command_line(int argc, char** argv) {
   add_train(app, selected);
   add_sweep(app, selected);
   add_merge(app, selected);
+  add_shift(app, selected);
+  add_distributions(app, selected);
+  add_theorem(app, selected);
   add_status(app, selected);
   add_verify(app, selected);
   add_info(app, selected);

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
+#include "gradscape/cli/rates_job.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/core/error.hpp"
@@ -83,11 +85,20 @@ void merge_runs(const std::vector<RunDirectory>& runs, const std::string& name, 
     }
   };
   std::set<std::string> folders, broken;
+  std::map<std::string, std::vector<RunDirectory>> rates;
   for (const RunDirectory& run : runs) {
     const std::string folder = fs::path(run.root()).parent_path().string();
+    if (read_stored_experiment(run).sweep.kind == "runs") {
+      rates[folder].push_back(run);
+      continue;
+    }
     if (runs.size() > 1 && seed_of_folder(run.root())) folders.insert(folder);
     const auto merge = [&] { fmt::print("{}\n", merge_shards(check_sweep(run, name).input, name, holes)); };
     if (!attempt(merge)) broken.insert(folder);
+  }
+  for (const auto& [folder, members] : rates) {
+    const auto unite = [&] { fmt::print("{}\n", unite_rates(folder, members)); };
+    attempt(unite);
   }
   for (const std::string& folder : folders)
     if (!broken.contains(folder)) attempt([&] { unite_runs(folder, name, holes); });

@@ -9,7 +9,6 @@
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/progress.hpp"
-#include "gradscape/core/version.hpp"
 #include "gradscape/store/grid_file.hpp"
 
 namespace gradscape {
@@ -17,20 +16,6 @@ namespace {
 
 bool same(double a, double b) {
   return a == b || (std::isnan(a) && std::isnan(b));
-}
-
-/// A shard says of all its records which program computed them.
-void require_this_program(const h5::File& file) {
-  const BuildInfo& build = build_info();
-  const std::pair<const char*, std::string> fields[] = {{"program_version", build.version},
-                                                        {"git_revision", build.git_revision},
-                                                        {"compiler", build.compiler},
-                                                        {"compiler_flags", build.flags},
-                                                        {"libraries", build.libraries}};
-  for (const auto& [name, here] : fields)
-    if (const std::string there = file.text_attribute("/", name); there != here)
-      throw Error(file.path(),
-                  fmt::format("was written by another program: {} is {} here and {} there", name, here, there));
 }
 
 void require_fit(const Grid& grid, const std::string& path, const Segment& segment, const SweepOptions& options,

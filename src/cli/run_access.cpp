@@ -10,6 +10,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
+#include "gradscape/core/version.hpp"
 #include "gradscape/landscape/replay.hpp"
 #include "gradscape/store/trace_file.hpp"
 
@@ -58,6 +59,19 @@ void require_same_sweep(const RunDirectory& directory, const std::string& name, 
     }
     require_shard_of_sweep(*origin, shard.path, name, experiment, data_fingerprint);
   }
+}
+
+void require_this_program(const h5::File& file) {
+  const BuildInfo& build = build_info();
+  const std::pair<const char*, std::string> fields[] = {{"program_version", build.version},
+                                                        {"git_revision", build.git_revision},
+                                                        {"compiler", build.compiler},
+                                                        {"compiler_flags", build.flags},
+                                                        {"libraries", build.libraries}};
+  for (const auto& [name, here] : fields)
+    if (const std::string there = file.text_attribute("/", name); there != here)
+      throw Error(file.path(),
+                  fmt::format("was written by another program: {} is {} here and {} there", name, here, there));
 }
 
 void require_within_run(const SweepOptions& sweep, std::int64_t total) {

@@ -25,6 +25,8 @@ void add_study_options(CLI::App& verb, const std::shared_ptr<StudyOptions>& opti
   verb.add_option("CONFIG", options->config, "configuration file (TOML)")->required();
   verb.add_option("--variant", options->variant, "only this [[variant]] of the file");
   verb.add_option("--out", options->out, "directory for the run, or for the variants' runs (default: runs/NAME)");
+  verb.add_option("--scale", options->scale, "take the file's overrides [scale.NAME], as in --scale small")
+      ->type_name("NAME");
   verb.add_flag("--resume", options->resume, "continue (or extend) the run that is there");
   verb.add_flag("--force", options->force, "replace the run that is there");
   add_field_flags(verb, {options, &options->overrides},
@@ -52,13 +54,16 @@ std::vector<PlacedRun> place_runs(const StudyOptions& options) {
   if (options.resume && options.force)
     throw UsageError("--resume", "does not go with --force",
                      "one continues the run that is there, the other replaces it");
-  const Study study = load_study(options.config, options.overrides);
-  const std::string out = options.out.empty() ? "runs/" + study.name : options.out;
+  const Study study = load_study(options.config, options.overrides, options.scale);
+  const std::string scaled = options.scale.empty() ? "" : "-" + options.scale;
+  const std::string out = options.out.empty() ? "runs/" + study.name + scaled : options.out;
   std::vector<PlacedRun> runs;
   for (const Experiment& run : choose_variants(study, options.config, options.variant)) {
     const std::string place = study.has_variants ? out + "/" + run.experiment.variant : out;
     if (study.has_seeds)
       runs.push_back({run, RunDirectory(place + "/" + seed_folder(run.train.seed)), place});
+    else if (study.has_rates)
+      runs.push_back({run, RunDirectory(fmt::format("{}/lr-{}", place, run.train.lr)), place});
     else
       runs.push_back({run, RunDirectory(place), ""});
   }

@@ -122,7 +122,8 @@ class SweepJob {
 
   void write_records(const std::string& path, const std::vector<SweepRecord>& records) const {
     const SweepOptions& options = experiment_.sweep;
-    write_grid(path, provenance_, {options.multipliers, options.direction, options.precision, records});
+    write_grid(path, provenance_,
+               {options.multipliers, options.direction, options.precision, records, prober_.layers()});
   }
 
   void remove_partial(const Segment& segment) const {

@@ -148,7 +148,7 @@ class TrainJob {
   void write_shard(std::int64_t first, std::int64_t last) {
     const SweepOptions& sweep = experiment_.sweep;
     write_grid(directory_.shard_path("main", first, last), provenance_,
-               {sweep.multipliers, sweep.direction, sweep.precision, records_});
+               {sweep.multipliers, sweep.direction, sweep.precision, records_, prober_->layers()});
   }
 
   /// The step after the last update, on the batch that training would take next.

@@ -40,6 +40,7 @@ bool is_offered(const Field& field) {
                                                   "train.checkpoint_segments",
                                                   "train.checkpoint_gb",
                                                   "train.test_every",
+                                                  "sweep.kind",
                                                   "sweep.every",
                                                   "sweep.first",
                                                   "sweep.last"};

@@ -77,8 +77,11 @@ void print_origin(const h5::File& file, const Provenance& origin) {
 void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::map<std::int64_t, TestRecord>& tests) {
   if (!steps.empty()) {
     const TraceRecord& last = steps.rbegin()->second;
-    print_line("last loss", fmt::format("{:.6g} at step {} (accuracy {:.1f} % of the batch, gradient norm {:.4g})",
-                                        last.loss, last.step, 100 * last.accuracy, last.grad_norm));
+    // Regression has no accuracy.
+    const std::string accuracy =
+        std::isnan(last.accuracy) ? "" : fmt::format("accuracy {:.1f} % of the batch, ", 100 * last.accuracy);
+    print_line("last loss", fmt::format("{:.6g} at step {} ({}gradient norm {:.4g})", last.loss, last.step, accuracy,
+                                        last.grad_norm));
   }
   if (!tests.empty()) {
     const TestRecord& last = tests.rbegin()->second;

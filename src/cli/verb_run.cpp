@@ -13,10 +13,23 @@
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
+#include "gradscape/core/progress.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
 namespace {
+
+/// The probes of the deep linear network take steps that float rounds away (docs/definitions.md).
+void warn_of_rounding(const std::vector<PlacedRun>& runs) {
+  for (const PlacedRun& run : runs)
+    if (run.experiment.model.arch == "deep-linear" && run.experiment.train.precision == "float") {
+      say(
+          fmt::format("warning: {}: deep-linear in float: at its small steps, eta times the gradient is below the "
+                      "weights' rounding\n  hint: train.precision = \"double\"",
+                      run.directory.root()));
+      return;
+    }
+}
 
 /// Trains these runs of a study; finish(run) follows each.
 template <class Finish>
@@ -24,6 +37,7 @@ void train_all(const StudyOptions& options, const std::vector<PlacedRun>& runs, 
   catch_preemption();
   const TrainRequest request{options.resume, options.force, probe};
   for (const PlacedRun& run : runs) require_trainable(run.experiment, run.directory, request);
+  warn_of_rounding(runs);
   for (const PlacedRun& run : runs) {
     if (interrupted()) throw interruption("", "", "the same command with --resume continues");
     train(run.experiment, run.directory, request);
@@ -62,12 +76,20 @@ void add_run(CLI::App& app, Action& selected) {
   verb->callback([options, &selected] {
     selected = [options] {
       const std::vector<PlacedRun> runs = place_runs(*options);
-      train_all(*options, runs, true, [](const PlacedRun& run) {
+      const bool across_runs = runs.front().experiment.sweep.kind == "runs";
+      train_all(*options, runs, true, [across_runs](const PlacedRun& run) {
+        if (across_runs) return;
         // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
         const Experiment experiment = read_stored_experiment(run.directory);
         sweep(experiment, run.directory, "main", plan_sweep(run.directory, experiment));
         merge_runs({run.directory}, "main", Holes::refuse);
       });
+      if (across_runs) {
+        std::vector<RunDirectory> all;
+        for (const PlacedRun& run : runs) all.push_back(run.directory);
+        merge_runs(all, "main", Holes::refuse);
+        return;
+      }
       std::set<std::string> folders;
       for (const PlacedRun& run : runs)
         if (!run.united.empty()) folders.insert(run.united);

@@ -6,6 +6,7 @@
 
 #include "gradscape/cli/merge_job.hpp"
 #include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/step_selection.hpp"
 #include "gradscape/cli/sweep_job.hpp"
 #include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/verbs.hpp"
@@ -16,19 +17,12 @@
 namespace gradscape {
 namespace {
 
-/// A flag's value for a field of the stored configuration.
-struct Override {
-  std::string flag;
-  std::string field;
-  std::string text;
-};
-
 struct SweepCommand {
   std::string directory;
   std::string name = "main";
   std::string steps;
   std::optional<std::string> task;
-  std::vector<Override> overrides;
+  std::vector<FieldOverride> overrides;
 };
 
 /// What is to be swept of one run.
@@ -48,28 +42,10 @@ void check_name(const std::string& name) {
                      "letters, digits, _ - and . inside");
 }
 
-/// Splits first:last:every into three overrides; an empty part keeps the default, "end" as the last step is the run's
-/// end.
-void add_steps(const std::string& text, std::vector<Override>& overrides) {
-  const std::vector<std::string> keys = {"sweep.first", "sweep.last", "sweep.every"};
-  const std::vector<std::string> defaults = {"0", "-1", "1"};
-  std::size_t start = 0;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const bool given = start != std::string::npos;
-    const std::size_t end = given ? text.find(':', start) : std::string::npos;
-    std::string part = given ? text.substr(start, end - start) : "";
-    if (part.empty() || (i == 1 && part == "end")) part = defaults[i];
-    overrides.push_back({"--steps", keys[i], part});
-    start = end == std::string::npos ? end : end + 1;
-  }
-  if (start != std::string::npos)
-    throw UsageError("--steps", fmt::format("\"{}\" has more than three parts", text),
-                     "first:last:every, as in 0:1000:20");
-}
-
 std::vector<Work> plan_work(const SweepCommand& command) {
-  std::vector<Override> overrides = command.overrides;
-  if (!command.steps.empty()) add_steps(command.steps, overrides);
+  std::vector<FieldOverride> overrides = command.overrides;
+  if (!command.steps.empty())
+    for (const FieldOverride& step : parse_steps(command.steps)) overrides.push_back(step);
   std::vector<Work> work;
   for (const RunDirectory& directory : find_runs(command.directory)) {
     Experiment experiment = read_stored_experiment(directory);
@@ -131,15 +107,18 @@ void add_sweep(CLI::App& app, Action& selected) {
   verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
   verb->add_option("--name", command->name, "name of the sweep; another name keeps other settings apart")
       ->capture_default_str();
-  verb->add_option("--steps", command->steps,
-                   "first:last:every, inclusive; parts may be empty, last may be \"end\" (default: the run's [sweep])");
+  verb->add_option("--steps", command->steps, kStepsHelp);
   verb->add_option("--task", command->task,
                    "i/n: only the i-th of n shares (0/n to n-1/n), balanced by probed steps; auto: from Open MPI's, "
                    "PMI's or Slurm's variables")
       ->type_name("i/n|auto");
   override_flag("--multipliers", "sweep.multipliers",
                 "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
-  override_flag("--direction", "sweep.direction", "gradient | update (default: the run's)");
+  override_flag("--direction", "sweep.direction", "gradient | update | random (default: the run's)");
+  override_flag("--layers", "sweep.layers",
+                "true: gradient difference and beta of each layer too (default: the run's)");
+  override_flag("--noise", "sweep.noise",
+                "of a run with model.noise: step | fresh, a draw for each cell (default: the run's)");
   override_flag("--probe-precision", "sweep.precision", "native | double: arithmetic of gradient and cells");
   override_flag("--data.path", "data.path", "where the data lies now, if it was moved");
   verb->callback([command, &selected] { selected = [command] { run_sweep(*command); }; });

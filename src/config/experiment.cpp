@@ -233,8 +233,39 @@ void check_field(const Field& field, const Experiment& experiment, const std::st
       target_of(field, experiment));
 }
 
+namespace {
+
+/// Options that only some norms take. Without a norm none has a meaning, and all are admitted, so that variants with
+/// and without one can share them.
+void check_norm(const ModelOptions& model, const std::string& where) {
+  const ModelOptions defaults;
+  const auto refuse = [&](const char* option, const char* of) {
+    throw UsageError(where, fmt::format("model.norm = \"{}\" does not take model.{}", model.norm, option),
+                     fmt::format("it is an option of {}; leave it out, in a study with variants: give it in those that "
+                                 "take it",
+                                 of));
+  };
+  if (model.norm == "none") return;
+  if (model.norm_groups != defaults.norm_groups && model.norm != "group") refuse("norm_groups", "group");
+  if (model.norm != "layer" && model.norm != "group") return;
+  if (model.norm_track != defaults.norm_track) refuse("norm_track", "batch, l1, l2 and linf");
+  if (model.norm_momentum != defaults.norm_momentum) refuse("norm_momentum", "batch, l1, l2 and linf");
+}
+
+/// Regression needs a loss of differences, and only it has targets for the deep linear network.
+void check_loss(const Experiment& experiment, const std::string& where) {
+  const ModelOptions& model = experiment.model;
+  if (experiment.data.source == "linear" && model.loss == "cross-entropy")
+    throw UsageError(where, "data.source = \"linear\" has targets, which model.loss = \"cross-entropy\" does not take",
+                     "set model.loss to sse (the paper's) or mse");
+}
+
+}  // namespace
+
 void check_experiment(const Experiment& experiment, const std::string& where) {
   const TrainOptions& train = experiment.train;
+  check_norm(experiment.model, where);
+  check_loss(experiment, where);
   if (train.steps == 0 && train.epochs == 0)
     throw UsageError(where, "the length of training is not given", "set train.steps or train.epochs");
   if (train.steps > 0 && train.epochs > 0)

@@ -33,7 +33,7 @@ std::vector<std::string> known_names(const std::string& section) {
     const std::string& name = section.empty() ? field.section : field.key;
     if ((section.empty() || field.section == section) && (names.empty() || names.back() != name)) names.push_back(name);
   }
-  if (section.empty()) names.emplace_back("variant");
+  if (section.empty()) names.insert(names.end(), {"variant", "scale"});
   return names;
 }
 
@@ -96,15 +96,16 @@ void read_section(const std::string& path, const std::string& section, const tom
   }
 }
 
-/// Reads all sections of a table that stands for an experiment or for a variant's overrides.
-void read_sections(const std::string& path, const toml::table& table, const std::string& allowed_extra,
+/// Reads all sections of a table that stands for an experiment or for overrides; keys in `others` are left to the
+/// caller.
+void read_sections(const std::string& path, const toml::table& table, const std::set<std::string>& others,
                    Experiment& experiment) {
   for (const auto& [key, node] : table) {
     const std::string section(key.str());
-    if (section == allowed_extra) continue;
+    if (others.contains(section)) continue;
     const std::string where = position(path, node.source());
     const auto sections = known_names("");
-    if (std::count(sections.begin(), sections.end(), section) == 0 || section == "variant") {
+    if (std::count(sections.begin(), sections.end(), section) == 0 || section == "variant" || section == "scale") {
       if (node.is_table()) refuse_unknown(where, "section", "", section, "");
       refuse_unknown(where, "key", "", section, node_text(node));
     }
@@ -149,6 +150,59 @@ void expand_seeds(const std::string& path, const Overrides& overrides, Study& st
   study.has_seeds = true;
 }
 
+/// Puts a run for each of experiment.learning_rates in the place of each run.
+void expand_rates(const std::string& path, const Overrides& overrides, Study& study) {
+  const ExperimentOptions& common = study.runs.front().experiment;
+  const std::vector<double> rates = common.learning_rates;
+  for (const Experiment& run : study.runs) {
+    if (run.experiment.learning_rates != rates)
+      throw UsageError(path, "variants have different experiment.learning_rates",
+                       "give them in the common part of the file");
+    if ((run.sweep.kind == "runs") == rates.empty())
+      throw UsageError(path, "experiment.learning_rates and sweep.kind = \"runs\" go together",
+                       "the band across runs needs several learning rates, and nothing else does");
+  }
+  if (rates.empty()) return;
+  if (!common.seeds.empty())
+    throw UsageError(path, "experiment.learning_rates and experiment.seeds are both given", "leave one of them out");
+  for (const double rate : rates)
+    if (std::count(rates.begin(), rates.end(), rate) > 1)
+      throw UsageError(path, fmt::format("experiment.learning_rates holds {} more than once", rate));
+  for (const auto& [name, text] : overrides)
+    if (name == "train.lr")
+      throw UsageError("--train.lr", "says nothing where experiment.learning_rates gives the rates",
+                       fmt::format("--experiment.learning_rates {} runs that one only", text));
+  std::vector<Experiment> runs;
+  for (const Experiment& run : study.runs)
+    for (const double rate : rates) {
+      runs.push_back(run);
+      runs.back().experiment.learning_rates.clear();
+      runs.back().train.lr = rate;
+    }
+  study.runs = std::move(runs);
+  study.has_rates = true;
+}
+
+/// The [scale.NAME] tables of a file or variant: every one is read, so that a mistake in one shows whenever the file is
+/// used. Returns the one that is wanted, or null; `names` gets all.
+const toml::table* find_scale(const std::string& path, const toml::table& table, const std::string& wanted,
+                              std::vector<std::string>& names) {
+  const toml::table* found = nullptr;
+  const toml::node* scales = table.get("scale");
+  if (scales == nullptr) return nullptr;
+  if (!scales->is_table()) throw UsageError(position(path, scales->source()), "scale is not a table of tables");
+  for (const auto& [key, node] : *scales->as_table()) {
+    names.emplace_back(key.str());
+    if (!node.is_table())
+      throw UsageError(position(path, node.source()), fmt::format("scale.{} is not a table", key.str()),
+                       fmt::format("write [scale.{}.train] and keys below it", key.str()));
+    Experiment scratch;
+    read_sections(path, *node.as_table(), {}, scratch);
+    if (names.back() == wanted) found = node.as_table();
+  }
+  return found;
+}
+
 /// Makes paths independent of the folder that a later command is called from.
 void resolve_path(Experiment& experiment) {
   std::string& path = experiment.data.path;
@@ -165,7 +219,7 @@ void apply_overrides(const Overrides& overrides, Experiment& experiment) {
   }
 }
 
-Study load_study(const std::string& path, const Overrides& overrides) {
+Study load_study(const std::string& path, const Overrides& overrides, const std::string& scale) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream || std::filesystem::is_directory(path))
     throw UsageError(path, "cannot be read: there is no such configuration file",
@@ -174,7 +228,13 @@ Study load_study(const std::string& path, const Overrides& overrides) {
   const toml::table file = parse(text, path);
 
   Experiment common;
-  read_sections(path, file, "variant", common);
+  read_sections(path, file, {"variant", "scale"}, common);
+  std::vector<std::string> scales;
+  const toml::table* scaled = find_scale(path, file, scale, scales);
+  if (!scale.empty() && scaled == nullptr)
+    throw UsageError("--scale", fmt::format("{} has no [scale.{}]", path, scale),
+                     scales.empty() ? "it has none at all" : fmt::format("it has: {}", fmt::join(scales, ", ")));
+  if (scaled != nullptr) read_sections(path, *scaled, {}, common);
 
   Study study;
   std::vector<Experiment> runs = {common};
@@ -194,7 +254,8 @@ Study load_study(const std::string& path, const Overrides& overrides) {
         throw UsageError(where, fmt::format("variant name \"{}\" cannot be a folder's name", *name));
       if (!names.insert(*name).second) throw UsageError(where, fmt::format("variant \"{}\" is there twice", *name));
       Experiment variant = common;
-      read_sections(path, table, "name", variant);
+      read_sections(path, table, {"name", "scale"}, variant);
+      if (const toml::table* own = find_scale(path, table, scale, scales)) read_sections(path, *own, {}, variant);
       variant.experiment.variant = *name;
       runs.push_back(variant);
     }
@@ -207,6 +268,7 @@ Study load_study(const std::string& path, const Overrides& overrides) {
   }
   study.name = runs.front().experiment.name;
   study.runs = std::move(runs);
+  expand_rates(path, overrides, study);
   expand_seeds(path, overrides, study);
   return study;
 }
@@ -214,7 +276,7 @@ Study load_study(const std::string& path, const Overrides& overrides) {
 Experiment parse_experiment(const std::string& text, const std::string& where) {
   Experiment experiment;
   experiment.train.engine = "direct";  // what there was when the key was not yet stored
-  read_sections(where, parse(text, where), "", experiment);
+  read_sections(where, parse(text, where), {}, experiment);
   experiment.train.engine = engine_name(experiment.train);
   return experiment;
 }

@@ -39,19 +39,29 @@ struct Sums {
 
 template <class S>
 double norm(const Vector<S>& a) {
-  const S* x = a.data();
-  return std::sqrt(ordered_sum(a.size(), [x](Index i) {
+  return norm(a, 0, a.size());
+}
+
+template <class S>
+double distance(const Vector<S>& a, const Vector<S>& b) {
+  check(a.size() == b.size(), "vectors of one size");
+  return distance(a, b, 0, a.size());
+}
+
+template <class S>
+double norm(const Vector<S>& a, Index begin, Index end) {
+  const S* x = a.data() + begin;
+  return std::sqrt(ordered_sum(end - begin, [x](Index i) {
     const double value = static_cast<double>(x[i]);
     return value * value;
   }));
 }
 
 template <class S>
-double distance(const Vector<S>& a, const Vector<S>& b) {
-  check(a.size() == b.size(), "vectors of one size");
-  const S* x = a.data();
-  const S* y = b.data();
-  return std::sqrt(ordered_sum(a.size(), [x, y](Index i) {
+double distance(const Vector<S>& a, const Vector<S>& b, Index begin, Index end) {
+  const S* x = a.data() + begin;
+  const S* y = b.data() + begin;
+  return std::sqrt(ordered_sum(end - begin, [x, y](Index i) {
     const double value = static_cast<double>(x[i]) - static_cast<double>(y[i]);
     return value * value;
   }));
@@ -104,11 +114,13 @@ void add_scaled(const Vector<S>& a, double scale, const Vector<S>& b, Vector<S>&
   });
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                      \
-  template double norm<S>(const Vector<S>&);                          \
-  template double distance<S>(const Vector<S>&, const Vector<S>&);    \
-  template double dot<S>(const Vector<S>&, const Vector<S>&);         \
-  template Comparison compare<S>(const Vector<S>&, const Vector<S>&); \
+#define GRADSCAPE_INSTANTIATE(S)                                                 \
+  template double norm<S>(const Vector<S>&, Index, Index);                       \
+  template double distance<S>(const Vector<S>&, const Vector<S>&, Index, Index); \
+  template double norm<S>(const Vector<S>&);                                     \
+  template double distance<S>(const Vector<S>&, const Vector<S>&);               \
+  template double dot<S>(const Vector<S>&, const Vector<S>&);                    \
+  template Comparison compare<S>(const Vector<S>&, const Vector<S>&);            \
   template void add_scaled<S>(const Vector<S>&, double, const Vector<S>&, Vector<S>&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

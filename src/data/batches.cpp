@@ -44,10 +44,20 @@ void fill(const ImageSet& images, const Lookup& lookup, Batch<S>& batch, Augment
   const auto count = static_cast<Index>(batch.indices.size());
   batch.images.resize(count * images.shape.pixels(), images.shape.channels);
   batch.labels.resize(batch.indices.size());
+  const Index targets = images.targets.empty() ? 0 : images.classes;
+  batch.targets.resize(targets == 0 ? 0 : count, targets);
   parallel::for_each(count, [&](Index n) {
     const auto position = static_cast<std::size_t>(n);
     const std::int32_t index = batch.indices[position];
     batch.labels[position] = images.labels[static_cast<std::size_t>(index)];
+    for (Index k = 0; k < targets; ++k)
+      batch.targets(n, k) = static_cast<S>(images.targets[static_cast<std::size_t>(index * targets + k)]);
+    if (!images.features.empty()) {
+      const Index size = images.shape.size();
+      const double* x = images.features.data() + index * size;
+      std::transform(x, x + size, batch.images.data() + n * size, [](double value) { return static_cast<S>(value); });
+      return;
+    }
     place_image(images.pixels.data() + index * images.shape.size(), images.shape, augment(index), lookup,
                 batch.images.data() + n * images.shape.size());
   });

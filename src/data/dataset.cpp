@@ -9,6 +9,7 @@
 #include "gradscape/core/fingerprint.hpp"
 #include "gradscape/data/cifar.hpp"
 #include "gradscape/data/idx.hpp"
+#include "gradscape/data/linear.hpp"
 #include "gradscape/data/synthetic.hpp"
 
 namespace gradscape {
@@ -35,13 +36,19 @@ Dataset from_seed(const DataOptions& options) {
                         options.synthetic_test);
 }
 
+Dataset from_linear_map(const DataOptions& options) {
+  return make_linear(static_cast<std::uint64_t>(options.synthetic_seed), options.linear_size, options.linear_deviation,
+                     options.synthetic_train, options.synthetic_test);
+}
+
 struct Source {
   std::string name;
   Dataset (*load)(const DataOptions&);
 };
 
 const std::vector<Source>& sources() {
-  static const std::vector<Source> table = {{"cifar10", from_cifar10}, {"idx", from_idx}, {"synthetic", from_seed}};
+  static const std::vector<Source> table = {
+      {"cifar10", from_cifar10}, {"idx", from_idx}, {"synthetic", from_seed}, {"linear", from_linear_map}};
   return table;
 }
 
@@ -77,13 +84,17 @@ std::string ImageSet::fingerprint() const {
     hash.add(static_cast<std::uint64_t>(number));
   hash.add(pixels.data(), pixels.size());
   hash.add(labels.data(), labels.size());
+  hash.add(features.data(), features.size() * sizeof(double));
+  hash.add(targets.data(), targets.size() * sizeof(double));
   return hash.hex();
 }
 
 void ImageSet::truncate(Index limit) {
   if (limit <= 0 || limit >= size()) return;
   labels.resize(static_cast<std::size_t>(limit));
-  pixels.resize(static_cast<std::size_t>(limit * shape.size()));
+  if (!pixels.empty()) pixels.resize(static_cast<std::size_t>(limit * shape.size()));
+  if (!features.empty()) features.resize(static_cast<std::size_t>(limit * shape.size()));
+  if (!targets.empty()) targets.resize(static_cast<std::size_t>(limit * classes));
 }
 
 const std::vector<std::string>& data_source_names() {
@@ -107,6 +118,10 @@ Dataset load_dataset(const DataOptions& options) {
 }
 
 Standardisation make_standardisation(const std::string& kind, const ImageSet& train) {
+  if (!train.features.empty()) {  // numbers are taken as they are
+    const auto width = static_cast<std::size_t>(train.shape.channels);
+    return {std::vector<double>(width, 0.0), std::vector<double>(width, 1.0)};
+  }
   if (kind == "channel") return channel_statistics(train);
   const auto channels = static_cast<std::size_t>(train.shape.channels);
   if (kind == "half") return {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.5)};

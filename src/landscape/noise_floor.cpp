@@ -26,7 +26,7 @@ RelativeErrors compare_with_double(TrainingProcess<S>& process, const StepView<S
   const ImageSet& images = process.dataset().train;
   {
     const auto network = make_network<double>(process.model(), images.shape, images.classes, Engine::direct);
-    const Batch<double> batch{step.batch.images.template cast<double>(), step.batch.labels, step.batch.indices};
+    const Batch<double> batch = in_double(step.batch);
     const Vector<double> theta = step.theta.template cast<double>();
     const Vector<double> buffers = step.buffers.template cast<double>();
     const double loss = network->evaluate(theta, buffers, batch, step.pass, &reference, nullptr).loss;

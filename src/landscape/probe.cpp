@@ -25,11 +25,15 @@ struct Extremes {
 
 template <class S>
 std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers) {
+                        const std::vector<double>& multipliers, const ProbeOptions& options) {
   const double grad_norm = norm(grad);
   const double ray_norm = std::abs(ray.unit) * norm(ray.vector);
   std::vector<Cell> cells(multipliers.size());
+  std::vector<double> layer_norms;
+  for (const LayerRange& layer : options.layers)
+    layer_norms.push_back(std::abs(ray.unit) * norm(ray.vector, layer.begin, layer.end));
   const auto work_out = [&](Prober<S>& prober, std::size_t i) {
+    prober.objective->choose_draw(options.fresh_draws ? static_cast<std::uint32_t>(i + 1) : 0);
     const Evaluation value = prober.objective->evaluate({theta, multipliers[i] * ray.unit, ray.vector}, &prober.grad);
     Cell& cell = cells[i];
     cell.loss = value.loss;
@@ -42,6 +46,11 @@ std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, co
     cell.beta = cell.grad_diff / cell.distance;
     const bool finite = std::isfinite(cell.loss) && std::isfinite(cell.grad_norm) && std::isfinite(cell.grad_diff);
     cell.status = finite ? CellStatus::ok : CellStatus::non_finite;
+    for (std::size_t layer = 0; layer < options.layers.size(); ++layer) {
+      const auto [begin, end] = options.layers[layer];
+      cell.layer_grad_diff.push_back(distance(prober.grad, grad, begin, end));
+      cell.layer_beta.push_back(cell.layer_grad_diff.back() / (multipliers[i] * layer_norms[layer]));
+    }
   };
   parallel::for_each(static_cast<Index>(probers.size()), [&](Index number) {
     const auto first = static_cast<std::size_t>(number);
@@ -69,8 +78,8 @@ Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
 }
 
 template std::vector<Cell> probe<float>(std::span<Prober<float>>, const Vector<float>&, const Vector<float>&,
-                                        const Ray<float>&, const std::vector<double>&);
+                                        const Ray<float>&, const std::vector<double>&, const ProbeOptions&);
 template std::vector<Cell> probe<double>(std::span<Prober<double>>, const Vector<double>&, const Vector<double>&,
-                                         const Ray<double>&, const std::vector<double>&);
+                                         const Ray<double>&, const std::vector<double>&, const ProbeOptions&);
 
 }  // namespace gradscape

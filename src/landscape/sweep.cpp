@@ -5,12 +5,13 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
+#include "gradscape/core/rng.hpp"
 #include "gradscape/core/vector_math.hpp"
 #include "gradscape/landscape/noise_floor.hpp"
 
 namespace gradscape {
 const std::vector<std::string>& direction_names() {
-  static const std::vector<std::string> list = {"gradient", "update"};
+  static const std::vector<std::string> list = {"gradient", "update", "random"};
   return list;
 }
 
@@ -18,8 +19,12 @@ std::int64_t last_step(const SweepOptions& options, std::int64_t total) {
   return options.last < 0 ? total : options.last;
 }
 
-bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total) {
+bool is_selected(const SweepOptions& options, std::int64_t step, std::int64_t total) {
   return step >= options.first && step <= last_step(options, total) && (step - options.first) % options.every == 0;
+}
+
+bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total) {
+  return options.kind != "runs" && is_selected(options, step, total);
 }
 
 std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step) {
@@ -42,6 +47,12 @@ StepProber<S>::StepProber(const SweepOptions& options, TrainingProcess<S>& proce
   const ImageSet& images = process.dataset().train;
   if (options.precision == "double" && !std::is_same_v<S, double>)
     double_network_ = make_network<double>(process.model(), images.shape, images.classes, Engine::direct);
+  if (options.layers)
+    for (const LayerBlock& block : process.network().blocks()) {
+      probe_options_.layers.push_back({block.begin, block.end});
+      layers_.push_back(block.name);
+    }
+  probe_options_.fresh_draws = options.noise == "fresh";
   exact_ = double_network_ || (std::is_same_v<S, double> && process.engine() == Engine::direct);
 }
 
@@ -79,12 +90,31 @@ void StepProber<S>::probe_in(Network<P>& network, Engine engine, const Pass& pas
     pool.probers[i].objective = &pool.objectives[i];
   }
   const std::span<Prober<P>> probers(pool.probers);
+  const auto along = [&](const Vector<P>& vector, double unit) {
+    record.cells = probe<P>(probers, theta, grad, {vector, unit}, options_.multipliers, probe_options_);
+  };
   if (options_.direction == "update") {
-    add_scaled(theta_next, -1.0, theta, pool.update);
-    record.cells = probe<P>(probers, theta, grad, {pool.update, 1.0}, options_.multipliers);
+    add_scaled(theta_next, -1.0, theta, pool.ray);
+    along(pool.ray, 1.0);
+  } else if (options_.direction == "random") {
+    draw_direction(pass.seed, record.step, grad, pool.ray);
+    along(pool.ray, -record.lr);
   } else {
-    record.cells = probe<P>(probers, theta, grad, {grad, -record.lr}, options_.multipliers);
+    along(grad, -record.lr);
   }
+}
+
+template <class S>
+void draw_direction(std::uint64_t seed, std::int64_t step, const Vector<S>& grad, Vector<S>& direction) {
+  const RandomSource source(seed, Purpose::direction, 0, static_cast<std::uint32_t>(step));
+  direction.resize(grad.size());
+  parallel::for_chunks(grad.size(), parallel::kElementwiseChunk, [&](Index first, Index last, Index) {
+    for (Index i = first; i < last; ++i) direction[i] = static_cast<S>(source.normal(static_cast<std::uint64_t>(i)));
+  });
+  const auto scale = static_cast<S>(norm(grad) / norm(direction));
+  parallel::for_chunks(grad.size(), parallel::kElementwiseChunk, [&](Index first, Index last, Index) {
+    for (Index i = first; i < last; ++i) direction[i] *= scale;
+  });
 }
 
 template <class S>
@@ -117,7 +147,7 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
     return record;
   }
   // The same function of the same weights and images, in double: only the arithmetic differs.
-  const Batch<double> batch{step.batch.images.template cast<double>(), step.batch.labels, step.batch.indices};
+  const Batch<double> batch = in_double(step.batch);
   const Vector<double> theta = step.theta.template cast<double>();
   const Vector<double> buffers = step.buffers.template cast<double>();
   const Vector<double> theta_next = step.theta_next.template cast<double>();
@@ -129,6 +159,8 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   return record;
 }
 
+template void draw_direction<float>(std::uint64_t, std::int64_t, const Vector<float>&, Vector<float>&);
+template void draw_direction<double>(std::uint64_t, std::int64_t, const Vector<double>&, Vector<double>&);
 template class StepProber<float>;
 template class StepProber<double>;
 

@@ -37,11 +37,11 @@ double cross_entropy(const S* logits, Index classes, int label, double weight, S
 }
 
 /// Σ (logit − target)², and its gradient times `weight`.
-template <class S>
-double squared_error(const S* logits, Index classes, int label, double weight, S* dlogits) {
+template <class S, class Target>
+double squared_error(const S* logits, Index classes, Target&& target, double weight, S* dlogits) {
   double sum = 0;
   for (Index k = 0; k < classes; ++k) {
-    const double difference = static_cast<double>(logits[k]) - (k == label ? 1.0 : 0.0);
+    const double difference = static_cast<double>(logits[k]) - target(k);
     sum += difference * difference;
     if (dlogits != nullptr) dlogits[k] = static_cast<S>(weight * 2.0 * difference);
   }
@@ -51,10 +51,14 @@ double squared_error(const S* logits, Index classes, int label, double weight, S
 }  // namespace
 
 template <class S>
-LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, Rows<S> dlogits) {
+LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, const Matrix<S>& targets,
+                        Rows<S> dlogits) {
   const Index samples = logits.rows();
   const Index classes = logits.cols();
   check(static_cast<Index>(labels.size()) == samples, "one label per sample");
+  const bool regression = targets.size() > 0;
+  check(!regression || (kind != Loss::cross_entropy && targets.rows() == samples && targets.cols() == classes),
+        "targets fit the logits, and the loss is one of differences");
   double weight = 1.0;
   if (kind == Loss::cross_entropy) weight = 1.0 / static_cast<double>(samples);
   if (kind == Loss::mean_squared) weight = 1.0 / static_cast<double>(samples * classes);
@@ -63,9 +67,16 @@ LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& 
     for (Index sample = first; sample < last; ++sample) {
       const S* row = logits.data() + sample * classes;
       S* drow = dlogits.data() == nullptr ? nullptr : dlogits.data() + sample * classes;
+      if (regression) {
+        const S* target = targets.data() + sample * classes;
+        const auto at = [target](Index k) { return static_cast<double>(target[k]); };
+        partial.loss += squared_error(row, classes, at, weight, drow);
+        continue;
+      }
       const int label = labels[static_cast<std::size_t>(sample)];
+      const auto one_hot = [label](Index k) { return k == label ? 1.0 : 0.0; };
       partial.loss += kind == Loss::cross_entropy ? cross_entropy(row, classes, label, weight, drow)
-                                                  : squared_error(row, classes, label, weight, drow);
+                                                  : squared_error(row, classes, one_hot, weight, drow);
       if (std::max_element(row, row + classes) - row == label) ++partial.correct;
     }
     return partial;
@@ -73,7 +84,9 @@ LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& 
   return {total.loss * weight, total.correct};
 }
 
-template LossValue evaluate_loss<float>(Loss, ConstRows<float>, const std::vector<int>&, Rows<float>);
-template LossValue evaluate_loss<double>(Loss, ConstRows<double>, const std::vector<int>&, Rows<double>);
+template LossValue evaluate_loss<float>(Loss, ConstRows<float>, const std::vector<int>&, const Matrix<float>&,
+                                        Rows<float>);
+template LossValue evaluate_loss<double>(Loss, ConstRows<double>, const std::vector<int>&, const Matrix<double>&,
+                                         Rows<double>);
 
 }  // namespace gradscape

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "gradscape/core/error.hpp"
 
@@ -84,7 +85,8 @@ Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
 
 template <class S>
 Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
-                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times) {
+                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times,
+                                const LayerWatch<S>* watch) {
   const Index samples = batch.size();
   check(samples > 0 && batch.images.rows() == samples * input_.pixels() && batch.images.cols() == input_.channels,
         "a batch has the network's input shape");
@@ -100,6 +102,7 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Rows<S> y = activation(i, samples);
     timed(times == nullptr ? nullptr : &times->forward[i], [&] { layers_[i]->forward(inputs, as_const(x), y); });
+    if (watch != nullptr && watch->forward) watch->forward(i, as_const(y));
     new (&x) Rows<S>(y);  // a Map is re-seated by placement new
   }
   last_samples_ = samples;
@@ -107,17 +110,18 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
   const Rows<S> dlogits{grad == nullptr ? nullptr : deltas_[0].data(), x.rows(), x.cols()};
   LossValue value;
   timed(times == nullptr ? nullptr : &times->loss,
-        [&] { value = evaluate_loss<S>(loss_, as_const(x), batch.labels, dlogits); });
+        [&] { value = evaluate_loss<S>(loss_, as_const(x), batch.labels, batch.targets, dlogits); });
   if (grad != nullptr) {
     grad->resize(parameters_.size());
-    backward(inputs, samples, dlogits, *grad, times);
+    backward(inputs, samples, dlogits, *grad, times, watch);
   }
+  if (batch.targets.size() > 0) return {value.loss, std::numeric_limits<double>::quiet_NaN()};
   return {value.loss, static_cast<double>(value.correct) / static_cast<double>(samples)};
 }
 
 template <class S>
 void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad,
-                          LayerTimes* times) {
+                          LayerTimes* times, const LayerWatch<S>* watch) {
   std::size_t current = 0;  // which of deltas_ holds ∂L/∂y
   Rows<S> dy = dlogits;
   for (std::size_t i = layers_.size(); i-- > first_trainable_;) {
@@ -130,6 +134,8 @@ void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> d
     timed(times == nullptr ? nullptr : &times->backward[i], [&] {
       layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, grad.data());
     });
+    if (watch != nullptr && watch->backward)
+      watch->backward(i, {x, rows, in.channels}, as_const(dy), {dx, rows, in.channels});
     new (&dy) Rows<S>(dx, rows, in.channels);
   }
 }

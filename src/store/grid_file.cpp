@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/store/dimensions.hpp"
 
 namespace gradscape {
 namespace {
@@ -32,6 +33,20 @@ constexpr Variable<Cell> kCells[] = {
     {"beta", "loss/weight^2", "gradient difference divided by distance", &Cell::beta},
 };
 
+/// (step, alpha, layer), where there are layers
+struct LayerVariable {
+  const char* name;
+  const char* units;
+  const char* long_name;
+  std::vector<double> Cell::*values;
+};
+constexpr LayerVariable kLayers[] = {
+    {"layer_grad_diff", "loss/weight", "L2 norm of the layer's part of the gradient difference",
+     &Cell::layer_grad_diff},
+    {"layer_beta", "loss/weight^2", "that, divided by the L2 norm of the layer's part of the distance",
+     &Cell::layer_beta},
+};
+
 /// (step)
 constexpr Variable<SweepRecord> kRecords[] = {
     {"lr", "1", "learning rate", &SweepRecord::lr},
@@ -49,20 +64,6 @@ constexpr Variable<Bands> kBands[] = {
     {"grad_diff_max", "loss/weight", "largest gradient difference over alpha", &Bands::grad_diff_max},
     {"beta_max", "loss/weight^2", "effective beta-smoothness: largest beta over alpha", &Bands::beta_max},
 };
-
-void describe(h5::File& file, const std::string& name, const std::string& units, const std::string& long_name,
-              const std::vector<std::string>& scales) {
-  file.set_attribute(name, "units", units);
-  file.set_attribute(name, "long_name", long_name);
-  for (unsigned axis = 0; axis < scales.size(); ++axis) file.attach_scale(name, scales[axis], axis);
-}
-
-/// Declares a dataset a dimension scale.
-void make_scale(h5::File& file, const std::string& name, const std::string& units, const std::string& long_name) {
-  file.make_scale("/" + name, name);
-  file.set_attribute("/" + name, "units", units);
-  file.set_attribute("/" + name, "long_name", long_name);
-}
 
 bool is_augmented(const SweepRecord& record) {
   return std::any_of(record.augmentation.begin(), record.augmentation.end(),
@@ -96,6 +97,17 @@ void read_batches(const h5::File& file, Grid& grid) {
     }
 }
 
+void read_layers(const h5::File& file, Grid& grid) {
+  if (!file.exists("/layer")) return;
+  grid.layers = read_labels(file, "layer");
+  const std::size_t columns = grid.multipliers.size(), depth = grid.layers.size();
+  for (const auto& variable : kLayers) {
+    const auto values = read_shaped<double>(file, variable.name, {grid.records.size(), columns, depth});
+    for (std::size_t i = 0; i < values.size(); ++i)
+      (grid.records[i / depth / columns].cells[i / depth % columns].*variable.values).push_back(values[i]);
+  }
+}
+
 }  // namespace
 
 struct GridWriter::Columns {
@@ -106,6 +118,7 @@ struct GridWriter::Columns {
   std::vector<h5::RowWriter<double>> records;
   std::vector<h5::RowWriter<double>> bands;
   std::vector<h5::RowWriter<double>> cells;
+  std::vector<h5::RowWriter<double>> layers;
   std::vector<h5::RowWriter<std::uint8_t>> status;
   std::vector<h5::RowWriter<std::int32_t>> index;
   std::vector<h5::RowWriter<std::int8_t>> moves;  // crop_y, crop_x, flip; none without augmentation
@@ -124,6 +137,7 @@ struct GridWriter::Columns {
   }
 
   void create();
+  void create_layers();
   void create_batches();
 };
 
@@ -147,7 +161,17 @@ void GridWriter::Columns::create() {
   add(status, "status", cell, "1", "state of the cell", {"/step", "/alpha"});
   file.set_attribute("/status", "flag_values", std::vector<std::uint8_t>{0, 1, 2, 3});
   file.set_attribute("/status", "flag_meanings", "not_done ok non_finite below_noise");
+  create_layers();
   create_batches();
+}
+
+void GridWriter::Columns::create_layers() {
+  if (shape.layers.empty()) return;
+  std::vector<std::int32_t> numbers(shape.layers.size());
+  std::iota(numbers.begin(), numbers.end(), 1);
+  write_labels(file, "layer", "number of a convolution or dense layer, with the norm behind it", numbers, shape.layers);
+  const h5::Shape extents{shape.records, shape.multipliers.size(), shape.layers.size()};
+  for (const auto& v : kLayers) add(layers, v.name, extents, v.units, v.long_name, {"/step", "/alpha", "/layer"});
 }
 
 void GridWriter::Columns::create_batches() {
@@ -165,7 +189,7 @@ void GridWriter::Columns::create_batches() {
 }
 
 GridWriter::GridWriter(h5::File& file, const GridShape& shape)
-    : columns_(new Columns{file, shape, 0, {}, {}, {}, {}, {}, {}, {}}) {
+    : columns_(new Columns{file, shape, 0, {}, {}, {}, {}, {}, {}, {}, {}}) {
   columns_->create();
 }
 
@@ -182,6 +206,12 @@ void GridWriter::add(const SweepRecord& record) {
   for (const Cell& cell : record.cells) {
     for (std::size_t i = 0; i < std::size(kCells); ++i) to.cells[i].push(cell.*kCells[i].value);
     to.status[0].push(static_cast<std::uint8_t>(cell.status));
+    for (std::size_t i = 0; i < to.layers.size(); ++i) {
+      const std::vector<double>& values = cell.*kLayers[i].values;
+      // A hole has none.
+      for (std::size_t layer = 0; layer < to.shape.layers.size(); ++layer)
+        to.layers[i].push(layer < values.size() ? values[layer] : std::numeric_limits<double>::quiet_NaN());
+    }
   }
   for (std::size_t i = 0; i < to.shape.batch; ++i) {
     const bool there = i < record.batch_index.size();
@@ -203,13 +233,14 @@ void GridWriter::finish() {
   finish_all(all.records);
   finish_all(all.bands);
   finish_all(all.cells);
+  finish_all(all.layers);
   finish_all(all.status);
   finish_all(all.index);
   finish_all(all.moves);
 }
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid) {
-  GridShape shape{grid.multipliers, grid.direction, grid.precision, grid.records.size(), 0, false, {}};
+  GridShape shape{grid.multipliers, grid.direction, grid.precision, grid.records.size(), 0, false, {}, grid.layers};
   for (const auto& record : grid.records) {
     check(record.cells.size() == grid.multipliers.size(), "a cell for every multiplier");
     shape.batch = std::max(shape.batch, record.batch_index.size());
@@ -255,6 +286,7 @@ Grid read_grid(const std::string& path) {
   const auto status = read_shaped<std::uint8_t>(file, "status", shape);
   for (std::size_t i = 0; i < status.size(); ++i)
     grid.records[i / columns].cells[i % columns].status = static_cast<CellStatus>(status[i]);
+  read_layers(file, grid);
   read_batches(file, grid);
   return grid;
 }
@@ -276,6 +308,10 @@ std::string record_difference(const SweepRecord& here, const SweepRecord& there,
       if (!same(a.*variable.value, b.*variable.value))
         return fmt::format("{} at multiplier {} is {} here and {} there", variable.name, multipliers[i],
                            a.*variable.value, b.*variable.value);
+    for (const auto& variable : kLayers)
+      if (!std::equal((a.*variable.values).begin(), (a.*variable.values).end(), (b.*variable.values).begin(),
+                      (b.*variable.values).end(), same))
+        return fmt::format("{} at multiplier {} differs", variable.name, multipliers[i]);
     if (a.status != b.status) return fmt::format("the status at multiplier {} differs", multipliers[i]);
   }
   if (here.batch_index != there.batch_index) return "the batch differs";

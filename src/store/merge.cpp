@@ -9,6 +9,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/progress.hpp"
+#include "gradscape/store/dimensions.hpp"
 
 namespace gradscape {
 
@@ -62,6 +63,7 @@ struct Sources {
       shape.multipliers = shard.read<double>("/alpha");
       shape.direction = shard.text_attribute("/", "direction");
       shape.precision = shard.text_attribute("/", "probe_precision");
+      if (shard.exists("/layer")) shape.layers = read_labels(shard, "layer");
     }
     provenance = read_provenance(shard);
     shape.batch = std::max(shape.batch, shard.read<std::int32_t>("/sample").size());

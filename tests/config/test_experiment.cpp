@@ -206,7 +206,7 @@ TEST(Fields, EachHasHelpAndAnAdmittedDefault) {
 
 TEST(Fields, AllowedSaysTypeChoicesAndRange) {
   EXPECT_EQ(find_field("train.precision")->allowed(), "float | double");
-  EXPECT_EQ(find_field("model.norm")->allowed(), "none | batch");
+  EXPECT_EQ(find_field("model.norm")->allowed(), "none | batch | l1 | l2 | linf | layer | group");
   EXPECT_EQ(find_field("train.engine")->allowed(), "auto | direct | winograd");
   EXPECT_EQ(find_field("data.path")->allowed(), "text");
   EXPECT_EQ(find_field("model.norm_dense")->allowed(), "true | false");
@@ -350,6 +350,7 @@ TEST(CheckExperiment, KnowsWhatNoSingleFieldCanTell) {
 const std::set<std::string> kNotIdentity = {"experiment.name",
                                             "experiment.variant",
                                             "experiment.seeds",
+                                            "experiment.learning_rates",
                                             "data.source",
                                             "data.path",
                                             "data.train_limit",
@@ -357,6 +358,8 @@ const std::set<std::string> kNotIdentity = {"experiment.name",
                                             "data.synthetic_seed",
                                             "data.synthetic_train",
                                             "data.synthetic_test",
+                                            "data.linear_size",
+                                            "data.linear_deviation",
                                             "train.checkpoint_every",
                                             "train.checkpoint_segments",
                                             "train.checkpoint_gb",

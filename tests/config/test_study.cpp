@@ -286,5 +286,81 @@ TEST_F(StudyFile, SeedsAreRuns) {
   expect_refused("[experiment]\nseeds = [7, 3, 7]\n[train]\nsteps = 1\n", "", {"experiment.seeds", "7 more than once"});
 }
 
+constexpr const char* kScaled = R"toml([train]
+steps = 1000
+lr = 0.1
+[[variant]]
+name = "a"
+[[variant]]
+name = "b"
+train.lr = 0.5
+train.steps = 2000
+scale.small.train.steps = 7
+[scale.small.train]
+steps = 5
+lr = 0.2
+[scale.tiny.train]
+steps = 2
+)toml";
+
+TEST_F(StudyFile, ScalesOverrideTheCommonPartAndVariantsTheirOwn) {
+  const auto runs_at = [&](const std::string& scale, const Overrides& overrides = {}) {
+    write_bytes(path(), kScaled);
+    return load_study(path(), overrides, scale).runs;
+  };
+  EXPECT_EQ(runs_at("")[0].train.steps, 1000);
+  EXPECT_EQ(runs_at("small")[0].train.steps, 5);
+  EXPECT_EQ(runs_at("small")[0].train.lr, 0.2);
+  EXPECT_EQ(runs_at("small")[1].train.steps, 7) << "the variant's own";
+  EXPECT_EQ(runs_at("small")[1].train.lr, 0.5) << "a variant overrides the common part, whose scale is part of it";
+  EXPECT_EQ(runs_at("tiny")[1].train.steps, 2000);
+  EXPECT_EQ(runs_at("small", {{"train.steps", "9"}})[1].train.steps, 9);
+  expect_error<UsageError>([&] { runs_at("large"); }, {"--scale", "[scale.large]", "small, tiny"});
+  write_bytes(path(), "[train]\nsteps = 1\n");
+  expect_error<UsageError>([&] { load_study(path(), {}, "small"); }, {"--scale", "none at all"});
+}
+
+// A mistake in a scale shows although the scale is not taken.
+TEST_F(StudyFile, ScalesAreChecked) {
+  expect_refused("[train]\nsteps = 1\n[scale.small.train]\nsteps = -1\n", "4", {"train.steps"});
+  expect_refused("[train]\nsteps = 1\n[scale.small.train]\nstep = 1\n", "4", {"train.step", "train.steps"});
+  expect_refused("[train]\nsteps = 1\n[scale.small.trian]\nsteps = 1\n", "3", {"trian"});
+  expect_refused("[train]\nsteps = 1\n[scale]\nsmall = 1\n", "4", {"scale.small is not a table"});
+}
+
+TEST_F(StudyFile, LearningRatesAreAnAxisOfRuns) {
+  const std::string text =
+      "[experiment]\nlearning_rates = [0.1, 0.02]\n[train]\nsteps = 1\n[sweep]\nkind = \"runs\"\n"
+      "[[variant]]\nname = \"a\"\n[[variant]]\nname = \"b\"\n";
+  const Study study = load(text);
+  ASSERT_EQ(study.runs.size(), 4u);
+  EXPECT_TRUE(study.has_rates);
+  EXPECT_EQ(study.runs[1].train.lr, 0.02);
+  EXPECT_TRUE(study.runs[1].experiment.learning_rates.empty());
+  EXPECT_EQ(study.runs[2].experiment.variant, "b");
+  EXPECT_EQ(load(text, {{"experiment.learning_rates", "0.3"}}).runs.size(), 2u);
+  expect_error<UsageError>([&] { load(text, {{"train.lr", "0.3"}}); }, {"--train.lr", "learning_rates"});
+  expect_refused("[train]\nsteps = 1\n[sweep]\nkind = \"runs\"\n", "", {"learning_rates", "go together"});
+  expect_refused("[experiment]\nlearning_rates = [0.1]\n[train]\nsteps = 1\n", "", {"sweep.kind", "go together"});
+  expect_refused("[experiment]\nlearning_rates = [0.1, 0.1]\n[train]\nsteps = 1\n[sweep]\nkind = \"runs\"\n", "",
+                 {"0.1 more than once"});
+  expect_refused("[experiment]\nlearning_rates = [0.1]\nseeds = [1]\n[train]\nsteps = 1\n[sweep]\nkind = \"runs\"\n",
+                 "", {"both given"});
+}
+
+TEST_F(StudyFile, NormOptionsThatTheNormDoesNotTake) {
+  const auto model = [](const std::string& options) { return "[train]\nsteps = 1\n[model]\n" + options; };
+  for (const std::string norm : {"batch", "l1", "l2", "linf", "layer"})
+    expect_refused(model("norm = \"" + norm + "\"\nnorm_groups = 4\n"), "", {norm, "norm_groups", "group"});
+  for (const std::string norm : {"layer", "group"})
+    for (const std::string option : {"norm_momentum = 0.2", "norm_track = false"})
+      expect_refused(model("norm = \"" + norm + "\"\n" + option + "\n"), "", {norm, option.substr(0, 8), "batch"});
+  for (const std::string taken : {"norm = \"group\"\nnorm_groups = 4\n", "norm = \"l1\"\nnorm_momentum = 0.2\n",
+                                  "norm = \"none\"\nnorm_groups = 4\n", "norm = \"layer\"\nnorm_eps = 0.1\n"})
+    EXPECT_NO_THROW(load(model(taken))) << taken;
+  expect_refused(model("norm = \"l3\"\n"), "4", {"none | batch | l1 | l2 | linf | layer | group"});
+  expect_refused("[data]\nsource = \"linear\"\n[train]\nsteps = 1\n", "", {"cross-entropy", "sse"});
+}
+
 }  // namespace
 }  // namespace gradscape::testing

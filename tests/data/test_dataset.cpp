@@ -112,7 +112,7 @@ TEST(Standardisation, ChannelIsMeanAndPopulationDeviation) {
 }
 
 TEST(LoadDataset, NamesItsSources) {
-  EXPECT_EQ(data_source_names(), (std::vector<std::string>{"cifar10", "idx", "synthetic"}));
+  EXPECT_EQ(data_source_names(), (std::vector<std::string>{"cifar10", "idx", "synthetic", "linear"}));
 }
 
 TEST(LoadDataset, AppliesTheLimits) {

@@ -15,9 +15,12 @@
 #include <utility>
 
 #include "gradscape/nn/activation.hpp"
+#include "gradscape/nn/activation_noise.hpp"
 #include "gradscape/nn/batch_norm.hpp"
 #include "gradscape/nn/convolution.hpp"
 #include "gradscape/nn/dense.hpp"
+#include "gradscape/nn/group_norm.hpp"
+#include "gradscape/nn/lp_norm.hpp"
 #include "gradscape/nn/pooling.hpp"
 #include "gradscape/nn/zoo.hpp"
 #include "support/finite_differences.hpp"
@@ -151,10 +154,37 @@ TEST_F(FiniteDifferences, BatchNorm) {
       }
 }
 
+TEST_F(FiniteDifferences, OtherNorms) {
+  for (const FeatureShape in : {FeatureShape{3, 2, 6}, FeatureShape{1, 1, 6}})
+    for (const bool affine : {true, false}) {
+      const std::string where = std::string(affine ? "" : ", not affine") + (in.pixels() > 1 ? ", 2-D" : ", 1-D");
+      for (const Index groups : {1, 3}) {
+        Layout parameters;
+        GroupNorm<double> layer(parameters, "layer", in, {groups, 1e-5, affine});
+        // Two values of a group that lie near each other make it more curved than a batch does.
+        check_layer(layer.describe() + where, layer, parameters, 0.1 * kCurved, 1e-9);
+      }
+      for (const LpKind kind : {LpKind::l1, LpKind::l2, LpKind::linf})
+        for (const Mode mode : {Mode::train, Mode::evaluation}) {
+          Layout parameters, layout;
+          BatchNormOptions options;
+          options.affine = affine;
+          LpNorm<double> layer(parameters, layout, "layer", in, kind, options);
+          Vector<double> buffers(layout.size());
+          buffers << hash_values<double>(in.channels, 5), hash_values<double>(in.channels, 6, 0.5, 1), 2.0;
+          // Absolute values and maxima have kinks; between them the function is smooth, but values may lie near one.
+          check_layer(layer.describe() + where + (mode == Mode::train ? "" : ", evaluation"), layer, parameters,
+                      kind == LpKind::l2 ? kCurved : kKinks, kind == LpKind::l2 ? 1e-9 : 1e-7, mode, buffers);
+        }
+    }
+}
+
 TEST_F(FiniteDifferences, LayersWithoutParameters) {
   const FeatureShape in{6, 7, 3};
   Relu<double> relu(in);
   check_layer("ReLU", relu, {}, kBetweenKinks, 1e-12);
+  ActivationNoise<double> noise(in, {}, 1);
+  check_layer("noise", noise, {}, kLinear, 1e-12);
   Dropout<double> dropout(in, 0.25, 1);
   check_layer("dropout", dropout, {}, kLinear, 1e-12);
   MaxPool<double> max_pool(in, 2, 2);
@@ -174,7 +204,8 @@ TEST_F(FiniteDifferences, Losses) {
                                    std::pair{"mse", Loss::mean_squared}, std::pair{"sse", Loss::summed_squared}}) {
     Vector<double> logits = hash_values<double>(kSamples * kClasses, 4, 4.0), gradient(kSamples * kClasses);
     const auto loss = [&](double* dlogits) {
-      return evaluate_loss<double>(kind, {logits.data(), kSamples, kClasses}, labels, {dlogits, kSamples, kClasses})
+      return evaluate_loss<double>(kind, {logits.data(), kSamples, kClasses}, labels, Matrix<double>(),
+                                   {dlogits, kSamples, kClasses})
           .loss;
     };
     loss(gradient.data());

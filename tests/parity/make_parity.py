@@ -173,6 +173,50 @@ def batch_norm(name, n, h, w, c, founding=False, eps=1e-5, momentum=0.1, affine=
     return {"kind": "batch_norm", "name": name, **options, "results": both(compute)}
 
 
+def group_norm(name, n, h, w, c, groups, eps=1e-5, affine=True):
+    """nn.GroupNorm, and nn.LayerNorm where there is one group and one pixel."""
+
+    def compute(dtype):
+        if groups == 1 and h * w == 1:
+            layer = nn.LayerNorm(c, eps=eps, elementwise_affine=affine).to(dtype)
+        else:
+            layer = nn.GroupNorm(groups, c, eps=eps, affine=affine).to(dtype)
+        shape = (n, c) if h * w == 1 else (n, c, h, w)
+        if affine:
+            with torch.no_grad():
+                layer.weight.copy_(tensor((c,), WEIGHT, dtype, 0.5, 1.0))
+                layer.bias.copy_(tensor((c,), BIAS, dtype))
+        x = tensor(shape, X, dtype, 2.0, 3.0)
+        return forward_backward(layer, x, tensor(shape, DY, dtype), layer.named_parameters())
+
+    options = dict(n=n, h=h, w=w, c=c, groups=groups, eps=eps, affine=affine)
+    return {"kind": "group_norm", "name": name, **options, "results": both(compute)}
+
+
+def lp_norm(name, p, n, h, w, c, eps=1e-5):
+    """The formula of the definition, differentiated by PyTorch: mean and scale over all but the channels."""
+
+    def compute(dtype):
+        shape = (n, c, h, w)
+        weight = tensor((c,), WEIGHT, dtype, 0.5, 1.0).requires_grad_(True)
+        bias = tensor((c,), BIAS, dtype).requires_grad_(True)
+
+        def layer(x):
+            flat = x.transpose(0, 1).reshape(c, -1)
+            mean = flat.mean(1, keepdim=True)
+            scale = {"l1": lambda: flat.abs().mean(1, keepdim=True),
+                     "l2": lambda: flat.square().mean(1, keepdim=True).sqrt(),
+                     "linf": lambda: flat.abs().max(1, keepdim=True)[0]}[p]()
+            y = weight[:, None] * (flat - mean) / (scale + eps) + bias[:, None]
+            return y.reshape(c, n, h, w).transpose(0, 1)
+
+        x = tensor(shape, X, dtype, 2.0, 0.3)
+        return forward_backward(layer, x, tensor(shape, DY, dtype), [("weight", weight), ("bias", bias)])
+
+    return {"kind": "lp_norm", "name": name, "p": p, "n": n, "h": h, "w": w, "c": c, "eps": eps,
+            "results": both(compute)}
+
+
 def elementary(kind, name, n, h, w, c, special="", kernel=0, stride=0):
     """Layers without parameters. `special`: "ties" rounds x down to quarters, so that equals and zeros occur; "nan"
     does so too and makes every eleventh element NaN."""
@@ -237,6 +281,14 @@ def layers():
         batch_norm("momentum 0.3, eps 1e-3", 6, 4, 3, 17, momentum=0.3, eps=1e-3),
         batch_norm("not affine", 6, 4, 3, 17, affine=False),
         batch_norm("not tracking", 6, 4, 3, 17, track=False),
+        group_norm("group norm", 9, 4, 3, 12, 4),
+        group_norm("layer norm of images", 9, 4, 3, 12, 1),
+        group_norm("layer norm of features, eps 1e-3", 13, 1, 1, 20, 1, eps=1e-3),
+        group_norm("instance norm, not affine", 5, 4, 3, 6, 6, affine=False),
+        lp_norm("l1", "l1", 20, 5, 4, 7),
+        lp_norm("l2", "l2", 20, 5, 4, 7),
+        lp_norm("linf", "linf", 20, 5, 4, 7),
+        lp_norm("l2, eps 0.5", "l2", 6, 2, 2, 5, eps=0.5),
         elementary("relu", "numbers", 3, 4, 5, 4),
         elementary("relu", "zeros", 3, 4, 5, 4, "ties"),
         elementary("relu", "nan", 3, 4, 5, 4, "nan"),

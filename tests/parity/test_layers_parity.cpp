@@ -9,7 +9,9 @@
 #include "gradscape/nn/batch_norm.hpp"
 #include "gradscape/nn/convolution.hpp"
 #include "gradscape/nn/dense.hpp"
+#include "gradscape/nn/group_norm.hpp"
 #include "gradscape/nn/loss.hpp"
+#include "gradscape/nn/lp_norm.hpp"
 #include "gradscape/nn/pooling.hpp"
 #include "gradscape/nn/zoo.hpp"
 #include "support/layer_run.hpp"
@@ -121,6 +123,45 @@ void batch_norm(const Json& c) {
   }
 }
 
+/// γ and β by the seeds.
+template <class S>
+void fill_affine(Fixture<S>& fixture, Index channels) {
+  fixture.theta.resize(fixture.parameters.size());
+  if (fixture.theta.size() > 0)
+    fixture.theta << hash_values<S>(channels, kWeight, 0.5, 1), hash_values<S>(channels, kBias);
+}
+
+template <class S>
+void group_norm(const Json& c) {
+  Fixture<S> fixture;
+  const FeatureShape in{c.at("h"), c.at("w"), c.at("c")};
+  fixture.layer = std::make_unique<GroupNorm<S>>(fixture.parameters, "layer", in,
+                                                 GroupNormOptions{c.at("groups"), c.at("eps"), c.at("affine")});
+  fill_affine(fixture, in.channels);
+  const Index samples = c.at("n");
+  const auto x = hash_values<S>(samples * in.size(), kX, 2, 3);
+  // Evaluation mode is train mode.
+  for (const Mode mode : {Mode::train, Mode::evaluation})
+    expect_pass<S>(*fixture.layer, {mode}, fixture.parameters, fixture.theta, {}, x, samples, c.at("results"));
+}
+
+template <class S>
+void lp_norm(const Json& c) {
+  static const std::map<std::string, LpKind> kinds = {{"l1", LpKind::l1}, {"l2", LpKind::l2}, {"linf", LpKind::linf}};
+  Fixture<S> fixture;
+  const FeatureShape in{c.at("h"), c.at("w"), c.at("c")};
+  BatchNormOptions options;
+  options.eps = c.at("eps");
+  fixture.layer =
+      std::make_unique<LpNorm<S>>(fixture.parameters, fixture.buffers, "layer", in, kinds.at(c.at("p")), options);
+  fill_affine(fixture, in.channels);
+  Vector<S> buffers(fixture.buffers.size());
+  fixture.layer->initialise_buffers(buffers.data());
+  const Index samples = c.at("n");
+  expect_pass<S>(*fixture.layer, {}, fixture.parameters, fixture.theta, buffers,
+                 hash_values<S>(samples * in.size(), kX, 2, 0.3), samples, c.at("results"));
+}
+
 template <class S>
 std::unique_ptr<Layer<S>> make_elementary(const std::string& kind, FeatureShape in, Index kernel, Index stride) {
   if (kind == "relu") return std::make_unique<Relu<S>>(in);
@@ -155,7 +196,7 @@ void loss(const Json& c) {
     const ConstRows<S> logits(values.data(), samples, classes);
     const auto labels = hash_labels(samples, 300 + seed, static_cast<int>(classes));
     const Rows<S> dlogits(batch == 0 ? gradient.data() : nullptr, samples, classes);
-    losses[batch] = evaluate_loss<S>(kinds.at(c.at("loss")), logits, labels, dlogits).loss;
+    losses[batch] = evaluate_loss<S>(kinds.at(c.at("loss")), logits, labels, Matrix<S>(), dlogits).loss;
   }
   // Losses are computed in double whatever the logits are, and the logits here are exact: double's bound for both.
   expect_parity<double>("losses", losses, c.at("results").at("losses"));
@@ -167,6 +208,7 @@ void expect_parity_of_all(const std::string& kind) {
   static const std::map<std::string, void (*)(const Json&)> table = {
       {"convolution", convolution<S>}, {"dense", dense<S>},
       {"batch_norm", batch_norm<S>},   {"relu", elementary<S>},
+      {"group_norm", group_norm<S>},   {"lp_norm", lp_norm<S>},
       {"max_pool", elementary<S>},     {"average_pool", elementary<S>},
       {"flatten", elementary<S>},      {"loss", loss<S>}};
   static const Json file = load_parity("layers");
@@ -192,8 +234,8 @@ TEST_P(LayersParity, Float) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, LayersParity,
-                         ::testing::Values("convolution", "dense", "batch_norm", "relu", "max_pool", "average_pool",
-                                           "flatten", "loss"),
+                         ::testing::Values("convolution", "dense", "batch_norm", "group_norm", "lp_norm", "relu",
+                                           "max_pool", "average_pool", "flatten", "loss"),
                          [](const auto& kind) { return kind.param; });
 
 }  // namespace

@@ -32,6 +32,10 @@ void require_same_sweep(const RunDirectory& directory, const std::string& name, 
 void require_shard_of_sweep(const Provenance& origin, const std::string& where, const std::string& name,
                             const Experiment& experiment, const std::string& data_fingerprint);
 
+/// Error (naming the field) where a file was written by another program than this: a file says of all its records
+/// which program computed them.
+void require_this_program(const h5::File& file);
+
 /// UsageError where [sweep] selects steps that a run of `total` steps does not have.
 void require_within_run(const SweepOptions& sweep, std::int64_t total);
 

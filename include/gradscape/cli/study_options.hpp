@@ -14,6 +14,7 @@ struct StudyOptions {
   std::string config;
   std::string variant;
   std::string out;
+  std::string scale;
   bool resume = false;
   bool force = false;
   Overrides overrides;
@@ -33,11 +34,12 @@ std::vector<Experiment> choose_variants(const Study& study, const std::string& c
 struct PlacedRun {
   Experiment experiment;
   RunDirectory directory;
-  std::string united;  // the folder whose landscape file unites it with the variant's other seeds; empty without seeds
+  std::string united;  // the folder whose file unites it with the variant's other seeds or rates; empty without them
 };
 
 /// The runs that the options ask for: OUT/VARIANT for a file with variants, else OUT; below that seed-S where there are
-/// experiment.seeds. OUT is runs/NAME by default.
+/// experiment.seeds, lr-X where there are experiment.learning_rates. OUT is runs/NAME by default, runs/NAME-SCALE with
+/// --scale.
 std::vector<PlacedRun> place_runs(const StudyOptions& options);
 
 }  // namespace gradscape

@@ -19,6 +19,9 @@ void add_verify(CLI::App& app, Action& selected);
 void add_info(CLI::App& app, Action& selected);
 void add_numerics(CLI::App& app, Action& selected);
 void add_bench(CLI::App& app, Action& selected);
+void add_shift(CLI::App& app, Action& selected);
+void add_distributions(CLI::App& app, Action& selected);
+void add_theorem(CLI::App& app, Action& selected);
 void add_plan(CLI::App& app, Action& selected);
 
 }  // namespace gradscape

@@ -15,8 +15,9 @@ namespace gradscape {
 /// Section [experiment].
 struct ExperimentOptions {
   std::string name = "experiment";
-  std::string variant;              // set by the program: the name of the [[variant]] that this run is
-  std::vector<std::int64_t> seeds;  // of a study: one run for each, instead of train.seed; empty in a run
+  std::string variant;                 // set by the program: the name of the [[variant]] that this run is
+  std::vector<std::int64_t> seeds;     // of a study: one run for each, instead of train.seed; empty in a run
+  std::vector<double> learning_rates;  // likewise, instead of train.lr
 };
 
 /// One run, fully resolved.

@@ -23,6 +23,10 @@ class Objective {
   /// Dimension of theta.
   virtual Index size() const = 0;
 
+  /// Chooses the draw of random numbers that later evaluations see, of an objective whose cells may see draws of their
+  /// own (sweep.noise = "fresh"); 0 is the training step's.
+  virtual void choose_draw(std::uint32_t /*draw*/) {}
+
   /// Loss at theta and, unless `grad` is null, ∇L(theta), resized to size().
   virtual Evaluation evaluate(const Point<S>& theta, Vector<S>* grad) = 0;
 };

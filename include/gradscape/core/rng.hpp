@@ -7,7 +7,16 @@
 namespace gradscape {
 
 /// What a random number is for. The values are part of the file format (they decide bits): never renumber.
-enum class Purpose : std::uint32_t { init = 1, order = 2, augment = 3, dropout = 4, synthetic = 5 };
+enum class Purpose : std::uint32_t {
+  init = 1,
+  order = 2,
+  augment = 3,
+  dropout = 4,
+  synthetic = 5,
+  noise_units = 6,
+  noise = 7,
+  direction = 8
+};
 
 /// Counter-based generator Philox4x32-10 (Salmon et al., SC 2011), from Random123.
 /// key = seed (low, high word); counter = (index low, index high, step, purpose · 2^24 + stream).

@@ -13,6 +13,12 @@ double distance(const Vector<S>& a, const Vector<S>& b);
 template <class S>
 double dot(const Vector<S>& a, const Vector<S>& b);
 
+/// ‖a‖₂ and ‖a − b‖₂ of elements [begin, end).
+template <class S>
+double norm(const Vector<S>& a, Index begin, Index end);
+template <class S>
+double distance(const Vector<S>& a, const Vector<S>& b, Index begin, Index end);
+
 /// ‖a‖₂, ‖a − b‖₂ and ⟨a, b⟩ in one pass over both.
 struct Comparison {
   double norm = 0;

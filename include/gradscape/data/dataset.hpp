@@ -21,17 +21,23 @@ struct DataOptions {
   std::int64_t synthetic_seed = 1;
   std::int64_t synthetic_train = 4096;  // number of images made
   std::int64_t synthetic_test = 1024;
+  std::int64_t linear_size = 10;   // linear: entries of x and of Ax
+  double linear_deviation = 0.57;  // linear: of the entries of A; starts the loss where the paper's figure does
 };
 
-/// One set of images. pixels [N, C, H, W], the order of the CIFAR files; labels in [0, classes).
+/// One set of images. pixels [N, C, H, W], the order of the CIFAR files; labels in [0, classes). Or one of regression:
+/// features [N, C] in the place of pixels, targets [N, classes] in the place of labels, which are all 0 then.
 struct ImageSet {
   FeatureShape shape;
   int classes = 0;
   std::vector<std::uint8_t> pixels;
   std::vector<std::uint8_t> labels;
+  std::vector<double> features = {};
+  std::vector<double> targets = {};
 
   Index size() const { return static_cast<Index>(labels.size()); }
-  /// Hash of shape, classes, pixels and labels: how a run recognises its data, wherever it lies.
+  /// Hash of shape, classes, pixels and labels, or features and targets: how a run recognises its data, wherever it
+  /// lies.
   std::string fingerprint() const;
   /// Keeps the first `limit` images; 0 keeps all.
   void truncate(Index limit);

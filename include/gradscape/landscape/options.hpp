@@ -8,11 +8,14 @@ namespace gradscape {
 
 /// Section [sweep]: which steps are probed, and how.
 struct SweepOptions {
+  std::string kind = "direction";  // "runs": no probes; the band is across runs, one for each learning rate
   std::int64_t every = 1;
   std::int64_t first = 0;
   std::int64_t last = -1;  // inclusive; -1: the end of the run, the step after the last update included
   std::vector<double> multipliers = {0.5, 1.0, 2.0, 4.0};  // of the learning rate (Santurkar et al. 2018, VGG)
   std::string direction = "gradient";
+  bool layers = false;               // what each layer contributes to gradient difference and beta
+  std::string noise = "step";        // of model.noise: "fresh": each cell has a draw of its own
   std::string precision = "native";  // "double": gradient and cells in double, also where the run is in float
 };
 

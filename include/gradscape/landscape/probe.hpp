@@ -23,6 +23,20 @@ struct Cell {
   double distance = 0;   // ‖theta(m) − theta‖₂, as m·lr·‖g‖        weight
   double beta = 0;       // grad_diff / distance                    loss / weight²
   CellStatus status = CellStatus::not_done;
+  std::vector<double> layer_grad_diff = {};  // of each layer's part of the gradient, where ProbeOptions::layers asks
+  std::vector<double> layer_beta = {};       // that, divided by the layer's part of the distance
+};
+
+/// Elements [begin, end) of theta: a layer's parameters.
+struct LayerRange {
+  Index begin;
+  Index end;
+};
+
+/// What a probe does beyond its definition.
+struct ProbeOptions {
+  std::vector<LayerRange> layers = {};  // empty: the whole alone
+  bool fresh_draws = false;             // cell i sees draw i + 1 of the objective's random numbers
 };
 
 /// Extremes over one step's cells: cells that are not done or below the noise floor are left out, NaN is skipped,
@@ -37,6 +51,7 @@ struct Bands {
 
 /// Cells at theta(m) = theta + m·unit·vector for each multiplier m.
 /// Gradient direction: vector = g, unit = −lr. Optimiser's update: vector = theta_{t+1} − theta_t, unit = 1.
+/// Random: vector = a Gaussian of g's norm, unit = −lr.
 template <class S>
 struct Ray {
   const Vector<S>& vector;
@@ -55,12 +70,12 @@ struct Prober {
 /// a thread of its own: the cells have the same bits.
 template <class S>
 std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers);
+                        const std::vector<double>& multipliers, const ProbeOptions& options = {});
 template <class S>
 std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
-                        const std::vector<double>& multipliers) {
+                        const std::vector<double>& multipliers, const ProbeOptions& options = {}) {
   Prober<S> prober{&objective, {}};
-  return probe<S>(std::span(&prober, 1), theta, grad, ray, multipliers);
+  return probe<S>(std::span(&prober, 1), theta, grad, ray, multipliers, options);
 }
 
 /// A relative gradient difference says something from this many noise floors on.

@@ -27,6 +27,9 @@ struct SweepRecord {
 const std::vector<std::string>& direction_names();
 
 /// Steps that `options` select in a run of `total` steps: first, first + every, … up to last, inclusive.
+bool is_selected(const SweepOptions& options, std::int64_t step, std::int64_t total);
+
+/// Whether a selected step is probed: not where the sweep is one across runs.
 bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total);
 
 /// Last probed step the options allow in a run of `total` steps.
@@ -47,8 +50,12 @@ struct ProberPool {
   std::vector<std::unique_ptr<Network<P>>> networks;  // of all probers but the first
   std::vector<NetworkObjective<P>> objectives;
   std::vector<Prober<P>> probers;
-  Vector<P> update;  // where the ray is the optimiser's update
+  Vector<P> ray;  // where it is not the gradient
 };
+
+/// Gaussian direction of step `step`, of the norm of `grad`.
+template <class S>
+void draw_direction(std::uint64_t seed, std::int64_t step, const Vector<S>& grad, Vector<S>& direction);
 
 /// Probes single steps of `process`.
 template <class S>
@@ -57,6 +64,9 @@ class StepProber {
   /// `process` must outlive this object; its network's scratch is used, and the network rebuilt now and then.
   /// `segment`: steps for which a noise floor holds, the same wherever the run is probed (docs/definitions.md).
   StepProber(const SweepOptions& options, TrainingProcess<S>& process, std::int64_t segment);
+
+  /// The names of the layers that cells tell of; none unless sweep.layers.
+  const std::vector<std::string>& layers() const { return layers_; }
 
   bool wants(std::int64_t step) const { return is_probed(options_, step, process_.total_steps()); }
 
@@ -86,6 +96,8 @@ class StepProber {
   bool exact_;                                       // g is double-direct itself: the floor is 0
   std::int64_t floor_step_ = -1;                     // where the floor was measured; −1: nowhere yet
   double floor_ = 0;
+  ProbeOptions probe_options_;
+  std::vector<std::string> layers_;
   ProberPool<S> pool_;
   ProberPool<double> double_pool_;  // with double_network_
 };

@@ -13,11 +13,12 @@ namespace gradscape {
 enum class Mode { train, evaluation };
 
 /// Which pass this is: the mode, and the address of its random numbers. Dropout masks are a function of (seed, step),
-/// so every probe of a training step sees that step's own masks.
+/// so every probe of a training step sees that step's own masks; so is noise at draw 0, the step's own.
 struct Pass {
   Mode mode = Mode::train;
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
+  std::uint32_t draw = 0;  // of noise, < 4096: probes may see draws of their own
 };
 
 /// How weights start. Xavier and He: Glorot and Bengio 2010, He et al. 2015, biases zero;

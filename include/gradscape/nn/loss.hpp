@@ -13,12 +13,13 @@ enum class Loss { cross_entropy, mean_squared, summed_squared };
 
 struct LossValue {
   double loss = 0;
-  Index correct = 0;  // samples whose largest logit (the first of equals) is the label's
+  Index correct = 0;  // samples whose largest logit (the first of equals) is the label's; 0 of regression
 };
 
-/// Loss of logits [N, K] against N labels in [0, K). Computed in double whatever S is. Unless dlogits.data() is null,
-/// writes ∂loss/∂logits there.
+/// Loss of logits [N, K] against N labels in [0, K), or against `targets` [N, K] where these are not empty (not
+/// cross_entropy). Computed in double whatever S is. Unless dlogits.data() is null, writes ∂loss/∂logits there.
 template <class S>
-LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, Rows<S> dlogits);
+LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, const Matrix<S>& targets,
+                        Rows<S> dlogits);
 
 }  // namespace gradscape

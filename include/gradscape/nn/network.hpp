@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "gradscape/core/objective.hpp"
@@ -16,6 +19,25 @@ struct LayerTimes {
   std::vector<double> forward;
   std::vector<double> backward;
   double loss = 0;
+};
+
+/// Looks at an evaluation as it goes through the layers, by their number. Both functions may be empty.
+template <class S>
+struct LayerWatch {
+  /// After a layer's forward: its output.
+  std::function<void(std::size_t layer, ConstRows<S> y)> forward;
+  /// After a layer's backward: what it was given. Of layers that work in place dx is dy; without a gradient of the
+  /// input dx.data() is null.
+  std::function<void(std::size_t layer, ConstRows<S> x, ConstRows<S> dy, ConstRows<S> dx)> backward;
+};
+
+/// A convolution or dense layer with the norm that follows it: what papers call a layer.
+struct LayerBlock {
+  std::string name;  // "features.0": its weight is the parameter NAME.weight
+  Index begin = 0;   // its elements of theta: weight, bias, then the norm's
+  Index end = 0;
+  std::size_t output = 0;           // the layer whose output goes to the non-linearity: after norm and noise
+  std::optional<std::size_t> norm;  // the norm's own layer
 };
 
 /// A chain of layers and a loss: a pure function (theta, buffers, batch, pass) → loss, gradient, new buffers.
@@ -37,6 +59,16 @@ class Network {
   const Layout& parameters() const { return parameters_; }
   const Layout& buffers() const { return buffers_; }
 
+  /// Marks what is added between the two calls as one block. Networks whose convolutions carry norm and activation
+  /// (Fusion::on) have blocks too, but their `output` is that of the whole fused layer.
+  void begin_block(const std::string& name) { blocks_.push_back({name, parameters_.size(), 0, 0, std::nullopt}); }
+  void mark_norm() { blocks_.back().norm = layers_.size() - 1; }
+  void end_block() {
+    blocks_.back().end = parameters_.size();
+    blocks_.back().output = layers_.size() - 1;
+  }
+  const std::vector<LayerBlock>& blocks() const { return blocks_; }
+
   FeatureShape input() const { return input_; }
   FeatureShape output() const { return layers_.empty() ? input_ : layers_.back()->out(); }
   Loss loss() const { return loss_; }
@@ -53,10 +85,11 @@ class Network {
   Vector<S> initial_buffers() const;
 
   /// Loss and accuracy of a batch at theta. Unless null, `grad` becomes ∇L(theta) and `new_buffers` the buffers after
-  /// this pass (batch norm's running statistics in train mode), and `times` says how long each layer took. Nothing else
-  /// changes.
+  /// this pass (batch norm's running statistics in train mode), `times` says how long each layer took, and `watch` sees
+  /// the layers. Nothing else changes. The accuracy of regression is NaN.
   Evaluation evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
-                      Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times = nullptr);
+                      Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times = nullptr,
+                      const LayerWatch<S>* watch = nullptr);
 
   /// Logits [N, K] of the last evaluate(); valid until the next.
   ConstRows<S> logits() const;
@@ -65,13 +98,15 @@ class Network {
   void append(std::unique_ptr<Layer<S>> layer);
   S* plan(Index samples);
   Rows<S> activation(std::size_t layer, Index samples);
-  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad, LayerTimes* times);
+  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad, LayerTimes* times,
+                const LayerWatch<S>* watch);
 
   FeatureShape input_;
   Loss loss_;
   Layout parameters_;
   Layout buffers_;
   std::vector<std::unique_ptr<Layer<S>>> layers_;
+  std::vector<LayerBlock> blocks_;
   std::size_t first_trainable_ = 0;  // no gradient is wanted before this layer's output
   std::vector<std::size_t> slot_;    // per layer: which activation buffer holds its output
   std::vector<Index> slot_size_;     // elements per sample

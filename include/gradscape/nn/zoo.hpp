@@ -13,16 +13,23 @@ namespace gradscape {
 /// Section [model]. The defaults are the VGG-A of the course exercise.
 struct ModelOptions {
   std::string arch = "vgg-a";
-  double width = 1.0;                             // vgg-a: factor on all channel counts; narrower is faster
+  double width = 1.0;                             // vgg: factor on all channel counts; narrower is faster
   std::vector<std::int64_t> hidden = {128, 128};  // mlp: units of each hidden layer
+  std::int64_t depth = 25;                        // deep-linear: its layers
   std::string activation = "relu";                // "linear": no non-linearity, so that no unit can flip
-  std::string pool = "max";                       // vgg-a: "average" is linear too
+  std::string pool = "max";                       // vgg: "average" is linear too
   std::string norm = "none";
   bool norm_dense = false;  // vgg-a: batch norm on the hidden dense layers too
   bool norm_affine = true;
   bool norm_track = true;  // off: evaluation uses the batch's statistics
   double norm_eps = 1e-5;
   double norm_momentum = 0.1;
+  std::int64_t norm_groups = 8;  // group: of each layer's channels
+  bool noise = false;            // of the paper's algorithm 1, behind the norm and where one would be
+  double noise_mean = 0.5;       // its constants: NoiseOptions
+  double noise_scale = 1.25;
+  double noise_mean_spread = 0.1;
+  double noise_scale_spread = 0.1;
   double dropout = 0.0;  // rate behind each hidden dense layer
   bool bias = true;      // of convolutions and dense layers
   std::string init = "xavier-normal";
@@ -31,6 +38,7 @@ struct ModelOptions {
 
 /// Names that ModelOptions' texts can take, in the order to show them.
 const std::vector<std::string>& arch_names();
+const std::vector<std::string>& norm_names();
 const std::vector<std::string>& init_names();
 const std::vector<std::string>& loss_names();
 
@@ -39,13 +47,19 @@ Init init_from_name(const std::string& name);
 const std::vector<std::string>& engine_names();
 Engine engine_from_name(const std::string& name);
 
+/// Whether convolutions carry the batch norm, activation and pooling that follow them, which is faster, or every module
+/// is a layer of its own, whose values can be seen. The same function, rounded elsewhere.
+enum class Fusion { off, on };
+
 /// Builds the network for images of shape `input` and `classes` classes.
-/// vgg-a (Simonyan and Zisserman 2015, configuration A, with CIFAR heads): convolutions 3×3 pad 1 with 64 P 128 P 256
-/// 256 P 512 512 P 512 512 P channels, then dense 512, 512, classes; norm after each convolution, before its
-/// activation. mlp: dense layers `hidden`, each with norm (where norm is not "none") and activation. Error if the image
-/// is too small for the pooling.
+/// vgg-11, -13, -16, -19 (Simonyan and Zisserman 2015, configurations A, B, D, E, with a CIFAR head): convolutions 3×3
+/// pad 1, for 11: 64 P 128 P 256 256 P 512 512 P 512 512 P channels, then one dense layer to the classes. vgg-a: vgg-11
+/// with dense 512, 512, classes behind. mlp: dense layers `hidden`, then the classes'. Each convolution and hidden
+/// dense layer (of vgg-a: where norm_dense) is followed by norm, noise and activation. deep-linear (Santurkar et al.
+/// 2018, appendix A): `depth` square dense layers without bias or activation, norm and noise behind each but the last.
+/// Error if the image is too small for the pooling, if groups do not divide a layer's channels.
 template <class S>
 std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes,
-                                         Engine engine = Engine::direct);
+                                         Engine engine = Engine::direct, Fusion fusion = Fusion::on);
 
 }  // namespace gradscape

@@ -13,7 +13,8 @@ struct Grid {
   std::vector<double> multipliers;
   std::string direction;
   std::string precision;
-  std::vector<SweepRecord> records;  // ascending steps
+  std::vector<SweepRecord> records;      // ascending steps
+  std::vector<std::string> layers = {};  // names, where cells tell of layers (sweep.layers)
 };
 
 /// What must be known of a grid before its first record is written.
@@ -25,6 +26,7 @@ struct GridShape {
   std::size_t batch = 0;  // samples of the largest batch
   bool augmented = false;
   std::vector<std::int64_t> seeds;  // of a file that unites runs: every variable has a leading dimension seed
+  std::vector<std::string> layers = {};
 };
 
 /// Writes a grid's records one by one; memory does not depend on their number. With seeds: all records of the first,

@@ -14,6 +14,8 @@ class NetworkObjective : public Objective<S> {
 
   Index size() const override { return network_.parameters().size(); }
 
+  void choose_draw(std::uint32_t draw) override { pass_.draw = draw; }
+
   Evaluation evaluate(const Point<S>& theta, Vector<S>* grad) override {
     return network_.evaluate(theta, buffers_, batch_, pass_, grad, nullptr);
   }

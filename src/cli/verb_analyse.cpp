@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "gradscape/cli/analysis_job.hpp"
+#include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/step_selection.hpp"
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/interrupt.hpp"
+#include "gradscape/core/progress.hpp"
+
+namespace gradscape {
+namespace {
+
+struct AnalyseCommand : AnalysisRequest {
+  std::string directory;
+  std::string steps;
+  std::string data_path;
+};
+
+void run_analysis(const AnalyseCommand& command) {
+  catch_preemption();
+  const std::vector<RunDirectory> runs = find_runs(command.directory);
+  bool any = false;  // was looked at
+  for (const RunDirectory& directory : runs) {
+    Experiment experiment = read_stored_experiment(directory);
+    // In a folder of variants those without batch norm are none of the theorem's business.
+    if (command.kind == AnalysisKind::theorem && experiment.model.norm != "batch" &&
+        (any || &directory != &runs.back())) {
+      say(fmt::format("{}: left out, as its norm is not batch norm", directory.root()));
+      continue;
+    }
+    any = true;
+    if (!command.steps.empty()) select_steps(command.steps, experiment);
+    if (!command.data_path.empty()) experiment.data.path = command.data_path;
+    fmt::print("{}\n", analyse(command, experiment, directory));
+  }
+}
+
+std::shared_ptr<AnalyseCommand> add_analysis(CLI::App& app, Action& selected, AnalysisKind kind, const char* name,
+                                             const char* help, CLI::App** verb) {
+  auto command = std::make_shared<AnalyseCommand>();
+  command->kind = kind;
+  *verb = app.add_subcommand(name, help);
+  (*verb)->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
+  (*verb)->add_option("--steps", command->steps, kStepsHelp);
+  (*verb)
+      ->add_option("--layers", command->layers,
+                   "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all; a wrong name is "
+                   "answered with the run's names)")
+      ->delimiter(',')
+      ->type_name("NAME,…");
+  (*verb)->add_option("--data.path", command->data_path, "where the data lies now, if it was moved")->type_name("");
+  (*verb)->callback([command, &selected] { selected = [command] { run_analysis(*command); }; });
+  return command;
+}
+
+}  // namespace
+
+void add_shift(CLI::App& app, Action& selected) {
+  CLI::App* verb = nullptr;
+  add_analysis(
+      app, selected, AnalysisKind::shift, "shift",
+      "Internal covariate shift of each layer (Santurkar et al. 2018, definition 2.1), by replay: RUN_DIR/shift.h5",
+      &verb);
+}
+
+void add_distributions(CLI::App& app, Action& selected) {
+  CLI::App* verb = nullptr;
+  const auto command = add_analysis(app, selected, AnalysisKind::distributions, "distributions",
+                                    "Histograms, moments and drift of activations and weights, by replay: "
+                                    "RUN_DIR/distributions.h5",
+                                    &verb);
+  verb->add_option_function<int>(
+          "--bins",
+          [command](int bins) {
+            if (bins < 1) throw UsageError("--bins", fmt::format("{} bins hold nothing", bins), "1 or more");
+            command->bins = static_cast<std::size_t>(bins);
+          },
+          "bins of a histogram (default: 64)")
+      ->type_name("N");
+}
+
+void add_theorem(CLI::App& app, Action& selected) {
+  CLI::App* verb = nullptr;
+  add_analysis(app, selected, AnalysisKind::theorem, "theorem",
+               "Both sides of theorem 4.1 of Santurkar et al. 2018 per unit of each batch norm, by replay in double: "
+               "RUN_DIR/theorem.h5",
+               &verb);
+}
+
+}  // namespace gradscape

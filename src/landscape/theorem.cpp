@@ -1,0 +1,123 @@
+#include "gradscape/landscape/theorem.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
+
+namespace gradscape {
+namespace {
+
+struct SideVariable {
+  const char* name;
+  const char* units;
+  const char* long_name;
+  double TheoremSides::*value;
+};
+constexpr SideVariable kSides[] = {
+    {"lhs", "loss^2/activation^2", "squared norm of the gradient of the norm's input", &TheoremSides::lhs},
+    {"rhs", "loss^2/activation^2", "its bound by theorem 4.1", &TheoremSides::rhs},
+    {"factor", "1/activation^2", "gamma^2/sigma^2", &TheoremSides::factor},
+    {"removed", "1", "share of the squared norm of the output's gradient that the two projections remove",
+     &TheoremSides::removed},
+    {"gap", "loss^2/activation^2", "rhs - lhs", &TheoremSides::gap},
+    {"gap_expected", "loss^2/activation^2", "what eps makes the gap", &TheoremSides::gap_expected},
+};
+
+std::vector<std::size_t> choose_norms(const Network<double>& network, const ModelOptions& model,
+                                      const std::vector<std::string>& layers) {
+  if (model.norm != "batch")
+    throw UsageError("theorem", "theorem 4.1 is about batch norm, and this run has model.norm = \"" + model.norm + "\"",
+                     "name a run with model.norm = \"batch\"");
+  std::vector<std::size_t> chosen = choose_blocks(network.blocks(), layers, "--layers");
+  std::erase_if(chosen, [&](std::size_t i) { return !network.blocks()[i].norm; });
+  if (chosen.empty()) throw UsageError("--layers", "none of these layers has a norm behind it");
+  return chosen;
+}
+
+}  // namespace
+
+TheoremSides theorem_sides(ConstRows<double> y, ConstRows<double> dz, ConstRows<double> dy, Index unit, double gamma,
+                           double eps) {
+  const auto m = static_cast<double>(y.rows());
+  double mean = 0, variance = 0;
+  for (Index row = 0; row < y.rows(); ++row) mean += y(row, unit);
+  mean /= m;
+  for (Index row = 0; row < y.rows(); ++row) variance += (y(row, unit) - mean) * (y(row, unit) - mean);
+  variance /= m;
+  const double sigma = std::sqrt(variance + eps);
+  double squares = 0, sum = 0, along = 0, lhs = 0;
+  for (Index row = 0; row < y.rows(); ++row) {
+    const double g = dz(row, unit);
+    squares += g * g;
+    sum += g;
+    along += g * (y(row, unit) - mean) / sigma;
+    lhs += dy(row, unit) * dy(row, unit);
+  }
+  TheoremSides sides;
+  sides.lhs = lhs;
+  sides.factor = gamma * gamma / (sigma * sigma);
+  sides.removed = (sum * sum + along * along) / (m * squares);
+  sides.rhs = sides.factor * (squares - sum * sum / m - along * along / m);
+  sides.gap = sides.rhs - lhs;
+  sides.gap_expected = sides.factor * along * along / m * eps / (sigma * sigma);
+  return sides;
+}
+
+template <class S>
+TheoremAnalysis<S>::TheoremAnalysis(TrainingProcess<S>& process, const std::vector<std::string>& layers)
+    : norm_eps_(process.model().norm_eps),
+      affine_(process.model().norm_affine),
+      network_(make_network<double>(process.model(), process.dataset().train.shape, process.dataset().train.classes,
+                                    Engine::direct, Fusion::off)),
+      chosen_(choose_norms(*network_, process.model(), layers)) {}
+
+template <class S>
+Series TheoremAnalysis<S>::begin() const {
+  SeriesDimension unit{"unit", "1", "a unit (channel) of a batch norm", {}, {}, true};
+  SeriesVariable layer{"unit_layer", "1", "the unit's layer, as a place of the dimension layer", {"unit"}};
+  for (std::size_t i = 0; i < chosen_.size(); ++i)
+    for (Index c = 0; c < network_->layers()[*block(i).norm]->out().channels; ++c) {
+      unit.values.push_back(static_cast<double>(unit.values.size()));
+      layer.values.push_back(static_cast<double>(i));
+    }
+  Series series{"theorem", {step_dimension(), unit, layer_dimension(network_->blocks(), chosen_)}, {layer}};
+  for (const auto& side : kSides) series.variables.push_back({side.name, side.units, side.long_name, {"step", "unit"}});
+  return series;
+}
+
+template <class S>
+void TheoremAnalysis<S>::add(const StepView<S>& step, Series& series) {
+  series.dimension("step").values.push_back(static_cast<double>(step.record.step));
+  const Vector<double> theta = step.theta.template cast<double>();
+  const Vector<double> buffers = step.buffers.template cast<double>();
+  std::vector<std::vector<TheoremSides>> found(chosen_.size());
+  LayerWatch<double> watch;
+  watch.backward = [&](std::size_t layer, ConstRows<double> y, ConstRows<double> dz, ConstRows<double> dy) {
+    for (std::size_t i = 0; i < chosen_.size(); ++i) {
+      if (block(i).norm != layer) continue;
+      const Index units = y.cols();
+      found[i].resize(static_cast<std::size_t>(units));
+      parallel::for_each(units, [&](Index unit) {
+        // The norm's γ and β are the last of the block's parameters.
+        const double gamma = affine_ ? theta[block(i).end - 2 * units + unit] : 1.0;
+        found[i][static_cast<std::size_t>(unit)] = theorem_sides(y, dz, dy, unit, gamma, norm_eps_);
+      });
+    }
+  };
+  Vector<double> grad;
+  network_->evaluate(theta, buffers, in_double(step.batch), step.pass, &grad, nullptr, nullptr, &watch);
+  for (const auto& sides : found)
+    for (const TheoremSides& unit : sides) {
+      for (const auto& side : kSides) series.variable(side.name).values.push_back(unit.*side.value);
+      // What the bound would be without the projections; where it is 0, so are all the rest.
+      const double whole = unit.rhs / (1.0 - unit.removed);
+      if (whole > 0) worst_ = std::max(worst_, std::abs(unit.gap - unit.gap_expected) / whole);
+    }
+}
+
+template class TheoremAnalysis<float>;
+template class TheoremAnalysis<double>;
+
+}  // namespace gradscape
