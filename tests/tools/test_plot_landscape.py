@@ -23,8 +23,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 PROGRAM = TOOLS / "plot_landscape.py"
 sys.path.insert(0, str(TOOLS))
 
-import landscape_grid  # noqa: E402
-import plot_landscape  # noqa: E402
+from gradscape_plots import grids, landscape_figure as landscape, style  # noqa: E402
 
 NAN, INF = float("nan"), float("inf")
 
@@ -81,7 +80,7 @@ class PlotLandscape(unittest.TestCase):
         out, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
             try:
-                code = plot_landscape.main([str(argument) for argument in arguments])
+                code = landscape.main([str(argument) for argument in arguments])
             except SystemExit as leave:  # argparse
                 code = leave.code
         self.assertEqual(code or 0, expect, out.getvalue() + errors.getvalue())
@@ -168,8 +167,8 @@ class PlotLandscape(unittest.TestCase):
         """A dotted line at 10 floors times the norm of the gradient, which is 1; none where there is no floor."""
         def dotted(**options: object) -> list[np.ndarray]:
             write_grid(self.place / "n.h5", [(1, 2)] * 3, [(1, 2)] * 3, [1] * 3, **options)
-            run = landscape_grid.load_run(self.place / "n.h5")
-            panels = plot_landscape.draw_figure([run], log_y=True).axes
+            run = grids.load_run(self.place / "n.h5")
+            panels = landscape.draw_figure([run], log_y=True).axes
             lines = [[line for line in panel.lines if line.get_linestyle() == ":"] for panel in panels]
             self.assertFalse(lines[0] + lines[2])
             for line in lines[1]:
@@ -254,29 +253,29 @@ class PlotLandscape(unittest.TestCase):
     def test_records_are_put_in_the_order_of_steps(self) -> None:
         path = self.place / "mixed.h5"
         write_grid(path, [(3, 4), (1, 2)], [(1, 2)] * 2, [1, 2], every=-10)  # steps 0, -10
-        run = landscape_grid.load_run(path)
+        run = grids.load_run(path)
         self.assertEqual(run.step.tolist(), [-10, 0])
         self.assertEqual(run["loss_min"].tolist(), [1, 3])
 
     def test_limits_show_the_first_step_but_not_an_explosion(self) -> None:
         early = np.array([145.0] + [6.0] * 50)  # batch norm at step 0: worth seeing
-        low, high, top = plot_landscape.robust_limits([early], log=False)
+        low, high, top = style.robust_limits([early], log=False)
         self.assertTrue(low <= 6 and 145 <= high <= 160 and top == 145)
-        low, high, top = plot_landscape.robust_limits([np.array([1.0, 2, 3, 2, 1, 2, 6e14, NAN, INF])], log=False)
+        low, high, top = style.robust_limits([np.array([1.0, 2, 3, 2, 1, 2, 6e14, NAN, INF])], log=False)
         self.assertTrue(low <= 1 and 3 <= high < 5 and top == 6e14)
-        low, high, top = plot_landscape.robust_limits([np.array([0.0, 1, 2, 6e14])], log=True)
+        low, high, top = style.robust_limits([np.array([0.0, 1, 2, 6e14])], log=True)
         self.assertTrue(0.5 < low <= 1 and 6e14 <= high < 1e15)
 
     def test_smoothing_skips_gaps(self) -> None:
         values = np.array([1.0, 2.0, NAN, 4.0, INF, 9.0])
-        np.testing.assert_array_equal(plot_landscape.smooth(values, 1), [1, 2, NAN, 4, NAN, 9])
-        np.testing.assert_array_equal(plot_landscape.smooth(values, 3), [1.5, 1.5, NAN, 4, NAN, 9])
-        np.testing.assert_array_equal(plot_landscape.smooth(np.array([1.0, 3.0]), 100), [2, 2])
+        np.testing.assert_array_equal(style.smooth(values, 1), [1, 2, NAN, 4, NAN, 9])
+        np.testing.assert_array_equal(style.smooth(values, 3), [1.5, 1.5, NAN, 4, NAN, 9])
+        np.testing.assert_array_equal(style.smooth(np.array([1.0, 3.0]), 100), [2, 2])
 
     def test_reference_lines(self) -> None:
         def lines(**options: object) -> dict[str, list[str]]:
             write_grid(self.place / "r.h5", [(1, 2)] * 2, [(1, 2)] * 2, [1, 1], **options)
-            return plot_landscape.reference_lines([landscape_grid.load_run(self.place / "r.h5")])
+            return landscape.reference_lines([grids.load_run(self.place / "r.h5")])
 
         self.assertEqual(list(lines(alpha=(0.25, 1.0))), ["20", "40"])  # 2/0.1 and 1/(0.25·0.1)
         self.assertEqual(list(lines(alpha=(0.5, 1.0))), ["20"])  # both at once
@@ -286,15 +285,15 @@ class PlotLandscape(unittest.TestCase):
     def test_kinds_of_runs(self) -> None:
         kinds = {"bn": "batch norm", "batch": "batch norm", "VGG-BN": "batch norm", "none": "plain", "no-bn": "plain",
                  "without_batchnorm": "plain", "plain": "plain", "lr0.1": "", "batch-size-64": "", "bn-vs-none": ""}
-        self.assertEqual({name: plot_landscape.kind_of(name) for name in kinds}, kinds)
+        self.assertEqual({name: style.kind_of(name) for name in kinds}, kinds)
 
     # --- places and labels ---
 
     def test_run_directory_parent_and_file(self) -> None:
         pair = self.write_pair()
-        runs = landscape_grid.load_runs([str(pair), str(pair / "bn"), str(pair / "none/landscape.h5")])
+        runs = grids.load_runs([str(pair), str(pair / "bn"), str(pair / "none/landscape.h5")])
         self.assertEqual([run.label for run in runs], ["pair/bn", "pair/none", "pair/bn", "pair/none"])
-        self.assertEqual([run.label for run in landscape_grid.load_runs([str(pair / "bn")])], ["bn"])
+        self.assertEqual([run.label for run in grids.load_runs([str(pair / "bn")])], ["bn"])
 
     def test_named_sweep(self) -> None:
         write_grid(self.place / "run/landscape-fine.h5", [(2, 3)], [(1, 2)], [11])
@@ -366,12 +365,12 @@ class PlotLandscape(unittest.TestCase):
         script = self.place / "waits.py"
         script.write_text(f"""import sys, time
 sys.path.insert(0, {str(TOOLS)!r})
-import plot_landscape
+from gradscape_plots import landscape_figure as landscape
 def wait(*_):
     print("waiting", flush=True)
     time.sleep(60)
-plot_landscape.load_runs = wait
-sys.exit(plot_landscape.main(["run", "--json"]))
+landscape.load_runs = wait
+sys.exit(landscape.main(["run", "--json"]))
 """)
         program = self.start(sys.executable, script)
         self.assertEqual(program.stdout.readline(), "waiting\n")

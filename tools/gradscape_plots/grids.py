@@ -35,6 +35,7 @@ class Run:
     series: dict[str, Array]  # of several seeds: the mean of what is finite
     seeds: tuple[int, ...] = ()  # of a file that unites the runs of several seeds; status is [T, S*K] then
     spread: dict[str, tuple[Array, Array]] = dataclasses.field(default_factory=dict)  # least and largest over the seeds
+    config: str = ""  # TOML
 
     def __getitem__(self, name: str) -> Array:
         return self.series[name]
@@ -75,7 +76,7 @@ def load_run(path: Path, label: str | None = None) -> Run:
             data = {name: np.asarray(file[name][()], dtype=types.get(name, np.float64))
                     for name in (*names, *(name for name in newer if name in file))}
             seeds = tuple(int(seed) for seed in np.asarray(file["seed"][()], dtype=np.int64)) if "seed" in file else ()
-            text = {name: file.attrs.get(name, "") for name in ("variant", "direction")}
+            text = {name: file.attrs.get(name, "") for name in ("variant", "direction", "config")}
             complete = bool(file.attrs.get("complete", True))
     except (OSError, TypeError, ValueError) as failure:
         raise Error(f"{path}: cannot be read as a grid file ({' '.join(str(failure).split())}); {mend}") from failure
@@ -104,7 +105,7 @@ def load_run(path: Path, label: str | None = None) -> Run:
         data["status"] = np.moveaxis(data["status"], 0, 1).reshape(records, -1)
     return Run(path, label or text["variant"] or path.resolve().parent.name, text["variant"],
                text["direction"] or "gradient", data["step"][order], data["alpha"], data["status"][order], series,
-               seeds, spread)
+               seeds, spread, text["config"])
 
 
 def find_grids(place: Path, name: str = "main") -> list[tuple[Path, str | None]]:

@@ -1,133 +1,38 @@
-#!/usr/bin/python3
-"""Draws the three panels of Santurkar et al. 2018, figure 4, from gradscape's grid files, and prints their band widths.
-
-Panels: the loss along the gradient (band over the step sizes; thin line: training loss), the distance of the gradient
-found there from the gradient at the start (band), and the effective beta-smoothness (largest ratio of that distance to
-the distance in weights)."""
+"""The three panels of Santurkar et al. 2018, figure 4, from gradscape's grid files, and their band widths."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
 
-try:
-    import matplotlib
-    import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-    from matplotlib.ticker import MaxNLocator
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-    from landscape_grid import (Array, Error, Run, format_records, format_summaries, load_runs, record_at,
-                                summarise, to_json)
-except ImportError as failure:
-    module = (failure.name or "numpy").split(".")[0]
-    sys.exit(f"plot_landscape: no Python module {module}: apt install python3-{module}, and run with /usr/bin/python3")
-except KeyboardInterrupt:
-    sys.exit(130)
+from .grids import Array, Error, Run, format_records, format_summaries, load_runs, record_at, summarise, to_json
+from .style import (GREY, HUGE, METADATA, Style, checked, draw_band, draw_line, drawable, escape, robust_limits, save_figure,
+                    set_step_axis, smooth, styled, styles_of)
 
-Style = dict[str, str]
 PANELS = (  # (title, axis label, edges of the band or the one curve, thin line, dotted line)
     ("(a) loss landscape", r"$L(\theta - \eta g)$", ("loss_min", "loss_max"), "train_loss", None),
     ("(b) gradient predictiveness", r"$\Vert\nabla L(\theta - \eta g) - g\Vert_2$",
      ("grad_diff_min", "grad_diff_max"), None, "noise"),
     (r"(c) effective $\beta$-smoothness", r"$\max_\eta\ \beta(\eta)$", ("beta_max",), None, None))
-METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # no dates: same bytes
-HUGE = 1e100  # axes stop here: matplotlib's tick arithmetic overflows further out
+DESCRIPTION = """Draws the three panels of Santurkar et al. 2018, figure 4, from gradscape's grid files, and prints their band widths.
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers. As in the paper batch norm is the reddish one.
-BATCH_NORM, PLAIN, OTHERS = "#D55E00", "#0072B2", ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
-LINE_STYLES = ("-", "--", ":", "-.")  # for further runs of the same colour
-GREY = "#6E6E6E"
-STYLE = {"font.size": 9, "axes.titlesize": 9.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 9,
-         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "xtick.major.width": 0.7,
-         "ytick.major.width": 0.7, "axes.formatter.limits": (-4, 5), "axes.formatter.use_mathtext": True,
-         "pdf.fonttype": 42, "svg.hashsalt": "gradscape"}
-
-
-def kind_of(name: str) -> str:
-    """"batch norm", "plain", or "" from the name of a run."""
-    rest, plain = re.subn(r"none|plain|vanilla|(no|without)[-_ ]?(bn|batch\w*|norm\w*)", "", name.lower())
-    batch_norm = re.search(r"bn|batch(?!.?(size|\d))", rest) is not None
-    return "" if batch_norm == bool(plain) else "batch norm" if batch_norm else "plain"
+Panels: the loss along the gradient (band over the step sizes; thin line: training loss), the distance of the gradient
+found there from the gradient at the start (band), and the effective beta-smoothness (largest ratio of that distance to
+the distance in weights)."""
 
 
 def run_styles(runs: list[Run]) -> list[Style]:
-    """Colour and line style per run; with and without batch norm have theirs in every figure."""
-    styles: list[Style] = []
-    others = 0
-    for run in runs:
-        kind = kind_of(run.label.split("/")[-1]) or kind_of(run.variant)
-        color = {"batch norm": BATCH_NORM, "plain": PLAIN}.get(kind, OTHERS[others % len(OTHERS)])
-        others += not kind
-        same = sum(style["color"] == color for style in styles)
-        styles.append({"color": color, "linestyle": LINE_STYLES[same % len(LINE_STYLES)]})
-    return styles
-
-
-def smooth(values: Array, records: int) -> Array:
-    """Centred moving average over the finite values among `records` neighbours; what is not finite becomes NaN."""
-    finite = np.isfinite(values)
-    records = min(records, 2 * values.size)  # which covers all of them from everywhere
-    middle = slice(records // 2, records // 2 + values.size)
-    count = np.convolve(finite, np.ones(records))[middle]
-    total = np.convolve(np.where(finite, values, 0), np.ones(records))[middle] if records > 1 else values
-    return np.where(finite, total / np.maximum(count, 1), np.nan)
-
-
-def robust_limits(curves: list[Array], log: bool) -> tuple[float, float, float]:
-    """Limits of an axis, and the largest value. Values far above most of their curve's are left outside."""
-    low, high, top = HUGE, -HUGE, -HUGE
-    for curve in curves:
-        values = curve[np.isfinite(curve) & ((curve > 0) | (not log))]
-        top = max(top, float(values.max(initial=-HUGE)))
-        values = values[np.abs(values) <= HUGE]
-        reach = (1e20 if log else 50) * np.percentile(np.abs(values), 75) if values.size else 0
-        values = values[np.abs(values) <= reach] if reach > 0 else values
-        low, high = min(low, float(values.min(initial=HUGE))), max(high, float(values.max(initial=-HUGE)))
-    if low > high:
-        return (0.1, 1.0, top) if log else (0.0, 1.0, top)
-    if log:
-        return low / 1.3, high * 1.3, top
-    pad = 0.06 * (high - low) or 0.06 * abs(high) or 0.5
-    return (0.0 if 0 <= low < 0.3 * high else low - pad), high + pad, top
-
-
-def drawable(values: Array, axes: Axes) -> Array:
-    """Values as the renderer can take them: NaN for what is not finite, and pulled in where far outside of the axis."""
-    low, high = axes.get_ylim()
-    if axes.get_yscale() == "log":
-        low, high = low * 1e-3, high * 1e3
-    else:
-        low, high = low - 100 * (high - low), high + 100 * (high - low)
-    return np.where(np.isfinite(values), np.clip(values, low, high), np.nan)
-
-
-def alone(values: Array) -> Array:
-    """bool [T]: finite values without a finite neighbour, which neither a line nor an area would show."""
-    valid = np.concatenate([[False], np.isfinite(values), [False]])
-    return valid[1:-1] & ~valid[:-2] & ~valid[2:]
-
-
-def draw_line(axes: Axes, step: Array, values: Array, style: Style, width: float, zorder: float) -> None:
-    axes.plot(step, values, linewidth=width, zorder=zorder, **style)
-    single = alone(values)
-    axes.plot(step[single], values[single], "o", markersize=3.5, color=style["color"], zorder=zorder)
-
-
-def draw_band(axes: Axes, step: Array, low: Array, high: Array, style: Style, zorder: float) -> None:
-    """Fills between low and high with faint edges; a gap where one of them is NaN."""
-    low, high = low + 0 * high, high + 0 * low
-    axes.fill_between(step, low, high, np.isfinite(low), color=style["color"], alpha=0.3, linewidth=0, zorder=zorder)
-    for edge in (low, high):
-        axes.plot(step, edge, linewidth=0.5, alpha=0.6, zorder=zorder, **style)
-    single = alone(low)
-    axes.vlines(step[single], low[single], high[single], color=style["color"], linewidth=3.5, alpha=0.5, zorder=zorder)
+    """Colour and line style per run."""
+    return styles_of([(run.label, run.variant, run.config) for run in runs])
 
 
 def draw_gaps(axes: Axes, runs: list[Run], styles: list[Style]) -> None:
@@ -206,28 +111,8 @@ def draw_panel(axes: Axes, runs: list[Run], styles: list[Style], edges: tuple[st
         axes.text(0.5, 0.5, "no values to show", transform=axes.transAxes, ha="center", color=GREY)
 
 
-def set_step_axis(axes: Axes, runs: list[Run], log: bool) -> None:
-    """Log: step 0 keeps a place, left of the first positive step."""
-    steps = np.unique(np.concatenate([run.step for run in runs])).astype(float)
-    if log and steps[-1] > 0:
-        axes.set_xscale("symlog", linthresh=steps[steps > 0][0], linscale=0.3)
-        axes.set_xlim(steps[0] / 1.1, steps[-1] * 1.1)
-    else:
-        margin = 0.01 * (steps[-1] - steps[0]) or 0.5
-        axes.set_xlim(steps[0] - margin, steps[-1] + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 2.5, 5, 10]))
-        if steps.size == 1:
-            axes.set_xticks(steps, [f"{steps[0]:.0f}"])
-    axes.set_xlabel("training step")
-
-
 def along_update(runs: list[Run]) -> bool:
     return all(run.direction == "update" for run in runs)
-
-
-def escape(text: str) -> str:
-    """A user's text for matplotlib, to which "$" starts a formula and a leading "_" hides a legend entry."""
-    return re.sub(r"^_", " _", text.replace("$", r"\$"))
 
 
 def note(run: Run) -> str:
@@ -271,7 +156,7 @@ def draw_figure(runs: list[Run], size: tuple[float, float] = (11.0, 3.2), smooth
     panels = figure.subplots(1, len(PANELS))
     for axes, (heading, label, edges, line, dotted) in zip(panels, PANELS):
         draw_panel(axes, runs, styles, edges, line, dotted, smoothing, log_y)
-        set_step_axis(axes, runs, log_x)
+        set_step_axis(axes, np.concatenate([run.step for run in runs]), log_x)
         axes.set_title(heading, loc="left", pad=lift)
         if along_update(runs):
             label = label.replace(r"- \eta g", "+ m u").replace(r"\eta", "m")
@@ -285,33 +170,16 @@ def draw_figure(runs: list[Run], size: tuple[float, float] = (11.0, 3.2), smooth
     return figure
 
 
-def save_figure(figure: Figure, path: Path, dpi: int) -> None:
-    """Writes under a temporary name and renames, so that no half-written figure is ever visible."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    suffix = path.suffix.lower()
-    try:
-        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=METADATA[suffix])
-        os.replace(temporary, path)
-    except OSError as failure:
-        raise Error(f"{path}: cannot be written ({failure.strerror or failure}); choose another place") from failure
-    except ValueError as failure:
-        raise Error(f"{path}: cannot be drawn ({failure}); try a smaller --size or --dpi") from failure
-    finally:
-        temporary.unlink(missing_ok=True)
+def landscape(places: list[str | Path], name: str = "main", smooth: int = 1, log_x: bool = False, log_y: bool = False,
+              title: str | None = None, size: tuple[float, float] = (11.0, 3.2)) -> Figure:
+    """The three panels for run directories, directories of variants, or grid files; `smooth` in records."""
+    runs = load_runs([str(place) for place in places], name)
+    return styled(lambda: draw_figure(runs, size, smooth, log_x, log_y, title))
 
 
-def checked(pattern: str, convert, what: str):
-    """A type for argparse: texts that match `pattern`, converted."""
-    def parse(text: str):
-        if not re.fullmatch(pattern, text):
-            raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
-        return convert(text)
-    return parse
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None, program: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="plot_landscape.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog="""\
+        prog=program, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter, epilog="""\
 The dotted line in the middle panel is 10 times the noise floor: gradient differences below it are rounding, and their
 cells are left out of the bands. Records with non-finite values are gaps in the bands, ticks above the panels, and counted in the legend. The table
 printed holds, per run, the mean over its records of max - min for loss and gradient difference, and median and maximum
@@ -320,9 +188,9 @@ none or plain blue. A file that unites the runs of several seeds is drawn as the
 the least to the largest of all seeds behind in pale; its numbers are those of the means.
 
 examples:
-  plot_landscape.py runs/bn-vs-none -o figure.png                      all variants of an experiment
-  plot_landscape.py runs/a runs/b --labels "lr 0.1,lr 0.5" --log-y --smooth 5 -o figure.pdf
-  plot_landscape.py runs/bn-vs-none --table 0,100,1000                 numbers only""")
+  {program} runs/bn-vs-none -o figure.png                      all variants of an experiment
+  {program} runs/a runs/b --labels "lr 0.1,lr 0.5" --log-y --smooth 5 -o figure.pdf
+  {program} runs/bn-vs-none --table 0,100,1000                 numbers only""".replace("{program}", program))
     add = parser.add_argument
     integer = checked(r"[1-9]\d{0,5}", int, "a whole number from 1 to 999999")
     add("runs", nargs="+", metavar="RUN_DIR", help="run directory, directory of variants (all are drawn), or grid file")
@@ -358,11 +226,11 @@ def run_program(options: argparse.Namespace) -> None:
     for run, label in zip(runs, labels):
         run.label = label
     if options.output:
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()  # the same figure whatever a matplotlibrc says
-            matplotlib.rcParams.update(STYLE)
+        def draw() -> None:
             figure = draw_figure(runs, options.size, options.smooth, options.log_x, options.log_y, options.title)
             save_figure(figure, options.output, options.dpi)
+
+        styled(draw)
     if options.json:
         records = [record_at(run, step) for step in options.table for run in runs]
         print(to_json({"runs": [summarise(run) for run in runs], "records": records}))
@@ -373,8 +241,8 @@ def run_program(options: argparse.Namespace) -> None:
     sys.stdout.flush()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = parse_arguments(arguments)
+def main(arguments: list[str] | None = None, program: str = "plot_landscape.py") -> int:
+    options = parse_arguments(arguments, program)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # enormous values and glyphs that a font lacks are no news to the user
@@ -387,7 +255,3 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"plot_landscape: {failure}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
