@@ -19,7 +19,8 @@ tarball=$(echo "$scratch"/package/gradscape-*.tar.gz)
 tar -xzf "$tarball" -C "$scratch"
 package=$scratch/$(basename "$tarball" .tar.gz)
 binary=$package/bin/gradscape
-for file in README.md LICENSE configs/quickstart.toml tools/plot_landscape.py docs/format.md; do
+for file in README.md LICENSE configs/quickstart.toml configs/paper/fig4.toml tools/plot_landscape.py tools/paper.sh \
+            tools/gradscape_plots/cli.py docs/format.md; do
   [ -s "$package/$file" ] || fail "$file is not in the package"
 done
 
