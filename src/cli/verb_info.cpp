@@ -11,6 +11,7 @@
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/store/digest.hpp"
+#include "gradscape/store/dimensions.hpp"
 #include "gradscape/store/grid_file.hpp"
 #include "gradscape/store/merge.hpp"
 #include "gradscape/store/trace_file.hpp"
@@ -145,6 +146,24 @@ void print_grid(const std::string& path) {
                                           difference_width / static_cast<double>(counted), counted));
 }
 
+/// The file of an analysis, or of a band across runs.
+void print_series(const h5::File& file) {
+  const auto steps = file.read<std::int64_t>("/step");
+  print_line("steps", fmt::format("{}: {}", steps.size(), describe_steps(steps)));
+  if (file.exists("/layer")) {
+    std::vector<std::string> layers = read_labels(file, "layer");
+    const auto numbers = file.read<std::int64_t>("/layer");
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i] = fmt::format("{} {}", numbers[i], layers[i]);
+    print_line("layers", fmt::format("{}", fmt::join(layers, ", ")));
+  }
+  if (!file.exists("/lr") || !file.exists("/test_step")) return;
+  const auto rates = file.read<double>("/lr"), accuracy = file.read<double>("/test_accuracy");
+  const std::size_t tests = accuracy.size() / rates.size();
+  for (std::size_t i = 0; i < rates.size() && tests > 0; ++i)
+    print_line(fmt::format("lr {}", rates[i]),
+               fmt::format("last test accuracy {:.2f} %", 100 * accuracy[(i + 1) * tests - 1]));
+}
+
 void print_h5(const std::string& path) {
   const h5::File file = open_published(path, "");
   const Provenance origin = read_provenance(file);
@@ -168,8 +187,18 @@ void print_h5(const std::string& path) {
     print_trace(steps, tests);
   } else if (origin.file_type == "grid") {
     print_grid(path);
+  } else {
+    print_series(file);
   }
   print_origin(file, origin);
+}
+
+/// Names of the analyses' files that lie in a run directory.
+std::vector<std::string> analyses_in(const RunDirectory& directory) {
+  std::vector<std::string> found;
+  for (const std::string name : {"shift", "distributions", "theorem"})
+    if (fs::exists(directory.root() + "/" + name + ".h5")) found.push_back(name + ".h5");
+  return found;
 }
 
 void print_run(const RunDirectory& directory) {
@@ -193,6 +222,8 @@ void print_run(const RunDirectory& directory) {
     print_line("sweep " + name, fmt::format("{} shards, {}", directory.shard_files(name).size(),
                                             fs::exists(merged) ? "merged in " + merged : "not merged"));
   }
+  if (const auto analyses = analyses_in(directory); !analyses.empty())
+    print_line("analyses", fmt::format("{}", fmt::join(analyses, ", ")));
 }
 
 void print_info(const std::string& path) {

@@ -115,6 +115,10 @@ class Analyses(Case):
                     self.assertTrue(variable.attrs["units"] and variable.attrs["long_name"], name)
                     self.assertTrue(set(variable.dims) <= {"step", "layer", "bin", "unit"}, name)
         self.assertEqual(attributes_of(run / "shift.h5", "layer")["labels"], "layers.0,layers.4,layers.8")
+        told = gradscape("info", run / "shift.h5").stdout
+        self.assertIn("7: 0, 3, 6, 9, 12, 15, 18", told)
+        self.assertIn("1 layers.0, 2 layers.4, 3 layers.8", told)
+        self.assertIn("shift.h5, distributions.h5, theorem.h5", gradscape("info", run).stdout)
 
     def test_deep_linear(self) -> None:
         run = self.make("run", DEEP_LINEAR, self.place / "run")
@@ -175,6 +179,8 @@ class AcrossRuns(Case):
             self.assertEqual(data["test_accuracy"].tolist(),
                              [[trace["test_accuracy"][step] for step in (3, 6, 9, 10)] for trace in traces])
             self.assertFalse(list((self.study / variant).rglob("sweep")), "nothing was probed")
+            told = gradscape("info", self.study / variant / "runs.h5").stdout
+            self.assertIn(f"last test accuracy {100 * data['test_accuracy'][0, -1]:.2f} %", told)
 
     def test_each_is_the_run_of_its_rate(self) -> None:
         alone = self.make("train", PLAIN | {"model.arch": "mlp", "model.hidden": [12], "train.lr": 0.01}, self.place / "alone")
