@@ -74,13 +74,28 @@ PlannedTask plan_merge(const CostedRun& run, const std::vector<Segment>& segment
   return merge;
 }
 
-/// Adds a seed's merged run to the merge of its variant's seeds, which reads shards again.
-void add_to_union(const CostedRun& run, const PlannedTask& merge, double launch, std::vector<PlannedTask>& unions) {
+/// The merge of the runs of a variant.
+PlannedTask& union_of(const CostedRun& run, double launch, std::vector<PlannedTask>& unions) {
   if (unions.empty() || unions.back().what != run.united) {
     unions.push_back({"merge", run.united, {}});
     unions.back().cpu_seconds = launch;
   }
-  PlannedTask& task = unions.back();
+  return unions.back();
+}
+
+/// Adds a run with one of several learning rates, whose trace is all that is merged.
+void add_rate(const CostedRun& run, double launch, std::int64_t program_bytes, std::vector<PlannedTask>& unions) {
+  PlannedTask& task = union_of(run, launch, unions);
+  const auto steps = static_cast<double>(run.costs.total_steps);
+  task.after.push_back("train " + run.directory);
+  task.cpu_seconds += run.costs.trace_read.of(steps);
+  task.memory_bytes = program_bytes;
+  task.disk_bytes += static_cast<std::int64_t>(2 * sizeof(double) * steps);  // loss and accuracy
+}
+
+/// Adds a seed's merged run to the merge of its variant's seeds, which reads shards again.
+void add_seed(const CostedRun& run, const PlannedTask& merge, double launch, std::vector<PlannedTask>& unions) {
+  PlannedTask& task = union_of(run, launch, unions);
   task.after.push_back(merge.name());
   task.segments += merge.segments;
   task.probed += merge.probed;
@@ -112,7 +127,7 @@ std::vector<PlannedTask> plan_study(std::vector<CostedRun> runs, int tasks, doub
   }
   const std::vector<int> owners = assign_tasks(probed, tasks);
   std::vector<PlannedTask> sweeps;
-  for (int i = 0; i < tasks; ++i) {
+  for (int i = 0; i < tasks && !probed.empty(); ++i) {
     // Shares are of all runs' segments, which are known when all are trained.
     PlannedTask task{"sweep", fmt::format("{}/{}", i, tasks), trained};
     task.cpu_seconds = launch;
@@ -122,6 +137,10 @@ std::vector<PlannedTask> plan_study(std::vector<CostedRun> runs, int tasks, doub
   std::vector<PlannedTask> merges, unions;
   auto owner = owners.begin();
   for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (runs[i].experiment.sweep.kind == "runs") {
+      add_rate(runs[i], launch, program_bytes, unions);
+      continue;
+    }
     PlannedTask merge = plan_merge(runs[i], segments[i], launch, program_bytes);
     const Segment* before = nullptr;
     for (const Segment& segment : segments[i]) {
@@ -136,7 +155,7 @@ std::vector<PlannedTask> plan_study(std::vector<CostedRun> runs, int tasks, doub
       ++owner;
     }
     merges.push_back(merge);
-    if (!runs[i].united.empty()) add_to_union(runs[i], merge, launch, unions);
+    if (!runs[i].united.empty()) add_seed(runs[i], merge, launch, unions);
   }
   plan.insert(plan.end(), sweeps.begin(), sweeps.end());
   plan.insert(plan.end(), merges.begin(), merges.end());

@@ -28,10 +28,11 @@ struct PlanCommand : StudyOptions {
   bool json = false;
 };
 
-/// What decides about a run's costs: all but its names and its seed.
+/// What decides about a run's costs: all but its names, its seed and its learning rate.
 std::string cost_key(Experiment experiment) {
   experiment.experiment = {};
   experiment.train.seed = 1;
+  experiment.train.lr = 1;
   return to_toml(experiment);
 }
 

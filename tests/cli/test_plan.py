@@ -103,6 +103,15 @@ class Plan(Case):
                   says=("--train.checkpoint_every", "auto | whole number"))
         self.assertFalse((self.place / "none").exists())
 
+    def test_runs_with_several_learning_rates(self) -> None:
+        """They are trained, then their traces are merged; nothing is swept."""
+        settings = PLAIN | {"experiment.learning_rates": [0.1, 0.02], "sweep.kind": "runs"}
+        out = self.place / "out"
+        tasks = json.loads(gradscape("plan", self.write_config(settings), "--out", out, "--json", "--quiet").stdout)["tasks"]
+        trains = [f"train {out}/lr-0.1", f"train {out}/lr-0.02"]
+        self.assertEqual([task["name"] for task in tasks], [*trains, f"merge {out}"])
+        self.assertEqual(sorted(tasks[-1]["after"]), sorted(trains))
+
     def test_bad_input(self) -> None:
         config = self.write_config(PLAIN)
         for tasks in (0, -3):
