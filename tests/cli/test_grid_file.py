@@ -18,6 +18,7 @@ from support import FULL, PLAIN, ROOT, Case, attributes, datasets, gradscape, ma
 CELLS = ("loss", "accuracy", "grad_norm", "grad_diff", "grad_cos", "distance", "beta")
 RECORDS = ("lr", "train_loss", "train_grad_norm", "noise_floor", "loss_min", "loss_max", "grad_diff_min",
            "grad_diff_max", "beta_max")
+LAYERS = ("layer_grad_diff", "layer_beta")  # with sweep.layers
 SAMPLES = ("batch_index", "batch_crop_y", "batch_crop_x", "batch_flip")
 
 
@@ -41,14 +42,14 @@ class GridFile(Case):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.run_directory = cls.make("run", FULL, cls.shared / "run")
+        cls.run_directory = cls.make("run", FULL | {"sweep.layers": True}, cls.shared / "run")
         cls.path = cls.run_directory / "landscape.h5"
         cls.data = datasets(cls.path)
 
     def test_documented_variables(self) -> None:
         documented = documented_variables()
-        self.assertEqual(set(documented), {*CELLS, *RECORDS, *SAMPLES, "status"})
-        self.assertEqual(set(self.data), {*documented, "step", "alpha", "sample"})
+        self.assertEqual(set(documented), {*CELLS, *RECORDS, *SAMPLES, *LAYERS, "status"})
+        self.assertEqual(set(self.data), {*documented, "step", "alpha", "sample", "layer"})
         for path in (self.path, self.run_directory / "sweep/main/segment-00000004-00000008.h5"):
             with h5py.File(path) as file:
                 for name, (dimensions, kind, unit) in documented.items():
@@ -58,9 +59,9 @@ class GridFile(Case):
                     self.assertTrue(dataset.attrs["long_name"].decode(), name)
                     self.assertEqual(tuple(axis[0].name for axis in dataset.dims), tuple("/" + d for d in dimensions))
                     self.assertTrue(dataset.fletcher32 and dataset.chunks, name)
-                self.assertEqual([file[name].dtype for name in ("step", "alpha", "sample")],
-                                 [np.int64, np.float64, np.int32])
-                for name in ("step", "alpha", "sample"):
+                self.assertEqual([file[name].dtype for name in ("step", "alpha", "sample", "layer")],
+                                 [np.int64, np.float64, np.int32, np.int32])
+                for name in ("step", "alpha", "sample", "layer"):
                     self.assertTrue(h5py.h5ds.is_scale(file[name].id), name)
                     self.assertTrue(file[name].attrs["units"] and file[name].attrs["long_name"])
 
@@ -81,7 +82,7 @@ class GridFile(Case):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 with xarray.open_dataset(self.path, engine=engine) as grid:
-                    self.assertEqual(dict(grid.sizes), {"step": 11, "alpha": 2, "sample": 32}, engine)
+                    self.assertEqual(dict(grid.sizes), {"step": 11, "alpha": 2, "layer": 11, "sample": 32}, engine)
                     for name in CELLS + ("status",):
                         self.assertEqual(grid[name].dims, ("step", "alpha"), engine)
                     for name in RECORDS:

@@ -57,7 +57,8 @@ def layer_columns(places: Places, kind: str, rows: list[tuple[str, str, bool]], 
                     panel.axes.set_ylabel(label)
                 if row == 0:
                     panel.axes.set_title(f"layer {layer.number}", loc="left")
-        return finish(figure, groups, title, note)
+        averaged = f"moving averages over {smooth} records" if smooth > 1 else ""
+        return finish(figure, groups, title, "; ".join(part for part in (note, averaged) if part))
 
     return styled(draw)
 
