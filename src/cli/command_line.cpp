@@ -27,13 +27,14 @@ Examples:
   gradscape train CONFIG --train.lr 0.01           any key of the file is also a flag
   gradscape sweep runs/NAME --steps 0:end:10       probe later, by exact replay
   gradscape sweep runs/NAME --task 0/8             the first of eight shares of that, for batch jobs
+  gradscape shift runs/NAME --layers 5,10          internal covariate shift of two layers
   gradscape status runs/NAME                       what is trained, probed, missing or damaged
   gradscape verify runs/NAME                       check files, recompute random cells
   gradscape info runs/NAME                         what is there, in words
   gradscape numerics CONFIG                        how far from double precision one evaluation is
   gradscape bench --model.norm batch --threads 2   what a step costs here
   gradscape plan CONFIG --tasks 100                what a study will take, task by task
-  tools/plot_landscape.py runs/NAME -o figure.png  draw it
+  tools/plot.py landscape runs/NAME -o figure.png  draw it; plot.py --help lists the figures
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM or SIGUSR1,
 130 interrupted by Ctrl-C (75 and 130: what was done is saved, call again).)";
 

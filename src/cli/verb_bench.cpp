@@ -34,6 +34,8 @@ bool is_offered(const Field& field) {
                                                   "data.synthetic_seed",
                                                   "data.synthetic_train",
                                                   "data.synthetic_test",
+                                                  "data.linear_size",
+                                                  "data.linear_deviation",
                                                   "train.steps",
                                                   "train.epochs",
                                                   "train.checkpoint_every",
