@@ -192,14 +192,18 @@ class NoRoom(Case):
             self.assert_same_data(self.unbroken / name, run / name)
         self.assertEqual([path for path in run.rglob(".*")], [], "temporary files left behind")
 
-    def test_full_disk(self) -> None:
-        """At several places of the run: as soon as it starts, in a checkpoint, in a shard, at the end."""
+    def mount_small_disk(self) -> Path:
         disk = self.place / "disk"
         disk.mkdir()
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk],
                                                capture_output=True).returncode != 0:
             self.skipTest("a small tmpfs cannot be mounted here: full disks were not tested")
         self.addCleanup(subprocess.run, ["umount", "-l", disk])
+        return disk
+
+    def test_full_disk(self) -> None:
+        """At several places of the run: as soon as it starts, in a checkpoint, in a shard, at the end."""
+        disk = self.mount_small_disk()
         total = sum(path.stat().st_size for path in self.unbroken.rglob("*") if path.is_file())
         for share in (0.02, 0.2, 0.45, 0.6, 0.85, 0.97):
             out = disk / f"run{share}"
@@ -220,12 +224,7 @@ class NoRoom(Case):
 
     def test_full_disk_of_a_sweep(self) -> None:
         """In a shard, and in the merged file."""
-        disk = self.place / "disk"
-        disk.mkdir()
-        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk],
-                                               capture_output=True).returncode != 0:
-            self.skipTest("a small tmpfs cannot be mounted here: full disks were not tested")
-        self.addCleanup(subprocess.run, ["umount", "-l", disk])
+        disk = self.mount_small_disk()
         out, ballast = disk / "run", disk / "ballast"
         shutil.copytree(self.unbroken, out)
         shutil.rmtree(out / "sweep")
