@@ -77,7 +77,7 @@ class AnalysisJob {
       progress.update(++done, fmt::format("at step {}", step));
       save_now_and_then();
     }
-    write_series(path(""), provenance_, found_);
+    write(path(""));
     std::error_code ignored;  // it may not be there, and does no harm
     fs::remove(path(".partial"), ignored);
     if (const auto* theorem = dynamic_cast<const TheoremAnalysis<S>*>(analysis_.get()))
@@ -91,6 +91,10 @@ class AnalysisJob {
  private:
   std::string path(const char* suffix) const {
     return fmt::format("{}/{}{}.h5", directory_.root(), found_.kind, suffix);
+  }
+
+  void write(const std::string& file) const {
+    write_series(file, provenance_, found_, Sources::of(directory_.root(), {"trace/segment-*.h5"}));
   }
 
   /// Takes over what an older file has, if it is one of the same question and program.
@@ -143,12 +147,12 @@ class AnalysisJob {
   void save_now_and_then() {
     using Clock = std::chrono::steady_clock;
     if (Clock::now() - saved_ < std::chrono::seconds(60)) return;
-    write_series(path(".partial"), provenance_, found_);
+    write(path(".partial"));
     saved_ = Clock::now();
   }
 
   [[noreturn]] void stop(std::int64_t done, std::size_t total) {
-    if (done > 0) write_series(path(".partial"), provenance_, found_);
+    if (done > 0) write(path(".partial"));
     throw interruption(directory_.root(),
                        total > 0 ? fmt::format("{} of {} steps are done and saved", done, total)
                                  : fmt::format("{} steps are done and saved", done),

@@ -10,7 +10,7 @@
 
 #include "gradscape/cli/rates_job.hpp"
 #include "gradscape/cli/run_access.hpp"
-#include "gradscape/cli/sweep_state.hpp"
+#include "gradscape/cli/shard_judge.hpp"
 #include "gradscape/core/error.hpp"
 
 namespace gradscape {
@@ -30,7 +30,7 @@ CheckedSweep check_sweep(const RunDirectory& directory, const std::string& name)
   const std::string data = read_provenance(open_published(directory.checkpoint_path(0), "checkpoint")).data_fingerprint;
   // The sweep's settings are the shards' own, and one for all.
   const Experiment settings = experiment_of_sweep(directory, name, read_stored_experiment(directory));
-  require_same_sweep(directory, name, settings, data);
+  ShardJudge(directory, name, settings, data).require_none_foreign();
   const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_probed(sweep, step, total); };
   return {{directory, last_step(settings.sweep, total), wanted, settings.train.seed}, settings, data};
 }

@@ -113,7 +113,7 @@ std::string unite_rates(const std::string& folder, const std::vector<RunDirector
        {"test_loss", "loss", "loss on the test images", {"lr", "test_step"}, test_loss},
        {"test_accuracy", "1", "fraction of the test images classified right", {"lr", "test_step"}, test_accuracy}}};
   const std::string path = folder + "/runs.h5";
-  write_series(path, runs.front().provenance, series);
+  write_series(path, runs.front().provenance, series, Sources::of(folder, {"lr-*/trace/segment-*.h5"}));
   return path;
 }
 

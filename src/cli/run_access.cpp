@@ -10,7 +10,6 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
-#include "gradscape/core/version.hpp"
 #include "gradscape/landscape/replay.hpp"
 #include "gradscape/store/trace_file.hpp"
 
@@ -28,50 +27,28 @@ Provenance make_provenance(const Experiment& experiment, const Dataset& dataset)
           dataset.name, dataset.train.fingerprint()};
 }
 
+Experiment parse_stored_experiment(const std::string& config, const std::string& where) {
+  try {
+    return parse_experiment(config, where);
+  } catch (const UsageError& error) {
+    throw Error("", std::string("the configuration stored in it cannot be read: ") + error.what());
+  }
+}
+
 void require_same_run(const Provenance& found, const Experiment& experiment, const std::string& data_fingerprint,
                       const std::string& where) {
-  std::vector<std::string> list = identity_differences(experiment, parse_experiment(found.config, where));
+  std::vector<std::string> list = identity_differences(experiment, parse_stored_experiment(found.config, where));
   if (found.data_fingerprint != data_fingerprint)
     list.push_back(
         fmt::format("the training images are {} here and {} there", data_fingerprint, found.data_fingerprint));
   if (!list.empty())
-    throw Error(where, fmt::format("belongs to a different run: {}", fmt::join(list, "; ")),
-                "restore the fields; run and train also take another --out, or --force to replace the run");
-}
-
-void require_shard_of_sweep(const Provenance& origin, const std::string& where, const std::string& name,
-                            const Experiment& experiment, const std::string& data_fingerprint) {
-  require_same_run(origin, experiment, data_fingerprint, where);
-  const auto list = sweep_differences(experiment, parse_experiment(origin.config, where));
-  if (!list.empty())
-    throw UsageError(where, fmt::format("sweep \"{}\" was made with other settings: {}", name, fmt::join(list, "; ")),
-                     "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
-}
-
-void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
-                        const std::string& data_fingerprint) {
-  for (const SegmentFile& shard : directory.shard_files(name)) {
-    std::optional<Provenance> origin;
-    try {
-      origin = read_provenance(open_published(shard.path, "grid"));
-    } catch (const Error&) {
-      continue;
-    }
-    require_shard_of_sweep(*origin, shard.path, name, experiment, data_fingerprint);
-  }
+    throw ForeignFile(where, fmt::format("belongs to a different run: {}", fmt::join(list, "; ")),
+                      "restore the fields; run and train also take another --out, or --force to replace the run");
 }
 
 void require_this_program(const h5::File& file) {
-  const BuildInfo& build = build_info();
-  const std::pair<const char*, std::string> fields[] = {{"program_version", build.version},
-                                                        {"git_revision", build.git_revision},
-                                                        {"compiler", build.compiler},
-                                                        {"compiler_flags", build.flags},
-                                                        {"libraries", build.libraries}};
-  for (const auto& [name, here] : fields)
-    if (const std::string there = file.text_attribute("/", name); there != here)
-      throw Error(file.path(),
-                  fmt::format("was written by another program: {} is {} here and {} there", name, here, there));
+  if (const std::string found = difference(this_program(), program_of(file)); !found.empty())
+    throw ForeignFile(file.path(), "was written by another program: " + found);
 }
 
 void require_within_run(const SweepOptions& sweep, std::int64_t total) {

@@ -7,9 +7,8 @@
 #include <optional>
 #include <utility>
 
-#include "gradscape/cli/partial_shard.hpp"
 #include "gradscape/cli/run_access.hpp"
-#include "gradscape/cli/sweep_state.hpp"
+#include "gradscape/cli/shard_judge.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
@@ -20,14 +19,6 @@
 namespace gradscape {
 namespace {
 
-/// Whether a shard is there and whole. A damaged one is made again.
-bool is_done(const std::string& path, const Segment& segment) {
-  if (!std::filesystem::exists(path)) return false;
-  const std::optional<std::string> problem = shard_problem(path, segment);
-  if (problem) say(fmt::format("{}\n  it is computed again", *problem));
-  return !problem;
-}
-
 template <class S>
 class SweepJob {
  public:
@@ -37,19 +28,22 @@ class SweepJob {
         name_(name),
         dataset_(load_data(experiment.data)),
         provenance_(make_provenance(experiment, dataset_)),
+        judge_(directory, name, experiment, provenance_.data_fingerprint),
         process_(experiment.data, experiment.model, experiment.train, dataset_),
         prober_(experiment.sweep, process_, floor_segment(directory)) {}
 
   /// Makes the shards of these segments that are not there; returns how many.
   std::size_t run(const std::vector<Segment>& segments) {
-    require_same_sweep(directory_, name_, experiment_, provenance_.data_fingerprint);
+    judge_.require_none_foreign();
     std::vector<Segment> todo;
     std::int64_t steps = 0;
     for (const Segment& segment : segments) {
-      if (is_done(shard_path(segment), segment)) {
+      const ShardCheck found = judge_.check(segment);
+      if (found.state == ShardState::whole) {
         remove_partial(segment);
         continue;
       }
+      if (found.state == ShardState::damaged) say(fmt::format("{}\n  it is computed again", found.problem));
       steps += segment.last - segment.first;
       todo.push_back(segment);
     }
@@ -80,7 +74,10 @@ class SweepJob {
     if (segment.first == process_.total_steps()) return sweep_end(segment, progress);
     const std::string partial = directory_.partial_path(name_, segment.first, segment.last);
     const WholeTrace trace = read_whole_trace(directory_, segment.first, segment.last);
-    std::vector<SweepRecord> records = read_partial_shard(partial, segment, name_, experiment_, provenance_, trace);
+    ShardCheck begun = judge_.check_partial(segment, trace);
+    if (!begun.problem.empty())
+      say(fmt::format("{}\n  it is ignored, and the segment is probed from its beginning", begun.problem));
+    std::vector<SweepRecord> records = std::move(begun.records);
     const std::size_t before = records.size();
     if (before > 0) prober_.adopt_floor(records.back());
     if (before < segment.probed.size()) provide_floor_of(segment.probed[before]);
@@ -141,6 +138,7 @@ class SweepJob {
   std::string name_;
   const Dataset& dataset_;
   Provenance provenance_;
+  ShardJudge judge_;
   TrainingProcess<S> process_;
   StepProber<S> prober_;
   std::optional<TrainingState<S>> reached_;  // the end of the last segment, where the next one may begin

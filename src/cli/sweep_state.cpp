@@ -1,12 +1,16 @@
 #include "gradscape/cli/sweep_state.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
 #include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/shard_judge.hpp"
 #include "gradscape/cli/task_share.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/checkpoint_file.hpp"
+#include "gradscape/store/sources.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/train/schedule.hpp"
 
@@ -23,64 +27,39 @@ std::optional<Clock::time_point> written_at(const std::string& path) {
   return std::chrono::time_point_cast<Clock::duration>(std::chrono::file_clock::to_sys(time));
 }
 
-/// Whether the steps are the segment's first ones.
-bool begins(const std::vector<std::int64_t>& steps, const Segment& segment) {
-  return steps.size() <= segment.probed.size() && std::equal(steps.begin(), steps.end(), segment.probed.begin());
-}
-
-std::vector<std::int64_t> stored_steps(const std::string& path) {
-  std::vector<std::int64_t> steps;
-  for (const SweepRecord& record : read_grid(path).records) steps.push_back(record.step);
-  return steps;
-}
-
 /// What the sweep's files of a run tell in common.
 class Inspector {
  public:
-  Inspector(const RunReport& run, const std::string& name) : run_(run), name_(name) {
-    if (const auto steps = run.directory.checkpoint_steps(); !steps.empty())
-      data_ =
-          read_provenance(open_published(run.directory.checkpoint_path(steps.front()), "checkpoint")).data_fingerprint;
-  }
+  Inspector(const RunReport& run, const std::string& name)
+      : run_(run), name_(name), judge_(run.directory, name, run.experiment, run.data_fingerprint) {}
 
   SegmentReport inspect(const Segment& segment) const {
     const std::int64_t last = std::min(segment.last, run_.total);  // the step after the last update needs no more
     if (last > run_.trained) return {segment, SegmentState::untrained, 0, ""};
-    const std::string path = run_.directory.shard_path(name_, segment.first, segment.last);
-    if (fs::exists(path)) {
-      std::optional<std::string> problem = shard_problem(path, segment);
-      if (!problem) problem = foreign(path);
-      if (problem) return {segment, SegmentState::damaged, 0, *problem};
-      return {segment, SegmentState::done, static_cast<std::int64_t>(segment.probed.size()), ""};
-    }
-    const std::int64_t probed = partly(run_.directory.partial_path(name_, segment.first, segment.last), segment);
+    const ShardCheck shard = judge_.check(segment);
+    if (shard.state == ShardState::whole)
+      return {segment, SegmentState::done, static_cast<std::int64_t>(shard.records.size()), ""};
+    if (shard.state != ShardState::absent) return {segment, SegmentState::damaged, 0, shard.problem};
+    const std::int64_t probed = partly(segment);
     return {segment, probed > 0 ? SegmentState::partial : SegmentState::missing, probed, ""};
   }
 
  private:
-  std::optional<std::string> foreign(const std::string& path) const {
-    try {
-      require_shard_of_sweep(read_provenance(open_published(path, "grid")), path, name_, run_.experiment, data_);
-      return {};
-    } catch (const Error& error) {
-      return error.what();
-    }
-  }
-
   /// Probed steps in a partial shard; one that the sweep would ignore counts as none.
-  std::int64_t partly(const std::string& path, const Segment& segment) const {
-    if (!fs::exists(path) || foreign(path)) return 0;
+  std::int64_t partly(const Segment& segment) const {
+    if (!fs::exists(run_.directory.partial_path(name_, segment.first, segment.last))) return 0;
     try {
-      const auto steps = stored_steps(path);
-      return begins(steps, segment) ? static_cast<std::int64_t>(steps.size()) : 0;
-    } catch (const Error&) {
+      const WholeTrace trace = read_whole_trace(run_.directory, segment.first, segment.last);
+      return static_cast<std::int64_t>(judge_.check_partial(segment, trace).records.size());
+    } catch (const Error& error) {  // a damaged trace, which is told of elsewhere
+      if (!is_damage(error)) throw;
       return 0;
     }
   }
 
   const RunReport& run_;
   const std::string& name_;
-  std::string data_;
+  ShardJudge judge_;
 };
 
 /// Seconds a training step took lately; nothing where none was recorded.
@@ -140,38 +119,65 @@ std::int64_t RunReport::count(SegmentState state) const {
 }
 
 bool RunReport::complete() const {
-  return total >= 0 && trained >= total && count(SegmentState::done) == static_cast<std::int64_t>(segments.size());
+  return total >= 0 && trained >= total && problems.empty() &&
+         count(SegmentState::done) == static_cast<std::int64_t>(segments.size());
 }
 
-Experiment experiment_of_sweep(const RunDirectory& directory, const std::string& name, Experiment stored) {
-  for (const auto& list : {directory.shard_files(name), directory.partial_files(name)})
-    for (const SegmentFile& file : list) try {
-        stored.sweep = parse_experiment(read_provenance(open_published(file.path, "grid")).config, file.path).sweep;
-        return stored;
-      } catch (const Error&) {  // damaged: another one may be whole
-      }
-  return stored;
-}
-
-std::optional<std::string> shard_problem(const std::string& path, const Segment& segment) {
+std::optional<std::string> stale_because(const std::string& path) {
   try {
-    if (stored_steps(path) == segment.probed) return {};
-    return path + ": does not hold the segment's probed steps";
+    return staleness(path);
   } catch (const Error& error) {
+    if (!is_damage(error)) throw;
     return error.what();
   }
 }
 
+namespace {
+
+/// Looks for the run's last whole checkpoint, and says what is wrong with damaged ones behind it.
+std::optional<CheckpointInfo> find_last_checkpoint(RunReport& run, const std::vector<std::int64_t>& checkpoints) {
+  for (auto step = checkpoints.rbegin(); step != checkpoints.rend(); ++step) try {
+      const h5::File file = open_published(run.directory.checkpoint_path(*step), "checkpoint");
+      run.data_fingerprint = read_provenance(file).data_fingerprint;
+      return read_checkpoint_info(file);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+      run.problems.emplace_back(error.what());
+    }
+  return {};
+}
+
+void find_stale_files(RunReport& run) {
+  for (const std::string& path : run.directory.derived_files()) {
+    if (path.ends_with(".partial.h5")) continue;
+    if (const auto because = stale_because(path)) run.stale.push_back({path, *because, renewal(path)});
+  }
+}
+
+}  // namespace
+
+void require_fresh(const std::string& path) {
+  if (path.ends_with(".partial.h5")) return;
+  if (const auto because = staleness(path))
+    throw Error(path, "is stale: it " + *because, "renew it with: " + renewal(path));
+}
+
+std::string renewal(const std::string& path) {
+  const std::string name = fs::path(path).stem().string(), folder = fs::path(path).parent_path().string();
+  if (name.starts_with("landscape-")) return fmt::format("gradscape merge {} --name {}", folder, name.substr(10));
+  return fmt::format("gradscape {} {}", name == "landscape" || name == "runs" ? "merge" : name, folder);
+}
+
 RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const std::string& name) {
-  RunReport run{directory, experiment_of_sweep(directory, name, experiment), 0, -1, {}, {}, {}, {}, false};
+  RunReport run{directory, experiment_of_sweep(directory, name, experiment)};
   TrainOptions& train = run.experiment.train;
   if (train.checkpoint_every == kAutomatic && directory.holds_run())
     train.checkpoint_every = read_stored_experiment(directory).train.checkpoint_every;
   const auto checkpoints = directory.checkpoint_steps();
-  if (!checkpoints.empty()) {
-    const CheckpointInfo info = last_checkpoint(directory);
-    run.trained = info.step;
-    run.total = total_steps(train, info.steps_per_epoch);
+  if (const auto info = find_last_checkpoint(run, checkpoints)) {
+    run.trained = info->step;
+    run.total = total_steps(train, info->steps_per_epoch);
+    for (const TraceHole& hole : find_trace_holes(directory, checkpoints)) run.problems.push_back(hole.problem);
   } else if (train.steps > 0 && train.checkpoint_every != kAutomatic) {
     run.total = train.steps;
   }
@@ -196,6 +202,7 @@ RunReport inspect_run(const RunDirectory& directory, const Experiment& experimen
   }
   run.sweep_left = sweep_time_left(run, name);
   run.merged = fs::exists(directory.landscape_path(name));
+  find_stale_files(run);
   return run;
 }
 

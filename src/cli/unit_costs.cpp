@@ -190,8 +190,8 @@ class CostTimer {
       for (std::size_t i = 0; i < steps; ++i) grid.records[i].step = static_cast<std::int64_t>(i);
       writing = mean_of_files([&] { write_grid(path, provenance_, grid); });
       reading = mean_of_files([&] {
-        require_shard_of_sweep(read_provenance(open_published(path, "grid")), path, "main", experiment_,
-                               provenance_.data_fingerprint);
+        require_same_run(read_provenance(open_published(path, "grid")), experiment_, provenance_.data_fingerprint,
+                         path);
         (void)read_grid(path);
       });
       return static_cast<double>(size_of(path));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
+#include "gradscape/store/trace_file.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
@@ -38,6 +40,10 @@ void train_all(const StudyOptions& options, const std::vector<PlacedRun>& runs, 
   const TrainRequest request{options.resume, options.force, probe};
   for (const PlacedRun& run : runs) require_trainable(run.experiment, run.directory, request);
   warn_of_rounding(runs);
+  if (options.force)
+    for (const PlacedRun& run : runs)
+      if (!run.united.empty())
+        for (const std::string& file : united_files(run.united)) std::filesystem::remove(file);
   for (const PlacedRun& run : runs) {
     if (interrupted()) throw interruption("", "", "the same command with --resume continues");
     train(run.experiment, run.directory, request);
@@ -60,11 +66,19 @@ std::vector<PlacedRun> share_of_runs(const std::vector<PlacedRun>& runs, const T
   return share;
 }
 
-/// Whether training has reached the end that the configuration names. Data are not looked at.
+/// Whether training has reached the end that the configuration names, and nothing of it is damaged or missing that
+/// --resume would make again. Data are not looked at.
 bool is_trained(const PlacedRun& run) {
-  if (run.directory.checkpoint_steps().empty()) return false;
-  const CheckpointInfo info = last_checkpoint(run.directory);
-  return info.step >= total_steps(run.experiment.train, info.steps_per_epoch);
+  const auto checkpoints = run.directory.checkpoint_steps();
+  if (checkpoints.empty()) return false;
+  try {
+    const CheckpointInfo info = last_checkpoint(run.directory);
+    return info.step >= total_steps(run.experiment.train, info.steps_per_epoch) &&
+           find_trace_holes(run.directory, checkpoints).empty();
+  } catch (const Error& error) {
+    if (!is_damage(error)) throw;
+    return false;
+  }
 }
 
 }  // namespace

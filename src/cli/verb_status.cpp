@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
@@ -64,6 +65,22 @@ std::string left_text(const std::optional<double>& seconds) {
   return seconds && *seconds > 0 ? fmt::format("; about {} left", format_duration(*seconds)) : "";
 }
 
+void print_stale(const std::vector<StaleFile>& files) {
+  for (const StaleFile& file : files)
+    fmt::print("  stale     {}: {}; renew it with: {}\n", file.path, file.because, file.renewed_by);
+}
+
+/// Stale files that unite runs, in the folders above them.
+std::vector<StaleFile> find_stale_unions(const std::vector<RunReport>& runs) {
+  std::set<std::string> folders;
+  for (const RunReport& run : runs) folders.insert(fs::path(run.directory.root()).parent_path().string());
+  std::vector<StaleFile> stale;
+  for (const std::string& folder : folders)
+    for (const std::string& path : united_files(folder.empty() ? "." : folder))
+      if (const auto because = stale_because(path)) stale.push_back({path, *because, renewal(path)});
+  return stale;
+}
+
 void print_run(const RunReport& run) {
   fmt::print("{}: {}\n", run.directory.root(), run.complete() ? "complete" : "not complete");
   fmt::print("  trained   {} of {} steps{}\n", run.trained,
@@ -77,8 +94,10 @@ void print_run(const RunReport& run) {
   }
   fmt::print("  segments  {} of {}; {}{}\n", states, run.segments.size(), run.merged ? "merged" : "not merged",
              left_text(run.sweep_left));
+  for (const std::string& problem : run.problems) fmt::print("  damaged   {}\n", problem);
   for (const SegmentReport& report : run.segments)
     if (!report.problem.empty()) fmt::print("  damaged   {}\n", report.problem);
+  print_stale(run.stale);
   if (run.last_write) {
     const auto ago = std::chrono::system_clock::now() - *run.last_write;
     fmt::print("  last file {}, {} ago\n", time_text(*run.last_write),
@@ -90,9 +109,15 @@ nlohmann::json number_or_null(const std::optional<double>& value) {
   return value ? nlohmann::json(*value) : nlohmann::json();
 }
 
+nlohmann::json describe_stale(const StaleFile& file) {
+  return {{"file", file.path}, {"because", file.because}, {"renewed_by", file.renewed_by}};
+}
+
 nlohmann::json describe_run(const RunReport& run) {
   nlohmann::json segments = {{"planned", run.segments.size()}};
-  nlohmann::json problems = nlohmann::json::array();
+  nlohmann::json problems = run.problems;
+  nlohmann::json stale = nlohmann::json::array();
+  for (const StaleFile& file : run.stale) stale.push_back(describe_stale(file));
   std::int64_t probed = 0, planned = 0;
   for (int i = 0; i < kSegmentStates; ++i)
     segments[segment_state_name(static_cast<SegmentState>(i))] = run.count(static_cast<SegmentState>(i));
@@ -111,14 +136,18 @@ nlohmann::json describe_run(const RunReport& run) {
           {"probed_steps", probed},
           {"planned_probed_steps", planned},
           {"damaged", problems},
+          {"stale", stale},
           {"merged", run.merged},
           {"last_write", run.last_write ? nlohmann::json(time_text(*run.last_write)) : nlohmann::json()},
           {"training_left_seconds", number_or_null(run.training_left)},
           {"sweep_left_seconds", number_or_null(run.sweep_left)}};
 }
 
-void print_json(const StatusCommand& command, const std::vector<RunReport>& runs, bool complete) {
+void print_json(const StatusCommand& command, const std::vector<RunReport>& runs, const std::vector<StaleFile>& unions,
+                bool complete) {
   nlohmann::json document = {{"complete", complete}, {"sweep", command.name}, {"runs", nlohmann::json::array()}};
+  document["stale"] = nlohmann::json::array();
+  for (const StaleFile& file : unions) document["stale"].push_back(describe_stale(file));
   for (const RunReport& run : runs) document["runs"].push_back(describe_run(run));
   if (command.tasks) {
     document["tasks"] = *command.tasks;
@@ -137,17 +166,26 @@ void report_status(const StatusCommand& command) {
     throw UsageError("--tasks", fmt::format("{} tasks cannot share anything", *command.tasks), "1 or more");
   const std::vector<RunReport> runs = inspect_all(command);
   const auto open = std::count_if(runs.begin(), runs.end(), [](const RunReport& run) { return !run.complete(); });
+  const std::vector<StaleFile> unions = find_stale_unions(runs);
+  std::size_t stale = unions.size();
+  for (const RunReport& run : runs) stale += run.stale.size();
   if (command.json) {
-    print_json(command, runs, open == 0);
+    print_json(command, runs, unions, open == 0);
   } else if (command.missing) {
     if (const auto tasks = unfinished_tasks(runs, *command.tasks); !tasks.empty())
       fmt::print("{}\n", describe_steps(tasks, tasks.size(), ","));
   } else {
     for (const RunReport& run : runs) print_run(run);
+    print_stale(unions);
   }
-  if (open == 0) return;
-  const bool trained =
-      std::all_of(runs.begin(), runs.end(), [](const RunReport& run) { return run.trained == run.total; });
+  if (open == 0 && (stale == 0 || command.missing)) return;
+  if (open == 0)
+    throw Error(command.place,
+                fmt::format("{} file{} not show what the runs hold now", stale, stale == 1 ? " does" : "s do"),
+                fmt::format("{} renews {}", command.json ? "renewed_by in the answer" : "the command above",
+                            stale == 1 ? "it" : "each"));
+  const bool trained = std::all_of(
+      runs.begin(), runs.end(), [](const RunReport& run) { return run.trained == run.total && run.problems.empty(); });
   throw Error(command.place, fmt::format("{} of {} runs are not complete", open, runs.size()),
               trained ? "`gradscape sweep` computes what is missing"
                       : "`gradscape train --resume` (or `run --resume`) goes on training, then `gradscape sweep`");

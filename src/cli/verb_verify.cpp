@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/cli/verify_job.hpp"
 #include "gradscape/core/error.hpp"
@@ -28,6 +29,7 @@ void check_loose_files(const fs::path& folder, std::vector<std::string>& problem
     if (!entry.is_regular_file() || !name.ends_with(".h5") || name.front() == '.') continue;
     try {
       content_digest(entry.path().string());
+      require_fresh(entry.path().string());
     } catch (const Error& error) {
       problems.emplace_back(error.what());
     }

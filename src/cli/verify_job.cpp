@@ -9,6 +9,7 @@
 #include <random>
 
 #include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/shard_judge.hpp"
 #include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
@@ -49,6 +50,8 @@ class Verifier {
     check_files();
     attempt([&] { require_first_checkpoint(directory_); });
     for (const std::int64_t step : directory_.checkpoint_steps()) attempt([&] { check_checkpoint(step); });
+    attempt([&] { check_trace(); });
+    for (const std::string& path : directory_.derived_files()) attempt([&] { require_fresh(path); });
     for (const std::string& sweep : directory_.sweeps()) {
       attempt([&] { check_sweep(sweep); });
       if (fs::exists(directory_.landscape_path(sweep))) attempt([&] { check_merged(sweep); });
@@ -97,13 +100,20 @@ class Verifier {
       throw Error(path, fmt::format("its parameters have the fingerprint {}, and it says {}", here, stored));
   }
 
+  /// Every step up to the last checkpoint is recorded; damaged files were told of when all were read.
+  void check_trace() {
+    for (const TraceHole& hole : find_trace_holes(directory_, directory_.checkpoint_steps()))
+      if (hole.damaged.empty())
+        found_.problems.push_back(hole.problem + "\n  hint: `gradscape train --resume` makes it again");
+  }
+
   /// Shards of one sweep have one set of settings and hold the steps that their names say.
   void check_sweep(const std::string& sweep) {
     const Experiment settings = experiment_of_sweep(directory_, sweep, experiment_);
+    attempt([&] { ShardJudge(directory_, sweep, settings, data_).require_none_foreign(); });
     for (const SegmentFile& shard : directory_.shard_files(sweep))
       attempt([&] {
         const h5::File file = open_published(shard.path, "grid");
-        require_shard_of_sweep(read_provenance(file), shard.path, sweep, settings, data_);
         for (const std::int64_t step : file.read<std::int64_t>("/step"))
           if (step < shard.first || step >= shard.last)
             throw Error(shard.path, fmt::format("holds step {}: it was renamed", step));

@@ -30,7 +30,7 @@ std::string number_text(double value) {
 }
 
 /// A TOML basic string.
-std::string quoted(const std::string& value) {
+std::string basic_string(const std::string& value) {
   std::string text = "\"";
   for (const char c : value) {
     if (c == '"' || c == '\\')
@@ -46,7 +46,7 @@ std::string quoted(const std::string& value) {
 /// Whether a text survives the dump: TOML takes UTF-8 only.
 bool reads_back(const std::string& text) {
   try {
-    (void)toml::parse("text = " + quoted(text));
+    (void)toml::parse("text = " + basic_string(text));
     return true;
   } catch (const toml::parse_error&) {
     return false;
@@ -161,11 +161,11 @@ std::string field_text(const Field& field, const Experiment& experiment) {
       [&](auto* value) -> std::string {
         using T = std::remove_pointer_t<decltype(value)>;
         if constexpr (std::is_same_v<T, std::string>) {
-          return quoted(*value);
+          return basic_string(*value);
         } else if constexpr (std::is_same_v<T, bool>) {
           return *value ? "true" : "false";
         } else if constexpr (std::is_same_v<T, std::int64_t>) {
-          return field.automatic && *value == kAutomatic ? quoted("auto") : number_text(*value);
+          return field.automatic && *value == kAutomatic ? basic_string("auto") : number_text(*value);
         } else if constexpr (std::is_arithmetic_v<T>) {
           return number_text(*value);
         } else {

@@ -49,7 +49,7 @@ bool replay(TrainingProcess<S>& process, TrainingState<S>& state, std::int64_t l
     const auto found = recorded.find(state.step);
     if (found == recorded.end())
       throw Error("trace", fmt::format("step {} was not recorded", state.step),
-                  "a trace file is missing or damaged; train again with --resume after deleting later checkpoints");
+                  "a trace file is missing; `gradscape train --resume` makes it again from the checkpoint before it");
     process.advance(state, [&](const StepView<S>& step) {
       if (!same(step.record.loss, found->second.loss))
         throw Error(fmt::format("step {}", step.record.step),

@@ -43,7 +43,7 @@ Vector<S> read_parts(const h5::File& file, const std::string& group, const Layou
   Vector<S> values(layout.size());
   for (const Part& part : layout.parts()) {
     const std::string name = group + "/" + part.name;
-    if (!file.exists(name)) throw Error(file.path(), "has no " + name, "it belongs to a run with another model");
+    if (!file.exists(name)) throw ForeignFile(file.path(), "has no " + name, "it belongs to a run with another model");
     h5::Shape shape;
     std::vector<S> stored;
     if (part.integer) {
@@ -51,24 +51,24 @@ Vector<S> read_parts(const h5::File& file, const std::string& group, const Layou
     } else {
       const std::string expected = sizeof(S) == 4 ? "float32" : "float64";
       if (file.type_name(name) != expected)
-        throw Error(file.path(),
-                    fmt::format("{} is {}, the run has train.precision for {}", name, file.type_name(name), expected));
+        throw ForeignFile(file.path(), fmt::format("{} is {}, the run has train.precision for {}", name,
+                                                   file.type_name(name), expected));
       shape = file.shape(name);
     }
     if (shape != file_shape(part))
-      throw Error(file.path(),
-                  fmt::format("{} has shape [{}], the model's is [{}]", name, fmt::join(shape, ", "),
-                              fmt::join(part.shape, ", ")),
-                  "it belongs to a run with another model");
+      throw ForeignFile(file.path(),
+                        fmt::format("{} has shape [{}], the model's is [{}]", name, fmt::join(shape, ", "),
+                                    fmt::join(part.shape, ", ")),
+                        "it belongs to a run with another model");
     if (part.integer)
       std::copy(stored.begin(), stored.end(), values.data() + part.offset);
     else
       file.read_into(name, values.data() + part.offset, static_cast<std::size_t>(part.size));
   }
   if (const auto members = file.members(group); members.size() > layout.parts().size())
-    throw Error(file.path(),
-                fmt::format("has {} tensors in {}, the model {}", members.size(), group, layout.parts().size()),
-                "it belongs to a run with another model");
+    throw ForeignFile(file.path(),
+                      fmt::format("has {} tensors in {}, the model {}", members.size(), group, layout.parts().size()),
+                      "it belongs to a run with another model");
   return values;
 }
 

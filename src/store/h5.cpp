@@ -313,6 +313,11 @@ void File::set_attribute(const std::string& object, const std::string& name, std
   require(write_numbers(target.get(), name, H5T_NATIVE_INT64, &value, nullptr), "cannot write attribute " + name);
 }
 
+void File::set_attribute(const std::string& object, const std::string& name, std::uint64_t value) {
+  const Handle target = open_object(object);
+  require(write_numbers(target.get(), name, H5T_NATIVE_UINT64, &value, nullptr), "cannot write attribute " + name);
+}
+
 void File::set_attribute(const std::string& object, const std::string& name, const std::vector<std::uint8_t>& value) {
   const Handle target = open_object(object);
   const hsize_t count = value.size();
@@ -320,7 +325,8 @@ void File::set_attribute(const std::string& object, const std::string& name, con
 }
 
 bool File::has_attribute(const std::string& object, const std::string& name) const {
-  return H5Aexists_by_name(file_.get(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+  return require(H5Aexists_by_name(file_.get(), object.c_str(), name.c_str(), H5P_DEFAULT),
+                 "cannot look for attribute " + name) > 0;
 }
 
 std::string File::text_attribute(const std::string& object, const std::string& name) const {
@@ -338,6 +344,13 @@ std::int64_t File::integer_attribute(const std::string& object, const std::strin
   const Handle attribute = open_attribute(object, name);
   std::int64_t value = 0;
   require(H5Aread(attribute.get(), H5T_NATIVE_INT64, &value), "cannot read attribute " + name);
+  return value;
+}
+
+std::uint64_t File::hash_attribute(const std::string& object, const std::string& name) const {
+  const Handle attribute = open_attribute(object, name);
+  std::uint64_t value = 0;
+  require(H5Aread(attribute.get(), H5T_NATIVE_UINT64, &value), "cannot read attribute " + name);
   return value;
 }
 

@@ -4,15 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <iterator>
-#include <random>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/process_identity.hpp"
 #include "gradscape/core/version.hpp"
 
 namespace gradscape {
@@ -46,16 +44,6 @@ std::string full_disk_hint(const fs::path& directory) {
   return "";
 }
 
-/// What no other process adds to its temporary files' names. Tasks on several hosts may write the same file of a shared
-/// folder, and containers count their processes from 1 under one host's name: hence a random part.
-std::string process_name() {
-  static const unsigned random = std::random_device()();
-  char host[256] = {};
-  if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
-  std::replace(std::begin(host), std::end(host), '/', '-');
-  return fmt::format("{}-{}-{:08x}", host, ::getpid(), random);
-}
-
 /// Runs write(temporary path), then makes its file appear as `path`.
 void publish(const std::string& path, const std::function<void(const std::string&)>& write) {
   const fs::path target(path);
@@ -64,7 +52,7 @@ void publish(const std::string& path, const std::function<void(const std::string
   fs::create_directories(directory, code);
   if (code) throw Error(directory.string(), "cannot create the directory: " + code.message());
   const std::string temporary =
-      (directory / fmt::format(".{}.tmp-{}", target.filename().string(), process_name())).string();
+      (directory / fmt::format(".{}.tmp-{}", target.filename().string(), process_suffix())).string();
   try {
     write(temporary);
     sync_to_disk(temporary, O_RDONLY);
@@ -86,15 +74,10 @@ void publish(const std::string& path, const std::function<void(const std::string
 void publish_h5(const std::string& path, const Provenance& provenance, const std::function<void(h5::File&)>& fill) {
   publish(path, [&](const std::string& temporary) {
     h5::File file = h5::File::create(temporary);
-    const BuildInfo& build = build_info();
     file.set_attribute("/", "program", "gradscape");
     file.set_attribute("/", "file_type", provenance.file_type);
     file.set_attribute("/", "format_version", kFormatVersion);
-    file.set_attribute("/", "program_version", build.version);
-    file.set_attribute("/", "git_revision", build.git_revision);
-    file.set_attribute("/", "compiler", build.compiler);
-    file.set_attribute("/", "compiler_flags", build.flags);
-    file.set_attribute("/", "libraries", build.libraries);
+    for (const auto& [name, value] : this_program()) file.set_attribute("/", name, value);
     file.set_attribute("/", "name", provenance.name);
     file.set_attribute("/", "variant", provenance.variant);
     file.set_attribute("/", "config", provenance.config);
@@ -118,20 +101,62 @@ void publish_text(const std::string& path, const std::string& text) {
   });
 }
 
+namespace {
+
+bool is_own(const h5::File& file) {
+  return file.has_attribute("/", "program") && file.text_attribute("/", "program") == "gradscape";
+}
+
+}  // namespace
+
+Program this_program() {
+  const BuildInfo& build = build_info();
+  return {{"program_version", build.version},
+          {"git_revision", build.git_revision},
+          {"compiler", build.compiler},
+          {"compiler_flags", build.flags},
+          {"libraries", build.libraries}};
+}
+
+Program program_of(const h5::File& file) {
+  Program program = this_program();
+  for (auto& [name, value] : program) value = file.text_attribute("/", name);
+  return program;
+}
+
+std::string difference(const Program& here, const Program& there) {
+  for (const auto& [name, value] : here)
+    if (value != there.at(name)) return fmt::format("{} is {} here and {} there", name, value, there.at(name));
+  return "";
+}
+
+Owner owner_of(const std::string& path) {
+  try {
+    return is_own(h5::File::open(path)) ? Owner::gradscape : Owner::another;
+  } catch (const Error&) {
+    return Owner::nobody;
+  }
+}
+
 h5::File open_published(const std::string& path, const std::string& file_type) {
   h5::File file = h5::File::open(path);
-  if (!file.has_attribute("/", "program") || file.text_attribute("/", "program") != "gradscape" ||
-      !file.has_attribute("/", "file_type"))
-    throw Error(path, "is an HDF5 file, but not one of gradscape's");
+  if (!is_own(file) || !file.has_attribute("/", "file_type"))
+    throw ForeignFile(path, "is an HDF5 file, but not one of gradscape's");
   if (!file.has_attribute("/", "complete")) throw Error(path, "is not complete", "delete it and make it again");
   const auto version = file.integer_attribute("/", "format_version");
   if (version != kFormatVersion)
-    throw Error(path, fmt::format("has format version {}, this program reads version {}", version, kFormatVersion),
-                "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
+    throw ForeignFile(path,
+                      fmt::format("has format version {}, this program reads version {}", version, kFormatVersion),
+                      "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
   const std::string found = file.text_attribute("/", "file_type");
   if (!file_type.empty() && found != file_type)
-    throw Error(path, fmt::format("is a {} file, expected a {} file", found, file_type));
+    throw ForeignFile(path, fmt::format("is a {} file, expected a {} file", found, file_type));
   return file;
+}
+
+std::optional<std::uint64_t> find_content_hash(const h5::File& file) {
+  if (!file.has_attribute("/", "content_hash")) return {};
+  return file.hash_attribute("/", "content_hash");
 }
 
 Provenance read_provenance(const h5::File& file) {

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/process_identity.hpp"
+#include "gradscape/store/publish.hpp"
 
 namespace gradscape {
 namespace {
@@ -30,8 +33,26 @@ std::vector<std::string> list(const std::string& directory) {
 
 void remove(const std::string& path) {
   std::error_code code;
-  fs::remove_all(path, code);
+  fs::remove(path, code);
   if (code) throw Error(path, "cannot be deleted: " + code.message());
+}
+
+bool is_landscape(const std::string& name) {
+  return name == "landscape.h5" || (name.starts_with("landscape-") && name.ends_with(".h5"));
+}
+
+/// Whether a temporary file's process has ended, by its name (publish.hpp) or, where that process cannot be looked for,
+/// by a day without a change.
+bool is_abandoned(const fs::path& path) {
+  const std::string name = path.filename().string(), mark = ".tmp-";
+  const std::size_t start = name.rfind(mark);
+  if (name.front() != '.' || start == std::string::npos) return false;
+  const auto process = parse_process_suffix(name.substr(start + mark.size()));
+  const Life life = process ? life_of(*process) : Life::unknown;
+  if (life != Life::unknown) return life == Life::dead;
+  std::error_code code;
+  const auto written = fs::last_write_time(path, code);
+  return !code && fs::file_time_type::clock::now() - written > std::chrono::hours(24);
 }
 
 std::vector<SegmentFile> segments(const std::string& directory) {
@@ -76,7 +97,12 @@ std::string RunDirectory::landscape_path(const std::string& sweep) const {
 }
 
 bool RunDirectory::holds_run() const {
-  return fs::exists(config_path());
+  std::error_code code;
+  if (!fs::is_regular_file(config_path(), code)) return false;
+  if (fs::is_regular_file(marker_path(), code)) return true;
+  const auto files = data_files();
+  return std::any_of(files.begin(), files.end(),
+                     [](const std::string& file) { return owner_of(file) == Owner::gradscape; });
 }
 
 std::vector<std::int64_t> RunDirectory::checkpoint_steps() const {
@@ -108,16 +134,69 @@ std::vector<std::string> RunDirectory::sweeps() const {
   return list(root_ + "/sweep");
 }
 
-bool RunDirectory::holds_files() const {
-  return !checkpoint_steps().empty() || !trace_files().empty() || !sweeps().empty();
+std::vector<std::string> RunDirectory::derived_files() const {
+  static const std::vector<std::string> analyses = {"shift", "distributions", "theorem"};
+  std::vector<std::string> files;
+  for (const auto& name : list(root_)) {
+    bool derived = is_landscape(name);
+    for (const auto& kind : analyses) derived = derived || name == kind + ".h5" || name == kind + ".partial.h5";
+    if (derived) files.push_back(root_ + "/" + name);
+  }
+  return files;
+}
+
+std::vector<std::string> RunDirectory::data_files() const {
+  std::vector<std::string> files = derived_files();
+  for (const std::int64_t step : checkpoint_steps()) files.push_back(checkpoint_path(step));
+  const auto add = [&](const std::vector<SegmentFile>& segments) {
+    for (const SegmentFile& segment : segments) files.push_back(segment.path);
+  };
+  add(trace_files());
+  for (const std::string& sweep : sweeps()) {
+    add(shard_files(sweep));
+    add(partial_files(sweep));
+  }
+  return files;
+}
+
+void RunDirectory::mark() const {
+  if (!fs::exists(marker_path()))
+    publish_text(
+        marker_path(),
+        "This folder is a run of gradscape, which knows it by this file. `gradscape info` says what it holds.\n");
 }
 
 void RunDirectory::remove_run() const {
   if (!holds_run()) return;
-  for (const char* folder : {"checkpoints", "trace", "sweep"}) remove(root_ + "/" + folder);
-  for (const auto& name : list(root_))
-    if (name.starts_with("landscape") && name.ends_with(".h5")) remove(root_ + "/" + name);
-  remove(config_path());  // last: while it is there, a second --force can finish
+  const auto files = data_files();
+  for (const auto& file : files)
+    if (owner_of(file) == Owner::another)
+      throw Error(file, "is another program's, though it has the name of a run's file",
+                  "nothing was deleted; move it elsewhere and call again");
+  for (const auto& file : files) remove(file);
+  remove_remains();
+  std::vector<std::string> folders = {root_ + "/checkpoints", root_ + "/trace"};
+  for (const std::string& sweep : sweeps())
+    for (const char* folder : {"/partial", ""}) folders.push_back(root_ + "/sweep/" + sweep + folder);
+  folders.push_back(root_ + "/sweep");
+  std::error_code not_empty;  // somebody else's files are in it
+  for (const auto& folder : folders)
+    if (fs::is_directory(fs::symlink_status(folder, not_empty))) fs::remove(folder, not_empty);
+  remove(config_path());  // last: while they are there, a second --force can finish
+  remove(marker_path());
+}
+
+void RunDirectory::remove_remains() const {
+  std::vector<std::string> folders = {root_, root_ + "/checkpoints", root_ + "/trace"};
+  for (const std::string& sweep : sweeps())
+    for (const char* folder : {"", "/partial"}) folders.push_back(root_ + "/sweep/" + sweep + folder);
+  for (const auto& folder : folders) {
+    std::error_code ignored;  // what cannot be listed or deleted does no harm
+    std::vector<fs::path> abandoned;
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+      if (is_abandoned(entry.path())) abandoned.push_back(entry.path());
+    for (const auto& path : abandoned) fs::remove(path, ignored);
+  }
 }
 
 void RunDirectory::remove_beyond(std::int64_t step) const {
@@ -129,6 +208,14 @@ void RunDirectory::remove_beyond(std::int64_t step) const {
     for (const SegmentFile& file : partial_files(sweep))
       if (file.last > step) remove(file.path);
   }
+}
+
+std::vector<std::string> united_files(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& name : list(folder))
+    if ((is_landscape(name) || name == "runs.h5") && owner_of(folder + "/" + name) == Owner::gradscape)
+      files.push_back(folder + "/" + name);
+  return files;
 }
 
 std::string seed_folder(std::int64_t seed) {

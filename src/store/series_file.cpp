@@ -21,11 +21,12 @@ void write_dimension(h5::File& file, const SeriesDimension& dimension) {
 
 }  // namespace
 
-void write_series(const std::string& path, const Provenance& provenance, const Series& series) {
+void write_series(const std::string& path, const Provenance& provenance, const Series& series, const Sources& sources) {
   Provenance origin = provenance;
   origin.file_type = series.kind;
   publish_h5(path, origin, [&](h5::File& file) {
     file.set_attribute("/", "Conventions", "CF-1.8");
+    sources.write(file);
     for (const SeriesDimension& dimension : series.dimensions) write_dimension(file, dimension);
     for (const SeriesVariable& variable : series.variables) {
       h5::Shape shape;

@@ -1,5 +1,10 @@
 #include "gradscape/store/trace_file.hpp"
 
+#include <fmt/format.h>
+
+#include <iterator>
+#include <set>
+
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
 
@@ -92,6 +97,34 @@ WholeTrace read_whole_trace(const RunDirectory& directory, std::int64_t first, s
       if (record.step > first && record.step <= last) whole.tests.emplace(record.step, record);
   }
   return whole;
+}
+
+std::vector<TraceHole> find_trace_holes(const RunDirectory& directory, const std::vector<std::int64_t>& checkpoints) {
+  std::set<std::int64_t> recorded;
+  std::vector<std::pair<SegmentFile, std::string>> damaged;
+  for (const SegmentFile& segment : directory.trace_files()) try {
+      for (const TraceRecord& record : read_trace(segment.path).steps) recorded.insert(record.step);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+      damaged.emplace_back(segment, error.what());
+    }
+  std::vector<TraceHole> holes;
+  for (std::size_t i = 0; i + 1 < checkpoints.size(); ++i) {
+    TraceHole hole{checkpoints[i], checkpoints[i + 1], {}, ""};
+    for (const auto& [segment, problem] : damaged)
+      if (segment.first < hole.last && segment.last > hole.first) {
+        hole.damaged.push_back(segment.path);
+        hole.problem = problem;
+      }
+    const auto from = recorded.lower_bound(hole.first), to = recorded.lower_bound(hole.last);
+    const std::int64_t missing = hole.last - hole.first - std::distance(from, to);
+    if (missing == 0 && hole.damaged.empty()) continue;
+    if (hole.problem.empty())
+      hole.problem = fmt::format("{}: is missing or incomplete: {} of the steps {} to {} are not recorded",
+                                 directory.trace_path(hole.first, hole.last), missing, hole.first, hole.last - 1);
+    holes.push_back(std::move(hole));
+  }
+  return holes;
 }
 
 }  // namespace gradscape

@@ -133,15 +133,22 @@ class DamagedFiles(Case):
                 gradscape("sweep", spare, "--name", "again", expect=1, says=(name,))
                 self.assertEqual((spare / name).read_bytes(), content)
 
-    def test_damaged_last_checkpoint_can_be_deleted(self) -> None:
-        """As the hint says: training then resumes from the one before, to the same bits."""
-        spare = self.copy(self.unspoiled)
-        last = spare / "checkpoints/step-00000008.h5"
-        last.write_bytes(last.read_bytes()[:3000])
-        gradscape("run", self.config, "--out", spare, "--resume", expect=1, says=(str(last), "deleted"))
-        last.unlink()
-        gradscape("run", self.config, "--out", spare, "--resume", "--quiet")
-        self.assert_same_files(self.unspoiled, spare)
+    def test_damaged_last_checkpoint(self) -> None:
+        """Training resumes from the one before, to the same bits; with a first one damaged there is none."""
+        for delete in (False, True):
+            spare = self.copy(self.unspoiled, f"last-{delete}")
+            last = spare / "checkpoints/step-00000008.h5"
+            last.write_bytes(last.read_bytes()[:3000])
+            if delete:
+                last.unlink()
+            done = gradscape("run", self.config, "--out", spare, "--resume")
+            self.assertEqual(str(last) in done.stderr, not delete)
+            self.assert_same_files(self.unspoiled, spare)
+        for path in (spare / "checkpoints").iterdir():
+            path.write_bytes(path.read_bytes()[:3000])
+        before = h5_files(spare)
+        gradscape("run", self.config, "--out", spare, "--resume", expect=1, says=("step-00000000.h5",))
+        self.assertEqual(before, h5_files(spare))
 
     def test_deleted_checkpoint(self) -> None:
         """One in the middle makes two segments one, with the same probes; the first or the last is missed."""

@@ -1,5 +1,7 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "gradscape/core/process_identity.hpp"
 #include "gradscape/store/run_directory.hpp"
 #include "support/errors.hpp"
 #include "support/temporary_directory.hpp"
@@ -47,6 +49,8 @@ TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
   touch(run.shard_path("main", 0, 500));
   touch(run.shard_path("fine", 500, 501));
   touch(run.config_path());
+  EXPECT_FALSE(run.holds_run()) << "files of these names may be anybody's";
+  run.mark();
   EXPECT_TRUE(run.holds_run());
   EXPECT_EQ(run.checkpoint_steps(), (std::vector<std::int64_t>{0, 7, 99'999'999, 1'000'000'000}));
   std::vector<std::pair<std::int64_t, std::int64_t>> traces;
@@ -96,8 +100,10 @@ TEST(RunDirectory, RemovesTheRunAndNothingElse) {
   const TemporaryDirectory directory;
   const RunDirectory run(directory.path());
   for (const auto& path : {run.config_path(), run.checkpoint_path(0), run.trace_path(0, 5),
-                           run.shard_path("main", 0, 5), run.landscape_path("main"), run.landscape_path("fine")})
+                           run.shard_path("main", 0, 5), run.partial_path("main", 5, 9), run.landscape_path("main"),
+                           run.landscape_path("fine"), run.root() + "/shift.h5", run.root() + "/theorem.partial.h5"})
     touch(path);
+  run.mark();
   for (const char* name : {"notes.txt", "figure.png", "landscape.png", "other/config.toml"}) touch(directory / name);
   run.remove_run();
   EXPECT_EQ(all_names(directory.path()),
@@ -106,11 +112,35 @@ TEST(RunDirectory, RemovesTheRunAndNothingElse) {
   EXPECT_NO_THROW(run.remove_run()) << "nothing to remove is no mistake";
 }
 
+/// A run without data.
+void make_run(const std::string& folder) {
+  touch(folder + "/config.toml");
+  RunDirectory(folder).mark();
+}
+
+// Temporary files of the living and of unknown processes stay, those of the dead go.
+TEST(RunDirectory, RemovesRemainsOfTheDead) {
+  const TemporaryDirectory directory;
+  const RunDirectory run(directory.path());
+  const std::string space = this_process().space, host = this_process().host;
+  const std::string dead = fmt::format(".step-00000004.h5.tmp-{}-{}-{}-0badcafe", host, space, 4'000'000);
+  const std::string living = ".step-00000008.h5.tmp-" + process_suffix();
+  const std::string elsewhere = ".step-00000009.h5.tmp-elsewhere-0123456789abcdef-12-0badcafe";
+  const std::string long_ago = ".step-00000010.h5.tmp-elsewhere-0123456789abcdef-12-0badcafe";
+  for (const auto& name : {dead, living, elsewhere, long_ago}) touch(directory / "checkpoints/" + name);
+  fs::last_write_time(directory / "checkpoints/" + long_ago, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  touch(directory / "sweep/main/partial/" + dead);
+  run.remove_remains();
+  EXPECT_EQ(all_names(directory / "checkpoints"), (std::vector<std::string>{living, elsewhere}));
+  EXPECT_TRUE(all_names(directory / "sweep/main/partial").empty());
+}
+
 TEST(FindRuns, TakesARunOrAFolderOfRuns) {
   const TemporaryDirectory directory;
-  touch(directory / "study/none/config.toml");
-  touch(directory / "study/bn/config.toml");
-  touch(directory / "study/.hidden/config.toml");
+  make_run(directory / "study/none");
+  make_run(directory / "study/bn");
+  make_run(directory / "study/.hidden");
+  touch(directory / "study/config.toml");  // the study's own
   touch(directory / "study/empty/file");
   const auto study = find_runs(directory / "study");
   ASSERT_EQ(study.size(), 2u);
@@ -125,9 +155,9 @@ TEST(FindRuns, TakesARunOrAFolderOfRuns) {
 
 TEST(RunDirectory, FindsSeedsBelowVariants) {
   TemporaryDirectory directory;
-  for (const char* place : {"bn/seed-2", "bn/seed-10", "bn-2", "none/seed-1", "none/seed-1/deeper", "a/b/too-deep"}) {
-    std::filesystem::create_directories(directory / place);
-    write_bytes(directory / place + "/config.toml", "");
+  for (const std::string place :
+       {"bn/seed-2", "bn/seed-10", "bn-2", "none/seed-1", "none/seed-1/deeper", "a/b/too-deep"}) {
+    make_run(directory / place);
   }
   std::vector<std::string> found;
   for (const RunDirectory& run : find_runs(directory.path()))

@@ -22,15 +22,8 @@ Provenance make_provenance(const Experiment& experiment, const Dataset& dataset)
 void require_same_run(const Provenance& found, const Experiment& experiment, const std::string& data_fingerprint,
                       const std::string& where);
 
-/// Error (naming the fields) unless the shards of sweep `name` that lie in the directory belong to the run and were
-/// made with its [sweep] settings. Shards that cannot be read are not asked: they are computed again, perhaps by
-/// another task at this moment.
-void require_same_sweep(const RunDirectory& directory, const std::string& name, const Experiment& experiment,
-                        const std::string& data_fingerprint);
-
-/// The same for one shard's provenance; `where` is its path.
-void require_shard_of_sweep(const Provenance& origin, const std::string& where, const std::string& name,
-                            const Experiment& experiment, const std::string& data_fingerprint);
+/// A configuration that a file holds; Error, not UsageError, where it cannot be read: the file is damaged.
+Experiment parse_stored_experiment(const std::string& config, const std::string& where);
 
 /// Error (naming the field) where a file was written by another program than this: a file says of all its records
 /// which program computed them.
@@ -48,7 +41,8 @@ TrainingState<S> read_own_checkpoint(const RunDirectory& directory, std::int64_t
   require_same_run(read_provenance(open_published(path, "checkpoint")), experiment, data_fingerprint, path);
   TrainingState<S> state = read_checkpoint<S>(path, process);
   if (state.step != step)
-    throw Error(path, "holds step " + std::to_string(state.step), "a checkpoint's name says its step: it was renamed");
+    throw ForeignFile(path, "holds step " + std::to_string(state.step),
+                      "a checkpoint's name says its step: it was renamed");
   return state;
 }
 

@@ -30,6 +30,22 @@ class UsageError : public Error {
       : Error(where, what, hint, ExitCode::usage) {}
 };
 
+/// Something that is there and cannot be had now: no permission, too many open files, no memory, a device's error. It
+/// says nothing of what the file holds: who mends damaged files must not take this for damage.
+class AccessError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A whole file that belongs elsewhere: of another run, program, kind or version. It is not to be replaced unasked.
+class ForeignFile : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Whether an error of a reader says that the file's content is not what was written.
+bool is_damage(const Error& error);
+
 /// Internal consistency check, always on. Throws std::logic_error naming the place.
 inline void check(bool condition, const char* what,
                   const std::source_location& place = std::source_location::current()) {

@@ -78,9 +78,11 @@ class File {
   void set_attribute(const std::string& object, const std::string& name, const std::string& value);
   void set_attribute(const std::string& object, const std::string& name, const std::vector<double>& value);
   void set_attribute(const std::string& object, const std::string& name, std::int64_t value);
+  void set_attribute(const std::string& object, const std::string& name, std::uint64_t value);
   void set_attribute(const std::string& object, const std::string& name, const std::vector<std::uint8_t>& value);
   bool has_attribute(const std::string& object, const std::string& name) const;
   std::string text_attribute(const std::string& object, const std::string& name) const;
+  std::uint64_t hash_attribute(const std::string& object, const std::string& name) const;
   std::int64_t integer_attribute(const std::string& object, const std::string& name) const;
 
   /// Dimension scales (netCDF-4 conventions): declares a 1-D dataset the scale `label`; attaches it to dimension

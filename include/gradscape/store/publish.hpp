@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "gradscape/store/h5.hpp"
@@ -33,6 +35,21 @@ void publish_text(const std::string& path, const std::string& text);
 /// Opens a published file and checks that it is a complete gradscape file of type `file_type` (any, if empty) and of a
 /// format version that this program reads. Error otherwise.
 h5::File open_published(const std::string& path, const std::string& file_type);
+
+/// Which program wrote a file, by the names of the root's attributes: version, revision, compiler, flags, libraries.
+/// Bits of different ones need not agree.
+using Program = std::map<std::string, std::string>;
+Program this_program();
+Program program_of(const h5::File& file);
+/// "git_revision is A here and B there": the first field that differs; nothing where none does.
+std::string difference(const Program& here, const Program& there);
+
+/// Whose a file is: an HDF5 file says so in its root; nobody's is one that cannot be read.
+enum class Owner { gradscape, another, nobody };
+Owner owner_of(const std::string& path);
+
+/// The hash of all that a published file holds, as it says itself; nothing in files of format 1.
+std::optional<std::uint64_t> find_content_hash(const h5::File& file);
 
 Provenance read_provenance(const h5::File& file);
 

@@ -14,13 +14,16 @@ struct SegmentFile {
   std::string path;
 };
 
-/// Names of the files of one run (docs/format.md). Nothing here reads or writes them.
+/// Names of the files of one run (docs/format.md), and which of them are there.
 class RunDirectory {
  public:
   explicit RunDirectory(std::string root) : root_(std::move(root)) {}
 
   const std::string& root() const { return root_; }
   std::string config_path() const { return root_ + "/config.toml"; }
+  /// The file by which a run is known: a configuration of this name may be anybody's.
+  std::string marker_path() const { return root_ + "/gradscape-run"; }
+  std::string lock_path() const { return root_ + "/.lock"; }
   std::string checkpoint_path(std::int64_t step) const;
   std::string trace_path(std::int64_t first, std::int64_t last) const;
   std::string shard_path(const std::string& sweep, std::int64_t first, std::int64_t last) const;
@@ -29,7 +32,8 @@ class RunDirectory {
   /// The merged grid: landscape.h5 for the sweep "main", landscape-NAME.h5 for another.
   std::string landscape_path(const std::string& sweep) const;
 
-  /// True where a run's configuration lies.
+  /// True where a run lies: a configuration, and with it the marker or, made by a program before markers, a checkpoint,
+  /// trace or shard that says it is gradscape's.
   bool holds_run() const;
   /// Steps that have a checkpoint, ascending.
   std::vector<std::int64_t> checkpoint_steps() const;
@@ -40,20 +44,31 @@ class RunDirectory {
   /// Names of the sweeps that have a folder.
   std::vector<std::string> sweeps() const;
 
-  /// Whether checkpoints, traces or shards lie there, with or without a configuration.
-  bool holds_files() const;
+  /// The files there that have names of a run's data, whoever made them: checkpoints, traces, shards, and what is
+  /// derived of them. Links are not followed.
+  std::vector<std::string> data_files() const;
+  /// The first part of these: landscapes, analyses.
+  std::vector<std::string> derived_files() const;
 
-  /// Deletes the files that a run consists of, and nothing else; nothing at all where there is no run. Error where that
-  /// fails.
+  /// Writes the marker, unless it is there.
+  void mark() const;
+  /// Deletes the files that a run consists of, and nothing else; nothing at all where there is no run. Error, with
+  /// nothing deleted, where another program's file has one of their names; Error where deleting fails.
   void remove_run() const;
   /// Deletes trace segments and shards (partial ones too) of every sweep that reach beyond `step`: remains of a killed
   /// training, which its last checkpoint does not vouch for. The shard of the single step `step` itself stays. Error
-  /// where that fails.
+  /// where that fails. For the process that holds the directory.
   void remove_beyond(std::int64_t step) const;
+  /// Deletes temporary files of processes that ended before they published them. Sweeps' living ones stay.
+  void remove_remains() const;
 
  private:
   std::string root_;
 };
+
+/// Files in `folder` that unite the runs below it: landscapes above seeds, runs.h5 above learning rates. They say that
+/// they are gradscape's.
+std::vector<std::string> united_files(const std::string& folder);
 
 /// "seed-7": the folder of one seed's run.
 std::string seed_folder(std::int64_t seed);
