@@ -8,6 +8,7 @@
 #include <set>
 
 #include "gradscape/cli/run_access.hpp"
+#include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/store/digest.hpp"
@@ -193,11 +194,18 @@ void print_h5(const std::string& path) {
   print_origin(file, origin);
 }
 
+/// What is told behind a derived file's name.
+std::string stale_note(const std::string& path) {
+  const auto because = stale_because(path);
+  return because ? fmt::format(" (stale: it {}; renew it with: {})", *because, renewal(path)) : "";
+}
+
 /// Names of the analyses' files that lie in a run directory.
 std::vector<std::string> analyses_in(const RunDirectory& directory) {
   std::vector<std::string> found;
   for (const std::string name : {"shift", "distributions", "theorem"})
-    if (fs::exists(directory.root() + "/" + name + ".h5")) found.push_back(name + ".h5");
+    if (const std::string path = directory.root() + "/" + name + ".h5"; fs::exists(path))
+      found.push_back(name + ".h5" + stale_note(path));
   return found;
 }
 
@@ -219,8 +227,9 @@ void print_run(const RunDirectory& directory) {
   print_trace(trace.steps, trace.tests);
   for (const std::string& name : directory.sweeps()) {
     const std::string merged = directory.landscape_path(name);
-    print_line("sweep " + name, fmt::format("{} shards, {}", directory.shard_files(name).size(),
-                                            fs::exists(merged) ? "merged in " + merged : "not merged"));
+    print_line("sweep " + name,
+               fmt::format("{} shards, {}", directory.shard_files(name).size(),
+                           fs::exists(merged) ? "merged in " + merged + stale_note(merged) : "not merged"));
   }
   if (const auto analyses = analyses_in(directory); !analyses.empty())
     print_line("analyses", fmt::format("{}", fmt::join(analyses, ", ")));

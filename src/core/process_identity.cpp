@@ -48,26 +48,29 @@ ProcessState state_of(std::int64_t pid) {
   return found;
 }
 
-ProcessIdentity find_this_process() {
+/// Host and name space, which do not change in a process's life or by fork().
+ProcessIdentity find_place() {
   char host[256] = {};
   if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
   std::replace(std::begin(host), std::end(host), '/', '-');
   Fingerprint space;
   space.add(read_line("/proc/sys/kernel/random/boot_id"));
   space.add(link_target("/proc/self/ns/pid"));
-  const std::int64_t pid = ::getpid();
-  return {host, space.hex(), pid, state_of(pid).start};
+  return {host, space.hex(), 0, 0};
 }
 
 }  // namespace
 
-const ProcessIdentity& this_process() {
-  static const ProcessIdentity identity = find_this_process();
-  return identity;
+ProcessIdentity this_process() {
+  static const ProcessIdentity place = find_place();
+  ProcessIdentity process = place;
+  process.pid = ::getpid();
+  process.start = state_of(process.pid).start;
+  return process;
 }
 
 Life life_of(const ProcessIdentity& process) {
-  const ProcessIdentity& here = this_process();
+  const ProcessIdentity here = this_process();
   const bool same_space = process.space == here.space && process.host == here.host;
   if (!same_space || here.start == 0) return Life::unknown;  // start 0: there is no /proc to look into
   const ProcessState found = state_of(process.pid);
@@ -75,12 +78,10 @@ Life life_of(const ProcessIdentity& process) {
   return process.start == 0 || process.start == found.start ? Life::alive : Life::dead;
 }
 
-const std::string& process_suffix() {
-  static const std::string suffix = [] {
-    const ProcessIdentity& process = this_process();
-    return fmt::format("{}-{}-{}-{:08x}", process.host, process.space, process.pid, std::random_device()());
-  }();
-  return suffix;
+std::string process_suffix() {
+  static const unsigned random = std::random_device()();
+  const ProcessIdentity process = this_process();
+  return fmt::format("{}-{}-{}-{:08x}", process.host, process.space, process.pid, random);
 }
 
 std::optional<ProcessIdentity> parse_process_suffix(const std::string& text) {

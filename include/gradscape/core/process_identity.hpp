@@ -15,7 +15,7 @@ struct ProcessIdentity {
   std::uint64_t start = 0;  // in clock ticks since boot: tells a process from a later one with its id; 0: not known
 };
 
-const ProcessIdentity& this_process();
+ProcessIdentity this_process();
 
 /// unknown: it runs on another machine, in another container or in an earlier boot, where this process cannot look.
 enum class Life { alive, dead, unknown };
@@ -25,7 +25,7 @@ Life life_of(const ProcessIdentity& process);
 
 /// "HOST-SPACE-PID-RANDOM": what no other process adds to its temporary files' names. Tasks on several hosts may write
 /// the same file of a shared folder.
-const std::string& process_suffix();
+std::string process_suffix();
 
 /// The process that process_suffix() of it names (its start is not known); nothing where the text is no such suffix.
 std::optional<ProcessIdentity> parse_process_suffix(const std::string& text);
