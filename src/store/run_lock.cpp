@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,6 +184,7 @@ RunLock::RunLock(const std::string& path) : path_(path) {
     std::unique_lock guard(mutex_);
     while (!ended_.wait_for(guard, kBeat, [this] { return end_; })) ::futimens(descriptor_, nullptr);
   });
+  ::pthread_setname_np(heart_.native_handle(), "heartbeat");  // so that nobody takes it for a computing one
 }
 
 RunLock::~RunLock() {
