@@ -1,10 +1,12 @@
 #include "gradscape/core/error.hpp"
 
+#include <climits>
+
 namespace gradscape {
 namespace {
 
 std::string join(const std::string& where, const std::string& what, const std::string& hint) {
-  std::string text = where.empty() ? what : where + ": " + what;
+  std::string text = where.empty() ? what : (where.size() < PATH_MAX ? where : abridge(where)) + ": " + what;
   if (!hint.empty()) text += "\n  hint: " + hint;
   return text;
 }
@@ -13,5 +15,13 @@ std::string join(const std::string& where, const std::string& what, const std::s
 
 Error::Error(const std::string& where, const std::string& what, const std::string& hint, ExitCode exit_code)
     : std::runtime_error(join(where, what, hint)), exit_code_(exit_code) {}
+
+std::string abridge(std::string_view value) {
+  constexpr std::size_t kMost = 200;
+  if (value.size() <= kMost) return std::string(value);
+  std::size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xc0) == 0x80) --end;  // not inside of a character
+  return std::string(value.substr(0, end)) + "…";
+}
 
 }  // namespace gradscape

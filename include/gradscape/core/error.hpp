@@ -4,13 +4,15 @@
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace gradscape {
 
 /// Process exit codes (README, "Exit codes").
 enum class ExitCode { ok = 0, failure = 1, usage = 2, preempted = 75, interrupted = 130 };
 
-/// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it.
+/// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it. Values of the user
+/// in `what` and `hint` are abridged; `where` is, where it is longer than any path can be.
 /// Thrown anywhere, caught once in main().
 class Error : public std::runtime_error {
  public:
@@ -29,6 +31,9 @@ class UsageError : public Error {
   UsageError(const std::string& where, const std::string& what, const std::string& hint = "")
       : Error(where, what, hint, ExitCode::usage) {}
 };
+
+/// A user's value for a message: the value itself, or its first 200 bytes and "…", cut between two characters of UTF-8.
+std::string abridge(std::string_view value);
 
 /// Internal consistency check, always on. Throws std::logic_error naming the place.
 inline void check(bool condition, const char* what,
