@@ -25,7 +25,8 @@ Provenance make_provenance(const Experiment& experiment, const Dataset& dataset)
           experiment.experiment.name,
           experiment.experiment.variant,
           to_toml(experiment),
-          dataset.name, dataset.train.fingerprint()};
+          dataset.read.empty() ? dataset.name : fmt::format("{}: {}", dataset.name, dataset.read),
+          dataset.train.fingerprint()};
 }
 
 void require_same_run(const Provenance& found, const Experiment& experiment, const std::string& data_fingerprint,
@@ -139,6 +140,7 @@ const Dataset& load_data(const DataOptions& options) {
     dataset.reset();
     dataset = load_dataset(options);
     loaded = key;
+    if (!dataset->read.empty()) say(fmt::format("{}: {}", dataset->name, dataset->read));
   }
   return *dataset;
 }
