@@ -11,6 +11,7 @@
 #include "gradscape/cli/rates_job.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/shard_judge.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 
 namespace gradscape {
@@ -70,7 +71,7 @@ void unite_runs(const std::string& folder, const std::string& name, Holes holes)
     require_same_but_seed(sweeps.front(), sweeps.back());
     inputs.push_back(sweeps.back().input);
   }
-  fmt::print("{}\n", unite_seeds(folder, inputs, name, holes));
+  print_out("{}\n", unite_seeds(folder, inputs, name, holes));
 }
 
 void merge_runs(const std::vector<RunDirectory>& runs, const std::string& name, Holes holes) {
@@ -93,11 +94,11 @@ void merge_runs(const std::vector<RunDirectory>& runs, const std::string& name, 
       continue;
     }
     if (runs.size() > 1 && seed_of_folder(run.root())) folders.insert(folder);
-    const auto merge = [&] { fmt::print("{}\n", merge_shards(check_sweep(run, name).input, name, holes)); };
+    const auto merge = [&] { print_out("{}\n", merge_shards(check_sweep(run, name).input, name, holes)); };
     if (!attempt(merge)) broken.insert(folder);
   }
   for (const auto& [folder, members] : rates) {
-    const auto unite = [&] { fmt::print("{}\n", unite_rates(folder, members)); };
+    const auto unite = [&] { print_out("{}\n", unite_rates(folder, members)); };
     attempt(unite);
   }
   for (const std::string& folder : folders)

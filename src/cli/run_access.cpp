@@ -4,27 +4,28 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/input_file.hpp"
 #include "gradscape/core/interrupt.hpp"
+#include "gradscape/core/progress.hpp"
 #include "gradscape/landscape/replay.hpp"
 #include "gradscape/store/trace_file.hpp"
 
 namespace gradscape {
 
 Experiment read_stored_experiment(const RunDirectory& directory) {
-  std::ifstream stream(directory.config_path(), std::ios::binary);
-  if (!stream) throw Error(directory.config_path(), "cannot be read");
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  return parse_experiment(text, directory.config_path());
+  return parse_experiment(read_text(directory.config_path(), kLongestConfiguration), directory.config_path());
 }
 
 Provenance make_provenance(const Experiment& experiment, const Dataset& dataset) {
-  return {"",           experiment.experiment.name, experiment.experiment.variant, to_toml(experiment),
-          dataset.name, dataset.train.fingerprint()};
+  return {"",
+          experiment.experiment.name,
+          experiment.experiment.variant,
+          to_toml(experiment),
+          dataset.read.empty() ? dataset.name : fmt::format("{}: {}", dataset.name, dataset.read),
+          dataset.train.fingerprint()};
 }
 
 Experiment parse_stored_experiment(const std::string& config, const std::string& where) {
@@ -116,6 +117,7 @@ const Dataset& load_data(const DataOptions& options) {
     dataset.reset();
     dataset = load_dataset(options);
     loaded = key;
+    if (!dataset->read.empty()) say(fmt::format("{}: {}", dataset->name, dataset->read));
   }
   return *dataset;
 }

@@ -20,7 +20,7 @@ std::vector<FieldOverride> parse_steps(const std::string& text) {
     start = end == std::string::npos ? end : end + 1;
   }
   if (start != std::string::npos)
-    throw UsageError("--steps", fmt::format("\"{}\" has more than three parts", text),
+    throw UsageError("--steps", fmt::format("\"{}\" has more than three parts", abridge(text)),
                      "first:last:every, as in 0:1000:20");
   return overrides;
 }

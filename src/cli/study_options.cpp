@@ -42,10 +42,11 @@ std::vector<Experiment> choose_variants(const Study& study, const std::string& c
   }
   if (chosen.empty()) {
     const std::string near = nearest(variant, names);
-    throw UsageError("--variant", fmt::format("{} has no variant \"{}\"", config, variant),
-                     study.has_variants ? (near.empty() ? fmt::format("it has: {}", fmt::join(names, ", "))
-                                                        : fmt::format("did you mean \"{}\"?", near))
-                                        : "it has no [[variant]] at all");
+    throw UsageError("--variant", fmt::format("{} has no variant \"{}\"", config, abridge(variant)),
+                     study.has_variants
+                         ? (near.empty() ? fmt::format("it has: {}", abridge(fmt::format("{}", fmt::join(names, ", "))))
+                                         : fmt::format("did you mean \"{}\"?", near))
+                         : "it has no [[variant]] at all");
   }
   return chosen;
 }

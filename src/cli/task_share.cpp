@@ -29,7 +29,7 @@ int need(const Environment& environment, const char* name, const char* because) 
                      "--task i/n names the share without the environment");
   const auto value = whole_number(text);
   if (!value)
-    throw UsageError("--task auto", fmt::format("{} is \"{}\", which is no whole number", name, text),
+    throw UsageError("--task auto", fmt::format("{} is \"{}\", which is no whole number", name, abridge(text)),
                      "--task i/n names the share without the environment");
   return *value;
 }
@@ -97,7 +97,7 @@ TaskShare parse_task(const std::string& text, const Environment& environment) {
   const auto index = whole_number(text.substr(0, slash));
   const auto count = slash == std::string::npos ? std::nullopt : whole_number(text.substr(slash + 1));
   if (!index || !count)
-    throw UsageError("--task", fmt::format("\"{}\" names no task", text),
+    throw UsageError("--task", fmt::format("\"{}\" names no task", abridge(text)),
                      "i/n, as in 0/4 for the first of four, or auto");
   return checked(*index, *count, "--task");
 }

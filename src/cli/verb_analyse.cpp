@@ -6,6 +6,7 @@
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/step_selection.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
@@ -34,7 +35,7 @@ void run_analysis(const AnalyseCommand& command) {
     any = true;
     if (!command.steps.empty()) select_steps(command.steps, experiment);
     if (!command.data_path.empty()) experiment.data.path = command.data_path;
-    fmt::print("{}\n", analyse(command, experiment, directory));
+    print_out("{}\n", analyse(command, experiment, directory));
   }
 }
 

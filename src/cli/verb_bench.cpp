@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "gradscape/cli/bench_job.hpp"
+#include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/isa.hpp"
 #include "gradscape/core/version.hpp"
@@ -69,7 +71,7 @@ Experiment choose_experiment(const BenchCommand& command) {
     if (names.empty() || names.back() != run.experiment.variant) names.push_back(run.experiment.variant);
   if (names.size() == 1) return runs.front();  // whose seeds cost the same
   throw UsageError(command.config, "has several variants, and bench measures one",
-                   fmt::format("--variant NAME, of: {}", fmt::join(names, ", ")));
+                   fmt::format("--variant NAME, of: {}", abridge(fmt::format("{}", fmt::join(names, ", ")))));
 }
 
 Json to_json(const Timing& timing) {
@@ -135,19 +137,19 @@ void print_row(const std::string& indent, const BenchRow& row, const std::vector
                                  1e3 * row.seconds.min, 1e3 * row.seconds.max, gflops_text(row));
   for (const FmaPeak& peak : peaks)
     if (row.flops > 0) line += fmt::format("{:11.1f} %", 100 * row.gflops() / peak.gflops);
-  fmt::print("{}\n", line);
+  print_out("{}\n", line);
 }
 
 void print_layers(const BenchResult& result) {
   double total = 0;
   for (const BenchLayer& layer : result.layers) total += layer.forward.seconds.median + layer.backward.seconds.median;
-  fmt::print("\n{:30}{:>12}{:>10}{:>12}{:>10}{:>10}\n", "layer", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s",
-             "of time");
+  print_out("\n{:30}{:>12}{:>10}{:>12}{:>10}{:>10}\n", "layer", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s",
+            "of time");
   for (const BenchLayer& layer : result.layers) {
     const double forward = layer.forward.seconds.median;
     const double backward = layer.backward.seconds.median;
-    fmt::print("{:30}{:12.2f}{}{:12.2f}{}{:8.1f} %\n", layer.name, 1e3 * forward, gflops_text(layer.forward),
-               1e3 * backward, gflops_text(layer.backward), 100 * (forward + backward) / total);
+    print_out("{:30}{:12.2f}{}{:12.2f}{}{:8.1f} %\n", layer.name, 1e3 * forward, gflops_text(layer.forward),
+              1e3 * backward, gflops_text(layer.backward), 100 * (forward + backward) / total);
   }
 }
 
@@ -155,17 +157,17 @@ void print_table(const Experiment& experiment, const BenchRequest& request, cons
   const ModelOptions& model = experiment.model;
   std::vector<std::string> peaks;
   for (const FmaPeak& peak : result.peaks) peaks.push_back(fmt::format("{} {:.1f}", isa_name(peak), peak.gflops));
-  fmt::print("{}, {} thread{}, load {:.2f}\n", result.cpu.text(), result.threads, result.threads == 1 ? "" : "s",
-             result.load_before);
-  fmt::print("peak of fused multiply-adds in {}, measured now: {} GFLOP/s\n", experiment.train.precision,
-             fmt::join(peaks, ", "));
-  fmt::print("{}, norm {}, batch {}: {} parameters, {:.1f} MFLOP per image forward; {} probe{} per step\n", model.arch,
-             model.norm, experiment.train.batch_size, result.parameters, result.forward_flops / 1e6,
-             experiment.sweep.multipliers.size(), experiment.sweep.multipliers.size() == 1 ? "" : "s");
-  fmt::print("\n{:22}{:>12}{:>12}{:>12}{:>10}", fmt::format("of {} repetitions", request.repetitions), "median ms",
-             "min ms", "max ms", "GFLOP/s");
-  for (const FmaPeak& peak : result.peaks) fmt::print("{:>13}", "of " + isa_name(peak));
-  fmt::print("\n");
+  print_out("{}, {} thread{}, load {:.2f}\n", result.cpu.text(), result.threads, result.threads == 1 ? "" : "s",
+            result.load_before);
+  print_out("peak of fused multiply-adds in {}, measured now: {} GFLOP/s\n", experiment.train.precision,
+            fmt::join(peaks, ", "));
+  print_out("{}, norm {}, batch {}: {} parameters, {:.1f} MFLOP per image forward; {} probe{} per step\n", model.arch,
+            model.norm, experiment.train.batch_size, result.parameters, result.forward_flops / 1e6,
+            experiment.sweep.multipliers.size(), experiment.sweep.multipliers.size() == 1 ? "" : "s");
+  print_out("\n{:22}{:>12}{:>12}{:>12}{:>10}", fmt::format("of {} repetitions", request.repetitions), "median ms",
+            "min ms", "max ms", "GFLOP/s");
+  for (const FmaPeak& peak : result.peaks) print_out("{:>13}", "of " + isa_name(peak));
+  print_out("\n");
   print_row("", result.forward, result.peaks);
   print_row("", result.forward_backward, result.peaks);
   print_row("", result.probed_step, result.peaks);
@@ -200,7 +202,7 @@ void add_bench(CLI::App& app, Action& selected) {
       const Experiment experiment = choose_experiment(*command);
       const BenchResult result = bench(experiment, command->request);
       if (command->json)
-        fmt::print("{}\n", to_json(experiment, command->request, result).dump(1));
+        write_output(json_text(to_json(experiment, command->request, result)));
       else
         print_table(experiment, command->request, result);
     };

@@ -10,6 +10,7 @@
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/store/digest.hpp"
 #include "gradscape/store/dimensions.hpp"
@@ -41,7 +42,7 @@ std::string describe_sweep(const SweepOptions& sweep) {
 }
 
 void print_line(const std::string& label, const std::string& text) {
-  fmt::print("  {:<14} {}\n", label, text);
+  print_out("  {:<14} {}\n", label, text);
 }
 
 /// "2 variants", "2 variants, 3 seeds", "3 seeds", "one run"
@@ -55,10 +56,10 @@ std::string describe_runs(const Study& study) {
 
 void print_config(const std::string& path) {
   const Study study = load_study(path, {});
-  fmt::print("{}: configuration of experiment \"{}\", {}\n", path, study.name, describe_runs(study));
+  print_out("{}: configuration of experiment \"{}\", {}\n", path, study.name, describe_runs(study));
   for (const Experiment& run : study.runs) {
-    if (study.has_variants) fmt::print("variant \"{}\"\n", run.experiment.variant);
-    if (study.has_seeds) fmt::print("seed {}\n", run.train.seed);
+    if (study.has_variants) print_out("variant \"{}\"\n", run.experiment.variant);
+    if (study.has_seeds) print_out("seed {}\n", run.train.seed);
     print_line("model", describe_experiment(run));
     print_line("data", run.data.source + (run.data.path.empty() ? "" : " in " + run.data.path));
     print_line("length", run.train.steps > 0 ? fmt::format("{} steps", run.train.steps)
@@ -67,11 +68,16 @@ void print_config(const std::string& path) {
   }
 }
 
+void print_data(const Provenance& origin) {
+  print_line("data",
+             fmt::format("{}; fingerprint of the training images {}", origin.data_name, origin.data_fingerprint));
+}
+
 void print_origin(const h5::File& file, const Provenance& origin) {
   const Experiment experiment = parse_experiment(origin.config, file.path());
   print_line("experiment", origin.variant.empty() ? origin.name : origin.name + ", variant " + origin.variant);
   print_line("model", describe_experiment(experiment));
-  print_line("data", fmt::format("{}, training images {}", origin.data_name, origin.data_fingerprint));
+  print_data(origin);
   print_line("written by", fmt::format("gradscape {} ({}), {}", file.text_attribute("/", "program_version"),
                                        file.text_attribute("/", "git_revision"), file.text_attribute("/", "compiler")));
 }
@@ -168,7 +174,7 @@ void print_series(const h5::File& file) {
 void print_h5(const std::string& path) {
   const h5::File file = open_published(path, "");
   const Provenance origin = read_provenance(file);
-  fmt::print("{}: {}\n", path, origin.file_type);
+  print_out("{}: {}\n", path, origin.file_type);
   if (origin.file_type == "checkpoint") {
     const CheckpointInfo info = read_checkpoint_info(file);
     print_line("step", fmt::format("{} of {} ({} per epoch)", info.step, info.total_steps, info.steps_per_epoch));
@@ -212,8 +218,8 @@ std::vector<std::string> analyses_in(const RunDirectory& directory) {
 void print_run(const RunDirectory& directory) {
   const Experiment experiment = read_stored_experiment(directory);
   const auto checkpoints = directory.checkpoint_steps();
-  fmt::print("{}: run of experiment \"{}\"{}\n", directory.root(), experiment.experiment.name,
-             experiment.experiment.variant.empty() ? "" : ", variant \"" + experiment.experiment.variant + "\"");
+  print_out("{}: run of experiment \"{}\"{}\n", directory.root(), experiment.experiment.name,
+            experiment.experiment.variant.empty() ? "" : ", variant \"" + experiment.experiment.variant + "\"");
   print_line("model", describe_experiment(experiment));
   if (checkpoints.empty()) {
     print_line("steps done", "none: no checkpoint yet");
@@ -223,6 +229,7 @@ void print_run(const RunDirectory& directory) {
   print_line("steps done", fmt::format("{} of {} ({} per epoch), {} checkpoints", info.step, info.total_steps,
                                        info.steps_per_epoch, checkpoints.size()));
   print_line("parameters", fmt::format("{}", info.parameters));
+  print_data(read_provenance(open_published(directory.checkpoint_path(info.step), "checkpoint")));
   const WholeTrace trace = read_whole_trace(directory, 0, info.step);
   print_trace(trace.steps, trace.tests);
   for (const std::string& name : directory.sweeps()) {
@@ -258,7 +265,7 @@ void add_info(CLI::App& app, Action& selected) {
     selected = [path, digest] {
       if (!fs::exists(*path)) throw Error(*path, "does not exist");
       if (*digest)
-        fmt::print("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
+        print_out("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
       else
         print_info(*path);
     };

@@ -8,9 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/landscape/noise_floor.hpp"
 #include "gradscape/store/merge.hpp"
@@ -96,7 +98,8 @@ void override_stored(const Overrides& overrides, Experiment& experiment) {
 std::vector<Report> make_reports(const NumericsCommand& command) {
   const StudyOptions& options = *command.study;
   std::vector<Report> reports;
-  if (!std::filesystem::is_directory(options.config)) {
+  std::error_code no_directory;
+  if (!std::filesystem::is_directory(options.config, no_directory)) {
     if (command.step)
       throw UsageError("--step", "goes with a run directory only", "a configuration has step 0, before any training");
     for (const PlacedRun& run : place_runs(options)) reports.push_back(judge_configuration(run.experiment));
@@ -114,15 +117,15 @@ std::vector<Report> make_reports(const NumericsCommand& command) {
 
 void print_text(const Report& report) {
   const Experiment& experiment = report.experiment;
-  fmt::print("experiment \"{}\"{}: step {}, batch of {}; {} with the {} engine against double with the direct one\n",
-             experiment.experiment.name,
-             experiment.experiment.variant.empty() ? "" : ", variant \"" + experiment.experiment.variant + "\"",
-             report.step, report.samples, experiment.train.precision, experiment.train.engine);
+  print_out("experiment \"{}\"{}: step {}, batch of {}; {} with the {} engine against double with the direct one\n",
+            experiment.experiment.name,
+            experiment.experiment.variant.empty() ? "" : ", variant \"" + experiment.experiment.variant + "\"",
+            report.step, report.samples, experiment.train.precision, experiment.train.engine);
   std::size_t width = 0;
   for (const auto* list : {&report.whole, &report.tensors})
     for (const Tensor& tensor : *list) width = std::max(width, tensor.name.size());
   const auto row = [&](const std::string& name, const std::string& size, const std::string& error) {
-    fmt::print("  {:<{}}  {:>10}  {:>14}\n", name, width + 2, size, error);
+    print_out("  {:<{}}  {:>10}  {:>14}\n", name, width + 2, size, error);
   };
   row("", "size", "relative error");
   for (const Tensor& tensor : report.whole)
@@ -179,10 +182,10 @@ Examples:
       if (command->json) {
         Json list = Json::array();
         for (const Report& report : reports) list.push_back(to_json(report));
-        fmt::print("{}\n", list.dump(1));
+        write_output(json_text(list));
       } else {
         for (std::size_t i = 0; i < reports.size(); ++i) {
-          if (i > 0) fmt::print("\n");
+          if (i > 0) print_out("\n");
           print_text(reports[i]);
         }
       }

@@ -6,9 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/run_rate.hpp"
 #include "gradscape/cli/study_plan.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/process_usage.hpp"
@@ -102,7 +104,7 @@ void print_json(const std::vector<PlannedTask>& tasks) {
   json["total"] = {{"cpu_hours", totals.cpu_seconds / 3600},
                    {"memory_bytes", totals.memory_bytes},
                    {"disk_bytes", totals.disk_bytes}};
-  fmt::print("{}\n", json.dump(1));
+  write_output(json_text(json));
 }
 
 /// What the task waits for, shortened.
@@ -118,19 +120,19 @@ void print_table(const std::vector<PlannedTask>& tasks) {
   for (const PlannedTask& task : tasks) width = std::max(width, task.name().size() + 1);
   const auto row = [width](const std::string& name, const std::string& segments, const std::string& steps,
                            const std::string& probed, double seconds, std::int64_t memory, std::int64_t disk) {
-    fmt::print("{:{}}{:>9}{:>9}{:>9}{:12.4g}{:12.1f}{:12.1f}", name, width, segments, steps, probed, seconds / 3600,
-               static_cast<double>(memory) / 1e6, static_cast<double>(disk) / 1e6);
+    print_out("{:{}}{:>9}{:>9}{:>9}{:12.4g}{:12.1f}{:12.1f}", name, width, segments, steps, probed, seconds / 3600,
+              static_cast<double>(memory) / 1e6, static_cast<double>(disk) / 1e6);
   };
-  fmt::print("{:{}}{:>9}{:>9}{:>9}{:>12}{:>12}{:>12}  after\n", "task", width, "segments", "steps", "probed",
-             "CPU hours", "memory MB", "disk MB");
+  print_out("{:{}}{:>9}{:>9}{:>9}{:>12}{:>12}{:>12}  after\n", "task", width, "segments", "steps", "probed",
+            "CPU hours", "memory MB", "disk MB");
   for (const PlannedTask& task : tasks) {
     row(task.name(), std::to_string(task.segments), std::to_string(task.steps), std::to_string(task.probed),
         task.cpu_seconds, task.memory_bytes, task.disk_bytes);
-    fmt::print("  {}\n", waits_for(task));
+    print_out("  {}\n", waits_for(task));
   }
   const Totals totals = add_up(tasks);
   row("total (memory: largest task's)", "", "", "", totals.cpu_seconds, totals.memory_bytes, totals.disk_bytes);
-  fmt::print("\n");
+  print_out("\n");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/train_job.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
@@ -126,10 +127,10 @@ void add_train(CLI::App& app, Action& selected) {
       if (command->task) runs = share_of_runs(runs, parse_task(*command->task));
       if (command->list) {
         for (const PlacedRun& run : runs)
-          fmt::print("{}\t{}\n", is_trained(run) ? "trained" : "open", run.directory.root());
+          print_out("{}\t{}\n", is_trained(run) ? "trained" : "open", run.directory.root());
         return;
       }
-      train_all(*command, runs, false, [](const PlacedRun& run) { fmt::print("{}\n", run.directory.root()); });
+      train_all(*command, runs, false, [](const PlacedRun& run) { print_out("{}\n", run.directory.root()); });
     };
   });
 }

@@ -7,10 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/config/folder_name.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/progress.hpp"
 #include "gradscape/store/merge.hpp"
@@ -67,7 +70,7 @@ std::string left_text(const std::optional<double>& seconds) {
 
 void print_stale(const std::vector<StaleFile>& files) {
   for (const StaleFile& file : files)
-    fmt::print("  stale     {}: {}; renew it with: {}\n", file.path, file.because, file.renewed_by);
+    print_out("  stale     {}: {}; renew it with: {}\n", file.path, file.because, file.renewed_by);
 }
 
 /// Stale files that unite runs, in the folders above them.
@@ -82,26 +85,26 @@ std::vector<StaleFile> find_stale_unions(const std::vector<RunReport>& runs) {
 }
 
 void print_run(const RunReport& run) {
-  fmt::print("{}: {}\n", run.directory.root(), run.complete() ? "complete" : "not complete");
-  fmt::print("  trained   {} of {} steps{}\n", run.trained,
-             run.total < 0 ? "(unknown before training begins)" : std::to_string(run.total),
-             left_text(run.training_left));
+  print_out("{}: {}\n", run.directory.root(), run.complete() ? "complete" : "not complete");
+  print_out("  trained   {} of {} steps{}\n", run.trained,
+            run.total < 0 ? "(unknown before training begins)" : std::to_string(run.total),
+            left_text(run.training_left));
   std::string states;
   for (int i = 0; i < kSegmentStates; ++i) {
     const auto state = static_cast<SegmentState>(i);
     if (i == 0 || run.count(state) > 0)
       states += fmt::format("{}{} {}", i == 0 ? "" : ", ", run.count(state), segment_state_name(state));
   }
-  fmt::print("  segments  {} of {}; {}{}\n", states, run.segments.size(), run.merged ? "merged" : "not merged",
-             left_text(run.sweep_left));
-  for (const std::string& problem : run.problems) fmt::print("  damaged   {}\n", problem);
+  print_out("  segments  {} of {}; {}{}\n", states, run.segments.size(), run.merged ? "merged" : "not merged",
+            left_text(run.sweep_left));
+  for (const std::string& problem : run.problems) print_out("  damaged   {}\n", problem);
   for (const SegmentReport& report : run.segments)
-    if (!report.problem.empty()) fmt::print("  damaged   {}\n", report.problem);
+    if (!report.problem.empty()) print_out("  damaged   {}\n", report.problem);
   print_stale(run.stale);
   if (run.last_write) {
     const auto ago = std::chrono::system_clock::now() - *run.last_write;
-    fmt::print("  last file {}, {} ago\n", time_text(*run.last_write),
-               format_duration(std::chrono::duration<double>(ago).count()));
+    print_out("  last file {}, {} ago\n", time_text(*run.last_write),
+              format_duration(std::chrono::duration<double>(ago).count()));
   }
 }
 
@@ -153,7 +156,7 @@ void print_json(const StatusCommand& command, const std::vector<RunReport>& runs
     document["tasks"] = *command.tasks;
     document["missing_tasks"] = unfinished_tasks(runs, *command.tasks);
   }
-  fmt::print("{}\n", document.dump(1));
+  write_output(json_text(document));
 }
 
 void report_status(const StatusCommand& command) {
@@ -164,6 +167,7 @@ void report_status(const StatusCommand& command) {
     throw UsageError("--missing", "does not go with --json", "--json --tasks N lists them as missing_tasks");
   if (command.tasks && *command.tasks < 1)
     throw UsageError("--tasks", fmt::format("{} tasks cannot share anything", *command.tasks), "1 or more");
+  require_folder_name("--name", "sweep", command.name);
   const std::vector<RunReport> runs = inspect_all(command);
   const auto open = std::count_if(runs.begin(), runs.end(), [](const RunReport& run) { return !run.complete(); });
   const std::vector<StaleFile> unions = find_stale_unions(runs);
@@ -173,7 +177,7 @@ void report_status(const StatusCommand& command) {
     print_json(command, runs, unions, open == 0);
   } else if (command.missing) {
     if (const auto tasks = unfinished_tasks(runs, *command.tasks); !tasks.empty())
-      fmt::print("{}\n", describe_steps(tasks, tasks.size(), ","));
+      print_out("{}\n", describe_steps(tasks, tasks.size(), ","));
   } else {
     for (const RunReport& run : runs) print_run(run);
     print_stale(unions);

@@ -10,6 +10,7 @@
 #include "gradscape/cli/sweep_job.hpp"
 #include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/verbs.hpp"
+#include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/interrupt.hpp"
 #include "gradscape/core/progress.hpp"
@@ -31,16 +32,6 @@ struct Work {
   Experiment experiment;
   std::vector<Segment> segments;
 };
-
-/// A sweep's name becomes a folder's and a file's.
-void check_name(const std::string& name) {
-  const bool plain = !name.empty() && name.find_first_not_of(
-                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                          "0123456789_-.") == std::string::npos;
-  if (!plain || name.front() == '.')
-    throw UsageError("--name", fmt::format("\"{}\" cannot be a sweep's name", name),
-                     "letters, digits, _ - and . inside");
-}
 
 std::vector<Work> plan_work(const SweepCommand& command) {
   std::vector<FieldOverride> overrides = command.overrides;
@@ -71,7 +62,7 @@ void keep_share(std::vector<Work>& work, const TaskShare& task) {
 
 void run_sweep(const SweepCommand& command) {
   catch_preemption();
-  check_name(command.name);
+  require_folder_name("--name", "sweep", command.name);
   std::optional<TaskShare> task;
   if (command.task) task = parse_task(*command.task);
   std::vector<Work> work = plan_work(command);
@@ -132,7 +123,7 @@ void add_merge(CLI::App& app, Action& selected) {
   verb->add_flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
   verb->callback([command, &selected] {
     selected = [command] {
-      check_name(command->name);
+      require_folder_name("--name", "sweep", command->name);
       merge_runs(find_runs(command->directory), command->name, command->partial ? Holes::mark : Holes::refuse);
     };
   });

@@ -6,6 +6,7 @@
 #include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/cli/verify_job.hpp"
+#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/store/digest.hpp"
 
@@ -44,9 +45,9 @@ void verify(const VerifyCommand& command) {
   if (!RunDirectory(command.directory).holds_run()) check_loose_files(command.directory, problems);
   for (const RunDirectory& run : runs) {
     const Verification found = verify_run(run, command.data_path, command.cells);
-    fmt::print("{}: {} files read, {} of {} cells recomputed: {}\n", run.root(), found.files, found.cells,
-               found.stored_cells,
-               found.problems.empty() ? "all right" : fmt::format("{} problems", found.problems.size()));
+    print_out("{}: {} files read, {} of {} cells recomputed: {}\n", run.root(), found.files, found.cells,
+              found.stored_cells,
+              found.problems.empty() ? "all right" : fmt::format("{} problems", found.problems.size()));
     problems.insert(problems.end(), found.problems.begin(), found.problems.end());
   }
   if (problems.empty()) return;

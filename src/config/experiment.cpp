@@ -84,7 +84,7 @@ std::vector<std::string> differences(const Experiment& here, const Experiment& t
     if (!counts(field, here) && !counts(field, there)) continue;
     const std::string a = field_text(field, here);
     const std::string b = field_text(field, there);
-    if (a != b) list.push_back(fmt::format("{} is {} here and {} there", field.name(), a, b));
+    if (a != b) list.push_back(fmt::format("{} is {} here and {} there", field.name(), abridge(a), abridge(b)));
   }
   return list;
 }
@@ -134,6 +134,7 @@ const Field* find_field(const std::string& name) {
 
 std::string nearest(const std::string& typed, const std::vector<std::string>& names) {
   std::string best;
+  if (typed.size() > 100) return best;  // no slip, and the comparison would take long
   std::size_t best_distance = std::max<std::size_t>(2, typed.size() / 3) + 1;
   for (const std::string& name : names) {
     // Levenshtein distance, one row at a time.
@@ -206,13 +207,14 @@ void set_field(const Field& field, Experiment& experiment, const std::string& te
         }
       },
       field.target(experiment));
-  if (!parsed) throw UsageError(where, fmt::format("\"{}\" is not a {}", text, field.allowed()));
+  if (!parsed) throw UsageError(where, fmt::format("\"{}\" is not a {}", abridge(text), field.allowed()));
   check_field(field, experiment, where);
 }
 
 void check_field(const Field& field, const Experiment& experiment, const std::string& where) {
   const auto refuse = [&](const std::string& hint) {
-    throw UsageError(where, fmt::format("{} = {} is not allowed", field.name(), field_text(field, experiment)), hint);
+    throw UsageError(where, fmt::format("{} = {} is not allowed", field.name(), abridge(field_text(field, experiment))),
+                     hint);
   };
   std::visit(
       [&](auto* value) {
@@ -220,6 +222,8 @@ void check_field(const Field& field, const Experiment& experiment, const std::st
         if constexpr (std::is_same_v<T, std::string>) {
           if (!reads_back(*value))
             throw UsageError(where, field.name() + " is not valid UTF-8", "TOML takes no other text");
+          if (value->find('\0') != std::string::npos)
+            throw UsageError(where, field.name() + " holds a zero byte", "no path and no name can");
           if (field.choices.empty() || std::count(field.choices.begin(), field.choices.end(), *value) > 0) return;
           const std::string near = nearest(*value, field.choices);
           refuse(fmt::format("allowed: {}{}", field.allowed(), near.empty() ? "" : "; did you mean \"" + near + "\"?"));

@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <type_traits>
 
+#include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/input_file.hpp"
 
 namespace gradscape {
 namespace {
@@ -50,8 +51,9 @@ std::vector<std::string> known_names(const std::string& section) {
       if (field.key == key && hint.empty()) hint = fmt::format("there is {}", field.name());
     if (hint.empty()) hint = fmt::format("known here: {}", fmt::join(names, ", "));
   }
-  throw UsageError(where, fmt::format("unknown {} {}{}{}", kind, prefix, key, value.empty() ? "" : " = " + value),
-                   hint);
+  throw UsageError(
+      where, fmt::format("unknown {} {}{}{}", kind, prefix, abridge(key), value.empty() ? "" : " = " + abridge(value)),
+      hint);
 }
 
 /// Sets *target from a TOML value of the right type; false for another type. Whole numbers are numbers too.
@@ -90,7 +92,7 @@ void read_section(const std::string& path, const std::string& section, const tom
     if (set_automatic(*field, experiment, node.value_exact<std::string>().value_or(""))) continue;
     const bool taken = std::visit([&](auto* target) { return take(node, target); }, field->target(experiment));
     if (!taken)
-      throw UsageError(where, fmt::format("{} = {} has the wrong type", name, node_text(node)),
+      throw UsageError(where, fmt::format("{} = {} has the wrong type", name, abridge(node_text(node))),
                        "allowed: " + field->allowed());
     check_field(*field, experiment, where);
   }
@@ -110,18 +112,57 @@ void read_sections(const std::string& path, const toml::table& table, const std:
       refuse_unknown(where, "key", "", section, node_text(node));
     }
     if (!node.is_table())
-      throw UsageError(where, fmt::format("{} = {} is not a section", section, node_text(node)),
+      throw UsageError(where, fmt::format("{} = {} is not a section", section, abridge(node_text(node))),
                        fmt::format("write [{}] and its keys below it", section));
     read_section(path, section, *node.as_table(), experiment);
   }
 }
 
+std::string read_configuration(const std::string& path) {
+  try {
+    return read_text(path, kLongestConfiguration);
+  } catch (const Error& error) {
+    throw UsageError("", error.what(), "configs/quickstart.toml is an example of a configuration");
+  }
+}
+
+/// The last character of the string that begins at `at`; of a string in a single line at most the line's end, where
+/// toml++ refuses it.
+std::size_t end_of_string(const std::string& text, std::size_t at) {
+  const char quote = text[at];
+  std::string end(3, quote);
+  if (text.compare(at, 3, end) != 0) end.resize(1);
+  for (std::size_t i = at + end.size(); i < text.size(); ++i) {
+    if (text.compare(i, end.size(), end) == 0) return i + end.size() - 1;
+    if (text[i] == '\n' && end.size() == 1) return i;
+    if (text[i] == '\\' && quote == '"') ++i;
+  }
+  return text.size();
+}
+
+/// UsageError where a key has many parts, as a.a.a: toml++ bounds the depth of brackets, but not of these, and goes
+/// through its tables by recursion.
+void require_short_keys(const std::string& text, const std::string& path) {
+  constexpr int kMostDots = 16;
+  int dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"' || c == '\'') i = end_of_string(text, i);
+    if (c == '#') i = std::min(text.find('\n', i), text.size());
+    if (std::string_view("#,=[]{}\n").find(c) != std::string_view::npos) dots = 0;
+    if (c != '.' || ++dots <= kMostDots) continue;
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(i), '\n');
+    throw UsageError(fmt::format("{}:{}", path, line), fmt::format("a key has more than {} parts", kMostDots + 1));
+  }
+}
+
 toml::table parse(const std::string& text, const std::string& path) {
+  require_short_keys(text, path);
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& error) {
     throw UsageError(fmt::format("{}:{}:{}", path, error.source().begin.line, error.source().begin.column),
-                     std::string("is not valid TOML: ") + std::string(error.description()));
+                     "is not valid TOML: " + abridge(error.description()));
   }
 }
 
@@ -138,7 +179,7 @@ void expand_seeds(const std::string& path, const Overrides& overrides, Study& st
   for (const auto& [name, text] : overrides)
     if (name == "train.seed")
       throw UsageError("--train.seed", "says nothing where experiment.seeds gives the seeds",
-                       fmt::format("--experiment.seeds {} runs that one only", text));
+                       fmt::format("--experiment.seeds {} runs that one only", abridge(text)));
   std::vector<Experiment> runs;
   for (const Experiment& run : study.runs)
     for (const std::int64_t seed : seeds) {
@@ -171,7 +212,7 @@ void expand_rates(const std::string& path, const Overrides& overrides, Study& st
   for (const auto& [name, text] : overrides)
     if (name == "train.lr")
       throw UsageError("--train.lr", "says nothing where experiment.learning_rates gives the rates",
-                       fmt::format("--experiment.learning_rates {} runs that one only", text));
+                       fmt::format("--experiment.learning_rates {} runs that one only", abridge(text)));
   std::vector<Experiment> runs;
   for (const Experiment& run : study.runs)
     for (const double rate : rates) {
@@ -194,13 +235,20 @@ const toml::table* find_scale(const std::string& path, const toml::table& table,
   for (const auto& [key, node] : *scales->as_table()) {
     names.emplace_back(key.str());
     if (!node.is_table())
-      throw UsageError(position(path, node.source()), fmt::format("scale.{} is not a table", key.str()),
-                       fmt::format("write [scale.{}.train] and keys below it", key.str()));
+      throw UsageError(position(path, node.source()), fmt::format("scale.{} is not a table", abridge(key.str())),
+                       "write [scale.NAME.train] and keys below it");
     Experiment scratch;
     read_sections(path, *node.as_table(), {}, scratch);
     if (names.back() == wanted) found = node.as_table();
   }
   return found;
+}
+
+/// Older programs took more names: a stored run is read under any, but nothing new is begun under it.
+void require_experiment_name(const std::string& path, const Overrides& overrides, const Experiment& run) {
+  const bool by_flag = std::any_of(overrides.begin(), overrides.end(),
+                                   [](const auto& override) { return override.first == "experiment.name"; });
+  require_folder_name(by_flag ? "--experiment.name" : path, "experiment.name", run.experiment.name);
 }
 
 /// Makes paths independent of the folder that a later command is called from.
@@ -220,20 +268,17 @@ void apply_overrides(const Overrides& overrides, Experiment& experiment) {
 }
 
 Study load_study(const std::string& path, const Overrides& overrides, const std::string& scale) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(path))
-    throw UsageError(path, "cannot be read: there is no such configuration file",
-                     "configs/quickstart.toml is an example");
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  const toml::table file = parse(text, path);
+  const toml::table file = parse(read_configuration(path), path);
+  if (!scale.empty()) require_folder_name("--scale", "scale", scale);
 
   Experiment common;
   read_sections(path, file, {"variant", "scale"}, common);
   std::vector<std::string> scales;
   const toml::table* scaled = find_scale(path, file, scale, scales);
   if (!scale.empty() && scaled == nullptr)
-    throw UsageError("--scale", fmt::format("{} has no [scale.{}]", path, scale),
-                     scales.empty() ? "it has none at all" : fmt::format("it has: {}", fmt::join(scales, ", ")));
+    throw UsageError("--scale", fmt::format("{} has no [scale.{}]", path, abridge(scale)),
+                     scales.empty() ? "it has none at all"
+                                    : fmt::format("it has: {}", abridge(fmt::format("{}", fmt::join(scales, ", ")))));
   if (scaled != nullptr) read_sections(path, *scaled, {}, common);
 
   Study study;
@@ -250,9 +295,9 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
       const toml::table& table = *element.as_table();
       const auto name = table["name"].value_exact<std::string>();
       if (!name || name->empty()) throw UsageError(where, "a [[variant]] has no name", "add name = \"…\"");
-      if (name->find('/') != std::string::npos || name->starts_with('.'))
-        throw UsageError(where, fmt::format("variant name \"{}\" cannot be a folder's name", *name));
-      if (!names.insert(*name).second) throw UsageError(where, fmt::format("variant \"{}\" is there twice", *name));
+      require_folder_name(where, "variant.name", *name);
+      if (!names.insert(*name).second)
+        throw UsageError(where, fmt::format("variant \"{}\" is there twice", abridge(*name)));
       Experiment variant = common;
       read_sections(path, table, {"name", "scale"}, variant);
       if (const toml::table* own = find_scale(path, table, scale, scales)) read_sections(path, *own, {}, variant);
@@ -262,6 +307,7 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
   }
   for (Experiment& run : runs) {
     apply_overrides(overrides, run);
+    require_experiment_name(path, overrides, run);
     resolve_path(run);
     run.train.engine = engine_name(run.train);
     check_experiment(run, path);

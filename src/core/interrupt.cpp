@@ -6,6 +6,16 @@
 namespace gradscape {
 namespace {
 
+struct Signal {
+  int number;
+  const char* name;
+};
+
+/// By which a process is told that it will soon have to end. HUP: its terminal or session is gone; XCPU: the soft limit
+/// of processor time is reached.
+constexpr Signal kPreemptions[] = {
+    {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}, {SIGHUP, "SIGHUP"}, {SIGXCPU, "SIGXCPU"}};
+
 std::atomic<int> first_signal = 0;
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may set it");
 
@@ -21,6 +31,11 @@ void handle(int signal, int flags) {
   sigaction(signal, &action, nullptr);
 }
 
+bool is_ignored(int signal) {
+  struct sigaction action = {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 void catch_interrupts() {
@@ -28,8 +43,8 @@ void catch_interrupts() {
 }
 
 void catch_preemption() {
-  handle(SIGTERM, SA_RESTART);
-  handle(SIGUSR1, SA_RESTART);
+  for (const Signal& signal : kPreemptions)
+    if (signal.number != SIGHUP || !is_ignored(SIGHUP)) handle(signal.number, SA_RESTART);
 }
 
 bool interrupted() {
@@ -37,12 +52,15 @@ bool interrupted() {
 }
 
 Error interruption(const std::string& where, const std::string& outcome, const std::string& hint) {
-  const int signal = first_signal;
-  const bool preempted = signal == SIGTERM || signal == SIGUSR1;
   std::string what = "interrupted";
-  if (preempted) what = signal == SIGTERM ? "pre-empted (SIGTERM)" : "pre-empted (SIGUSR1)";
+  ExitCode code = ExitCode::interrupted;
+  for (const Signal& signal : kPreemptions)
+    if (signal.number == first_signal) {
+      what = std::string("pre-empted (") + signal.name + ")";
+      code = ExitCode::preempted;
+    }
   if (!outcome.empty()) what += "; " + outcome;
-  return Error(where, what, hint, preempted ? ExitCode::preempted : ExitCode::interrupted);
+  return Error(where, what, hint, code);
 }
 
 }  // namespace gradscape

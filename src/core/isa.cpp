@@ -58,7 +58,7 @@ void select_isa(const std::string& name) {
                        "auto chooses what it has; results have the same bits");
     selection() = Isa::avx512;
   } else {
-    throw UsageError("--isa", fmt::format("there is no instruction set \"{}\"", name),
+    throw UsageError("--isa", fmt::format("there is no instruction set \"{}\"", abridge(name)),
                      fmt::format("allowed: {}", fmt::join(isa_names(), " | ")));
   }
 }

@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
+
+#include "gradscape/core/console.hpp"
 
 namespace gradscape {
 namespace {
@@ -26,14 +27,14 @@ bool quiet() {
 }
 
 void say(const std::string& line) {
-  if (!quiet_) fmt::print(stderr, "{}\n", line);
+  if (!quiet_) write_error(line + "\n");
 }
 
 Progress::Progress(std::string label, std::int64_t total)
     : label_(std::move(label)), total_(total), start_(Clock::now()), last_(start_ + std::chrono::seconds(2)) {}
 
 Progress::~Progress() {
-  if (width_ > 0) fmt::print(stderr, "\r{:{}}\r", "", width_);
+  write_error(blank_);
 }
 
 void Progress::update(std::int64_t done, const std::string& detail) {
@@ -49,11 +50,11 @@ void Progress::update(std::int64_t done, const std::string& detail) {
   const std::string line = fmt::format("{}: step {}/{}  {}  {:.3g} steps/s  {} left", label_, done, total_, detail,
                                        rate, format_duration(left));
   if (on_terminal()) {
-    fmt::print(stderr, "\r{:{}}", line, width_);
+    write_error(fmt::format("\r{:{}}", line, width_));
     width_ = line.size();
-    std::fflush(stderr);
+    blank_ = fmt::format("\r{:{}}\r", "", width_);
   } else {
-    fmt::print(stderr, "{}\n", line);
+    write_error(line + "\n");
   }
 }
 

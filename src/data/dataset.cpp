@@ -1,8 +1,11 @@
 #include "gradscape/data/dataset.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <new>
 #include <utility>
 
 #include "gradscape/core/error.hpp"
@@ -78,6 +81,15 @@ Standardisation channel_statistics(const ImageSet& images) {
 
 }  // namespace
 
+std::string describe_files(Index train, int train_files, Index test, int test_files) {
+  const auto in_files = [](Index images, const char* kind, int files) {
+    return fmt::format("{} {} image{} in {} file{}", images, kind, images == 1 ? "" : "s", files,
+                       files == 1 ? "" : "s");
+  };
+  return in_files(train, "training", train_files) + ", " +
+         (test_files == 0 ? "no test images" : in_files(test, "test", test_files));
+}
+
 std::string ImageSet::fingerprint() const {
   Fingerprint hash;
   for (const Index number : {shape.height, shape.width, shape.channels, Index{classes}, size()})
@@ -109,10 +121,14 @@ const std::vector<std::string>& data_source_names() {
 Dataset load_dataset(const DataOptions& options) {
   for (const Source& source : sources()) {
     if (source.name != options.source) continue;
-    Dataset dataset = source.load(options);
-    dataset.train.truncate(options.train_limit);
-    dataset.test.truncate(options.test_limit);
-    return dataset;
+    try {
+      Dataset dataset = source.load(options);
+      dataset.train.truncate(options.train_limit);
+      dataset.test.truncate(options.test_limit);
+      return dataset;
+    } catch (const std::bad_alloc&) {
+      throw Error(options.path.empty() ? "data.source" : options.path, "the data do not fit into memory");
+    }
   }
   throw std::logic_error("no data source named " + options.source);
 }

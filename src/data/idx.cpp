@@ -4,10 +4,13 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/input_file.hpp"
 
 namespace gradscape {
 namespace {
@@ -18,70 +21,111 @@ constexpr int kClasses = 10;
 constexpr std::uint32_t kImageMagic = 0x00000803;
 constexpr std::uint32_t kLabelMagic = 0x00000801;
 
+/// What a .gz may announce: a few bytes can stand for gigabytes. Images come to a small part of the first bound (MNIST:
+/// 5 bytes for one); labels in the order of their classes to a large one, but they are few.
+constexpr std::size_t kMostPerByte = 64;
+constexpr std::size_t kAlwaysAdmitted = 16 << 20;
+
 /// The plain file, else the one with .gz; empty where neither exists.
 std::string find_file(const std::string& folder, const std::string& name) {
   for (const char* ending : {"", ".gz"})
-    if (const fs::path path = fs::path(folder) / (name + ending); fs::exists(path)) return path.string();
+    if (const std::string path = folder + "/" + name + ending; is_entry(path)) return path;
   return "";
 }
 
-/// What could be unpacked of a file, and zlib's complaint if that is not all.
-struct Content {
-  std::vector<std::uint8_t> bytes;
-  std::string complaint;
+struct IdxFile {
+  std::vector<std::size_t> extents;
+  std::vector<std::uint8_t> bytes;  // behind the header
 };
 
-/// zlib reads plain files as they are.
-Content read_file(const std::string& path) {
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) throw Error(path, "cannot be read");
-  Content content;
-  constexpr unsigned kBlock = 1u << 20;
-  int got = 0;
-  do {
-    const std::size_t old = content.bytes.size();
-    content.bytes.resize(old + kBlock);
-    got = gzread(file.get(), content.bytes.data() + old, kBlock);
-    content.bytes.resize(old + static_cast<std::size_t>(std::max(got, 0)));
-  } while (got > 0);
-  int code = Z_OK;
-  const std::string message = gzerror(file.get(), &code);
-  if (got < 0 || code != Z_OK) {
-    const std::string prefix = path + ": ";  // zlib puts the file's name first, and so does Error
-    content.complaint = " (" + (message.starts_with(prefix) ? message.substr(prefix.size()) : message) + ")";
+/// Reads a file, packed or not, from its header on: no memory is taken before it is known how much there must be.
+class IdxReader {
+ public:
+  explicit IdxReader(const std::string& path) : path_(path) {
+    require_regular_file(path);
+    std::error_code code;
+    stored_ = fs::file_size(path, code);
+    file_.reset(gzopen(path.c_str(), "rb"));  // plain files are read as they are
+    if (code || !file_) throw Error(path, "cannot be read" + (code ? ": " + code.message() : ""));
   }
-  return content;
-}
 
-std::uint32_t big_endian(const std::vector<std::uint8_t>& bytes, std::size_t position) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) value = (value << 8) | bytes[position + i];
-  return value;
-}
-
-/// Checks the header and returns the extents behind the magic number.
-std::vector<std::size_t> read_header(const std::string& path, const Content& content, std::uint32_t magic) {
-  const auto& bytes = content.bytes;
-  const std::size_t rank = magic & 0xff;
-  const std::size_t header = 4 + 4 * rank;
-  if (bytes.size() < header)
-    throw Error(path, fmt::format("is truncated or damaged: expected a header of {} bytes, found {} bytes{}", header,
-                                  bytes.size(), content.complaint));
-  if (const auto found = big_endian(bytes, 0); found != magic)
-    throw Error(path, fmt::format("is not the IDX file its name says: expected magic number {:#010x}, found {:#010x}",
-                                  magic, found));
-  std::vector<std::size_t> extents;
-  std::size_t size = 1;
-  for (std::size_t i = 0; i < rank; ++i) {
-    extents.push_back(big_endian(bytes, 4 + 4 * i));
-    if (__builtin_mul_overflow(size, extents.back(), &size))
-      throw Error(path, "is damaged: the extents in its header multiply to more than 2^64 bytes");
+  IdxFile read(std::uint32_t magic) {
+    const std::size_t rank = magic & 0xff;
+    const std::size_t header = 4 + 4 * rank;
+    std::array<std::uint8_t, 16> head = {};
+    if (const std::size_t got = read_some(head.data(), header); got < header)
+      throw Error(path_, fmt::format("is truncated or damaged: expected a header of {} bytes, found {} bytes{}", header,
+                                     got, complaint()));
+    if (const auto found = big_endian(head.data()); found != magic)
+      throw Error(
+          path_, fmt::format("is not the IDX file its name says: expected magic number {:#010x}, found {:#010x}", magic,
+                             found));
+    IdxFile file;
+    std::size_t size = 1;
+    for (std::size_t i = 0; i < rank; ++i) {
+      file.extents.push_back(big_endian(head.data() + 4 + 4 * i));
+      if (__builtin_mul_overflow(size, file.extents.back(), &size))
+        throw Error(path_, "is damaged: the extents in its header multiply to more than 2^64 bytes");
+    }
+    require_plausible(header, size);
+    file.bytes.resize(size);
+    const std::size_t got = read_some(file.bytes.data(), size);
+    std::uint8_t beyond = 0;  // reading on to the end has zlib compare its checksum
+    const bool more = got == size && read_some(&beyond, 1) > 0;
+    if (const std::string words = complaint(); got < size || more || !words.empty())
+      throw wrong_size(header + size, fmt::format("{}{}", more ? "more than " : "", header + got), words);
+    return file;
   }
-  if (!content.complaint.empty() || bytes.size() - header != size)
-    throw Error(path, fmt::format("is truncated, damaged or too long: expected {} bytes, found {} bytes{}",
-                                  header + size, bytes.size(), content.complaint));
-  return extents;
-}
+
+ private:
+  static std::uint32_t big_endian(const std::uint8_t* bytes) {
+    std::uint32_t value = 0;
+    for (int i = 0; i < 4; ++i) value = (value << 8) | bytes[i];
+    return value;
+  }
+
+  /// Bytes read: fewer than `size` at the end of the file, or where it is damaged.
+  std::size_t read_some(std::uint8_t* to, std::size_t size) {
+    constexpr std::size_t kBlock = 1u << 20;
+    std::size_t done = 0;
+    while (done < size) {
+      const int got = gzread(file_.get(), to + done, static_cast<unsigned>(std::min(kBlock, size - done)));
+      if (got <= 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+  /// What zlib has to say; empty where all is well.
+  std::string complaint() {
+    int code = Z_OK;
+    const std::string message = gzerror(file_.get(), &code);
+    if (code == Z_OK) return "";
+    const std::string prefix = path_ + ": ";  // zlib puts the file's name first, and so does Error
+    return " (" + (message.starts_with(prefix) ? message.substr(prefix.size()) : message) + ")";
+  }
+
+  Error wrong_size(std::size_t expected, const std::string& found, const std::string& words) const {
+    return Error(path_, fmt::format("is truncated, damaged or too long: expected {} bytes, found {} bytes{}", expected,
+                                    found, words));
+  }
+
+  /// Error where the file cannot, or shall not, hold `size` bytes behind its header.
+  void require_plausible(std::size_t header, std::size_t size) {
+    if (gzdirect(file_.get()) == 1) {
+      if (stored_ < header || stored_ - header != size) throw wrong_size(header + size, std::to_string(stored_), "");
+    } else if (size > kAlwaysAdmitted && size / kMostPerByte > stored_) {
+      throw Error(
+          path_,
+          fmt::format("announces {} bytes, more than {} times the {} bytes of the file", size, kMostPerByte, stored_),
+          "it is damaged, or no images; if it is what you want, unpack it with gunzip");
+    }
+  }
+
+  std::string path_;
+  std::uintmax_t stored_ = 0;  // bytes on disk
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> file_{nullptr, gzclose};
+};
 
 /// Both files of one set; false where there is neither.
 bool load_set(const std::string& folder, const std::string& prefix, ImageSet& set) {
@@ -91,19 +135,18 @@ bool load_set(const std::string& folder, const std::string& prefix, ImageSet& se
   if (images_path.empty() || labels_path.empty())
     throw Error(folder, fmt::format("holds {} but no {}-{}(.gz)", images_path + labels_path, prefix,
                                     images_path.empty() ? "images-idx3-ubyte" : "labels-idx1-ubyte"));
-  Content images = read_file(images_path);
-  const auto extents = read_header(images_path, images, kImageMagic);
-  Content labels = read_file(labels_path);
-  const auto counts = read_header(labels_path, labels, kLabelMagic);
-  if (extents[0] != counts[0])
-    throw Error(labels_path, fmt::format("has {} labels for the {} images of {}", counts[0], extents[0], images_path));
-  for (std::size_t i = 8; i < labels.bytes.size(); ++i)
+  IdxFile images = IdxReader(images_path).read(kImageMagic);
+  IdxFile labels = IdxReader(labels_path).read(kLabelMagic);
+  if (images.extents[0] != labels.extents[0])
+    throw Error(labels_path, fmt::format("has {} labels for the {} images of {}", labels.extents[0], images.extents[0],
+                                         images_path));
+  for (std::size_t i = 0; i < labels.bytes.size(); ++i)
     if (labels.bytes[i] >= kClasses)
-      throw Error(labels_path, fmt::format("label {} is {}, allowed are 0 to 9", i - 8, labels.bytes[i]),
+      throw Error(labels_path, fmt::format("label {} is {}, allowed are 0 to 9", i, labels.bytes[i]),
                   "the file is damaged or of another data set");
-  set.shape = {static_cast<Index>(extents[1]), static_cast<Index>(extents[2]), 1};
-  images.bytes.erase(images.bytes.begin(), images.bytes.begin() + 16);
-  labels.bytes.erase(labels.bytes.begin(), labels.bytes.begin() + 8);
+  if (images.extents[1] == 0 || images.extents[2] == 0)
+    throw Error(images_path, fmt::format("its images have {}×{} pixels", images.extents[1], images.extents[2]));
+  set.shape = {static_cast<Index>(images.extents[1]), static_cast<Index>(images.extents[2]), 1};
   set.pixels = std::move(images.bytes);
   set.labels = std::move(labels.bytes);
   return true;
@@ -117,14 +160,16 @@ Dataset load_idx(const std::string& folder) {
   if (!load_set(folder, "train", dataset.train) || dataset.train.size() == 0)
     throw Error(
         folder,
-        fs::exists(folder) ? "holds no training images: train-images-idx3-ubyte(.gz) was looked for" : "does not exist",
+        is_entry(folder) ? "holds no training images: train-images-idx3-ubyte(.gz) was looked for" : "does not exist",
         "point data.path at the folder with the four IDX files");
-  if (!load_set(folder, "t10k", dataset.test)) dataset.test.shape = dataset.train.shape;
+  const bool has_test = load_set(folder, "t10k", dataset.test);
+  if (!has_test) dataset.test.shape = dataset.train.shape;
   if (dataset.test.shape != dataset.train.shape)
     throw Error(folder,
                 fmt::format("training images have {}×{} pixels and test images {}×{}", dataset.train.shape.height,
                             dataset.train.shape.width, dataset.test.shape.height, dataset.test.shape.width));
   dataset.train.classes = dataset.test.classes = kClasses;
+  dataset.read = describe_files(dataset.train.size(), 2, dataset.test.size(), has_test ? 2 : 0);
   return dataset;
 }
 

@@ -63,7 +63,7 @@ std::vector<std::size_t> choose_blocks(const std::vector<LayerBlock>& blocks, co
   std::iota(all.begin(), all.end(), std::size_t{0});
   for (const std::string& name : names)
     if (std::none_of(all.begin(), all.end(), [&](std::size_t i) { return means(name, i); }))
-      throw UsageError(where, fmt::format("there is no layer \"{}\"", name),
+      throw UsageError(where, fmt::format("there is no layer \"{}\"", abridge(name)),
                        fmt::format("the run has, numbered from 1 on: {}", fmt::join(known, ", ")));
   if (names.empty()) return all;
   std::erase_if(all, [&](std::size_t i) {

@@ -10,6 +10,11 @@
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
+namespace {
+
+constexpr std::int64_t kMostSteps = 4'000'000'000;  // as train.steps has it
+
+}  // namespace
 
 std::string engine_name(const TrainOptions& options) {
   if (options.engine != "auto") return options.engine;
@@ -26,15 +31,28 @@ TrainingProcess<S>::TrainingProcess(const DataOptions& data, const ModelOptions&
       batches_(dataset.train, standardisation_, data, train.batch_size, static_cast<std::uint64_t>(train.seed)),
       network_(make_network<S>(model, dataset.train.shape, dataset.train.classes, engine())),
       total_steps_(gradscape::total_steps(train, batches_.steps_per_epoch())) {
-  const Index images = dataset.train.size();
-  const Index rest = images % train.batch_size;
-  const Index smallest = rest == 0 ? train.batch_size : rest;
-  if (smallest < network_->fewest_samples())
+  require_large_batches(dataset.train.size(), Mode::train);
+  // Without running statistics a test takes those of its batches, as training does.
+  if (!model.norm_track) require_large_batches(dataset.test.size(), Mode::evaluation);
+  if (total_steps_ > kMostSteps)
     throw UsageError(
-        "train.batch_size",
-        fmt::format("{} leaves a batch of {} of the {} images, and batch norm on dense layers needs {} to train",
-                    train.batch_size, smallest, images, network_->fewest_samples()),
-        "choose another train.batch_size or data.train_limit");
+        "train.epochs",
+        fmt::format("{} epochs of {} steps are {} steps", train.epochs, batches_.steps_per_epoch(), total_steps_),
+        fmt::format("at most {} steps: random numbers are addressed by 32 bits of them", kMostSteps));
+}
+
+template <class S>
+void TrainingProcess<S>::require_large_batches(Index images, Mode mode) const {
+  const Index batch = train_.batch_size;
+  const Index smallest = images % batch == 0 ? std::min(batch, images) : images % batch;
+  if (images == 0 || smallest >= network_->fewest_samples()) return;
+  const bool training = mode == Mode::train;
+  throw UsageError(
+      "train.batch_size",
+      fmt::format("{} leaves a batch of {} of the {} {} images, and batch norm {} needs {}", batch, smallest, images,
+                  training ? "training" : "test", training ? "on dense layers" : "with model.norm_track = false",
+                  network_->fewest_samples()),
+      fmt::format("choose another train.batch_size or data.{}_limit", training ? "train" : "test"));
 }
 
 template <class S>

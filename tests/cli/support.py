@@ -49,11 +49,11 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def gradscape(*arguments: object, expect: int | tuple[int, ...] = 0, says: tuple[str, ...] = (),
-              env: dict | None = None, binary: str = BINARY, **options: Any) -> Done:
+              env: dict | None = None, binary: str = BINARY, timeout: float = 600, **options: Any) -> Done:
     """Runs the binary. Fails unless it ends with code `expect`, `says` all these words on stderr, and leaves stderr
     free of what only a library's or the language's own failure prints."""
     command = [binary, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600,
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
                           env=environment(**(env or {})), **options)
     result = Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
     told = f"{' '.join(command)}\nended with {result.code}\n{result.stdout}{result.stderr}"

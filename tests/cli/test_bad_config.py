@@ -4,6 +4,8 @@ name."""
 
 from __future__ import annotations
 
+import os
+
 from support import PLAIN, Case, flags, gradscape, main, toml_text, write_idx
 
 
@@ -39,7 +41,7 @@ class BadConfig(Case):
         self.assert_refused(head + "model.norm = \"bach\"\n", "bad.toml:5: ", "model.norm = \"bach\"", "\"batch\"?")
         self.assert_refused(head + "[[variant]]\nname = \"a\"\n", "bad.toml:5: ", "\"a\" is there twice")
         self.assert_refused(head + "[[variant]]\ntrain.lr = 1\n", "bad.toml:5: ", "no name")
-        self.assert_refused(head + "[[variant]]\nname = \"../x\"\n", "bad.toml:5: ", "../x")
+        self.assert_refused(head + "[[variant]]\nname = \"../x\"\n", "bad.toml:5: ", "variant.name = \"../x\"")
         self.assert_refused(head + "[[variant]]\nname = 7\n", "bad.toml:5: ", "name")
         self.assert_refused("variant = 3\n[train]\nsteps = 5\n", "bad.toml:1: ", "[[variant]]")
 
@@ -100,6 +102,48 @@ class BadConfig(Case):
         gradscape("train", self.place / "none.toml", expect=2, says=("none.toml", "cannot be read"))
         gradscape("info", self.place / "none.toml", expect=(1, 2), says=("none.toml",))
         gradscape("train", self.place, expect=2, says=(str(self.place), "cannot be read"))
+
+    def test_files_that_are_none(self) -> None:
+        """A pipe or a device may never end: it is refused without being opened, and no signal is swallowed."""
+        pipe = self.place / "pipe.toml"
+        os.mkfifo(pipe)
+        (self.place / "link.toml").symlink_to(pipe)
+        (self.place / "zero.toml").symlink_to("/dev/zero")
+        (self.place / "lost.toml").symlink_to("nowhere")
+        (self.place / "loop.toml").symlink_to("loop.toml")
+        for name, words in (("pipe", "it is a pipe"), ("link", "it is a pipe"), ("zero", "it is a device"),
+                            ("lost", "link to a file that does not exist"), ("loop", "leads back to itself")):
+            for verb in ("train", "run", "numerics", "plan", "bench"):
+                gradscape(verb, self.place / f"{name}.toml", expect=2, timeout=10, says=(f"{name}.toml", words))
+            for verb in ("info", "status"):
+                gradscape(verb, self.place / f"{name}.toml", expect=(1, 2), timeout=10, says=(f"{name}.toml",))
+        run = self.place / "run"
+        run.mkdir()
+        os.mkfifo(run / "config.toml")
+        for verb in ("info", "status", "sweep", "merge", "verify"):
+            gradscape(verb, run, expect=1, timeout=10)
+
+    def test_size_and_depth(self) -> None:
+        """Bounded before anything is made of them: neither memory nor stack runs out."""
+        deep = 50000
+        self.assert_refused("#" * (1 << 20) + "\n[train]\nsteps = 5\n", "bad.toml", "at most 1048576 bytes")
+        for text in ("a." * deep + "a = 1\n", "[" + "a." * deep + "a]\n", "'a'.\"=\\\".\"." * deep + "a = 1\n",
+                     "[[" + "a . " * deep + "a]]\n", "x = {" + "a." * deep + "a = 1}\n"):
+            self.assert_refused("[train]\nsteps = 5\n" + text, "bad.toml:3", "more than 17 parts")
+        for text in ("train.steps = " + "[" * deep, "train.steps = " + "[" * deep + "]" * deep,
+                     "train.steps = " + "{a = " * deep, "train.steps = " + "{a.a.a.a.a.a = [" * (deep // 3)):
+            self.assert_refused(text + "\n", "bad.toml:1:", "not valid TOML")
+        # The deepest that is read: told of, and taken apart again.
+        parts = ".".join(["a"] * 17)
+        self.assert_refused("model.b = " + f"{{{parts} = [" * 120 + "]}" * 120 + "\n", "bad.toml:1: ",
+                            "unknown key model.b")
+        dots = "/".join([".."] * 40)  # are no parts of a key in strings and comments
+        self.assert_refused(f"data.path = \"{dots}\" # {dots}\ndata.source = '''a\n{dots}\"'''\n", "bad.toml:2: ",
+                            "data.source")
+
+    def test_a_zero_byte(self) -> None:
+        self.assert_refused("data.path = \"a\\u0000b\"\n", "bad.toml:1: ", "data.path holds a zero byte")
+        self.assert_refused("[train]\nsteps = 5\0\n", "bad.toml:2:", "not valid TOML")
 
     def test_info_refuses_what_train_refuses(self) -> None:
         self.assert_refused("[train]\nstep = 5\n", "bad.toml:2: ", "train.steps?", verb="info")

@@ -189,7 +189,7 @@ class Interface(Case):
             self.assertIn("configuration of experiment", gradscape("info", path).stdout)
 
     def test_stored_configuration_reads_back_to_the_same_run(self) -> None:
-        exact = {"train.lr": 0.1 + 0.2, "model.norm_eps": 1e-5 / 3, "experiment.name": "a \"b\" \\ ü \t",
+        exact = {"train.lr": 0.1 + 0.2, "model.norm_eps": 1e-5 / 3, "experiment.name": "a b ü", "data.path": "/a \"b\" \\ ü \t",
                  "sweep.multipliers": [1 / 3, 2.0, 1e-300, 123456789.125], "train.seed": 2**53 - 1}
         for number, settings in enumerate((PLAIN | exact, FULL)):
             run = self.make("train", settings, self.place / str(number))

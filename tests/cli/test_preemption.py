@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""SIGTERM, SIGUSR1 and Ctrl-C at any moment: the exit code says to call again, what was probed is kept, the next call
-continues there, and the end has the bits of an uninterrupted run."""
+"""SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU and Ctrl-C at any moment: the exit code says to call again, what was
+probed is kept, the next call continues there, and the end has the bits of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LONG = FULL | {"train.steps": 12, "train.checkpoint_every": 12, "train.test_ever
                "sweep.multipliers": [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0]}
 SHARD = "segment-00000000-00000012.h5"
 LAST = "sweep/main/segment-00000007-00000012.h5"
-CODES = {signal.SIGTERM: (75, "pre-empted (SIGTERM)"), signal.SIGUSR1: (75, "pre-empted (SIGUSR1)"),
-         signal.SIGINT: (130, "interrupted")}
+PREEMPTIONS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGXCPU)
+CODES = {number: (75, f"pre-empted ({number.name})") for number in PREEMPTIONS} | {signal.SIGINT: (130, "interrupted")}
 
 
 def stop(process: subprocess.Popen, number: signal.Signals) -> Done:
@@ -247,7 +247,7 @@ class Training(Case):
         whole = self.place / "whole"
         gradscape("run", config, "--out", whole, "--quiet")
         for verb in ("run", "train"):
-            for number in (signal.SIGTERM, signal.SIGUSR1):
+            for number in PREEMPTIONS:
                 for attempt in range(20):
                     out = self.place / f"{verb}{int(number)}-{attempt}"
                     process = start(verb, config, "--out", out)

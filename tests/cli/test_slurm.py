@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """tools/slurm/submit.sh on a real Slurm of three nodes, which the test starts on this machine, and mpirun: the merged
-grids have the bits of one process, whatever befalls the tasks."""
+grids have the bits of one process, whatever befalls the tasks. And what it submits, on stand-ins for Slurm's commands."""
 
 from __future__ import annotations
 
@@ -117,6 +117,121 @@ class Study(Case):
             self.assert_same_data(self.whole / name, out / name)
 
 
+# Stand-ins that run a job as it is submitted. LIMIT, where it is not empty: MaxArraySize. REFUSE: a job to refuse.
+COMMANDS = {
+    "sbatch": """
+for script in "$@"; do :; done
+name=$(basename "$script" .sbatch)
+echo "$name $(grep -o -- '--array=[0-9,-]*' "$script" | cut -d= -f2)" >>submitted
+[ "$name" != "${REFUSE:-}" ] || { echo "sbatch: error: refused" >&2; exit 1; }
+top=$(grep -o -- '--array=[^%]*' "$script" | cut -d= -f2 | tr ',-' '\\n\\n' | sort -n | tail -1)
+[ "${top:-0}" -lt "${LIMIT:-1001}" ] || { echo "sbatch: error: Invalid job array specification" >&2; exit 1; }
+number=$((100 + $(wc -l <submitted)))
+list=$(grep -o -- '--array=[0-9,-]*' "$script" | cut -d= -f2 | tr , '\\n' | sed 's/-/ /')
+[ -n "$list" ] || list=none
+while read -r first last; do
+  for index in $(if [ "$first" = none ]; then echo none; else seq "$first" "${last:-$first}"; fi); do
+    export SLURM_JOB_ID=$number SLURM_ARRAY_JOB_ID=$number SLURM_ARRAY_TASK_ID=$index
+    [ "$index" != none ] || unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID
+    bash "$script" >>"$name.log" 2>&1 || echo "job $name $index ended with $?" >>"$name.log"
+  done
+done <<<"$list"
+echo "$number;cluster"
+""",
+    "squeue": "exit 0",
+    "scancel": 'echo "$@" >>cancelled',
+    "scontrol": """
+[ "$*" = "show config" ] || exit 1
+[ -n "${LIMIT:-}" ] || { echo "slurm_load_ctl_conf error: Unable to contact slurm controller" >&2; exit 1; }
+printf 'MaxArraySize            = %s\\nMaxJobCount             = 10000\\n' "$LIMIT"
+"""}
+
+
+class Submission(Study):
+    """Without daemons: what submit.sh submits, and that all of it is done."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        commands = self.place / "bin"
+        commands.mkdir()
+        for name, text in COMMANDS.items():
+            (commands / name).write_text("#!/usr/bin/env bash\n" + text)
+            (commands / name).chmod(0o755)
+        self.path = f"{commands}:{os.environ['PATH']}"
+        self.out = self.place / "out"
+
+    def submit(self, *options: object, expect: int = 0, **more: str) -> tuple[list[str], str]:
+        """The jobs submitted, as "NAME ARRAY", and what was said."""
+        submitted = self.place / "submitted"
+        submitted.unlink(missing_ok=True)
+        done = subprocess.run([SUBMIT, self.config, "--out", self.out, "--no-figure", *map(str, options)], cwd=self.place,
+                              env=environment(PATH=self.path, GRADSCAPE_BINARY=BINARY, **more), capture_output=True,
+                              text=True, timeout=300)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        jobs = submitted.read_text().splitlines() if submitted.exists() else []
+        return [job.strip() for job in jobs], done.stderr
+
+    def test_shares_are_packed_where_an_array_is_too_small(self) -> None:
+        for limit, train, sweep in (("1", "0", "0"), ("3", "0-1", "0-2"), ("1001", "0-1", "0-6"), ("", "0-1", "0-6")):
+            self.out = self.place / f"out{limit}"
+            jobs, _ = self.submit("--tasks", 7, LIMIT=limit)
+            self.assertEqual(jobs, [f"train {train}", f"sweep {sweep}", "merge"])
+            self.assert_whole(self.out)
+
+    def test_each_share_is_done_once_and_only_what_is_missing_again(self) -> None:
+        self.submit("--tasks", 7, LIMIT="3")
+        log = (self.place / "sweep.log").read_text()
+        self.assertEqual(re.findall(r"--task (\d+)/7", log), [str(share) for share in range(7)])
+        status = ("status", self.out, "--missing", "--tasks", 7)
+        for name in NAMES:
+            sorted((self.out / name / "sweep/main").glob("segment-*.h5"))[0].unlink()
+        missing = gradscape(*status, expect=(0, 1)).stdout.strip().split(",")
+        self.assertEqual(len(missing), 2, "a share of each run")
+        (self.place / "sweep.log").unlink()
+        jobs, _ = self.submit("--tasks", 7, LIMIT="3")
+        indices = sorted({int(share) // 3 for share in missing})
+        self.assertEqual(indices, [0, 1])
+        self.assertEqual(jobs, ["sweep 0-1", "merge"])
+        self.assert_whole(self.out)
+
+    def test_a_complete_study_submits_nothing(self) -> None:
+        self.submit("--tasks", 2)
+        for _ in range(2):
+            jobs, said = self.submit()
+            self.assertEqual(jobs, [])
+            self.assertIn("is complete: nothing is submitted", said)
+        (self.out / "bn/landscape.h5").unlink()
+        self.assertEqual(self.submit()[0], ["merge"])
+        self.assert_whole(self.out)
+        self.assertEqual(self.submit()[0], [])
+
+    def test_seeds_and_rates(self) -> None:
+        """Complete with the files that unite runs, and not without them."""
+        for more, name in (({"experiment.seeds": [1, 2]}, "landscape.h5"),
+                           ({"experiment.learning_rates": [0.001, 0.002], "sweep.kind": "runs"}, "runs.h5")):
+            self.config = self.write_config(self.settings | {"train.steps": 4} | more)
+            self.out = self.place / name
+            self.submit("--tasks", 2)
+            self.assertEqual(self.submit()[0], [])
+            (self.out / name).unlink()
+            self.assertEqual(self.submit()[0], ["merge"])
+            self.assertEqual(self.submit()[0], [])
+
+    def test_nothing_stays_where_one_job_is_refused(self) -> None:
+        for refused, before in (("train", []), ("sweep", ["101"]), ("merge", ["101", "102"])):
+            self.out = self.place / refused
+            said = self.submit("--tasks", 2, expect=1, REFUSE=refused)[1]
+            self.assertIn(f"the {refused} job was refused", said)
+            self.assertEqual((self.out / "slurm/jobs").read_text(), "")
+            cancelled = self.place / "cancelled"
+            self.assertEqual(cancelled.read_text().split() if before else [], before)
+            cancelled.unlink(missing_ok=True)
+
+    def test_a_cluster_without_arrays_is_refused_before_anything_is_written(self) -> None:
+        self.assertIn("no job arrays", self.submit("--tasks", 2, expect=1, LIMIT="0")[1])
+        self.assertFalse(self.out.exists())
+
+
 @unittest.skipIf(missing_of_slurm(), missing_of_slurm())
 class Slurm(Study):
     @classmethod
@@ -212,7 +327,7 @@ class Faults(Slurm):
         self.assertEqual(cluster.field(jobs["merge"], "JobState"), "FAILED")
         expected = "0-1"  # as sbatch --array takes them
         self.assertEqual(sorted((cancelled, killed)), [0, 1])
-        self.assertIn(f"Array indices to repeat: {expected}.", self.logs(out, "merge"))
+        self.assertIn(f"Shares to repeat: {expected}.", self.logs(out, "merge"))
         self.assertEqual(gradscape("status", out, "--missing", "--tasks", TASKS, expect=(0, 1)).stdout.strip(), expected)
         again = cluster.submit(*arguments)
         self.assertEqual(list(again), ["sweep", "merge"])
@@ -221,10 +336,7 @@ class Faults(Slurm):
         self.assertEqual(cluster.field(again["merge"], "JobState"), "COMPLETED", self.logs(out, "merge"))
         self.assert_whole(out)
 
-        done = cluster.submit(*arguments)  # nothing is missing: only the merge is done again
-        self.assertEqual(list(done), ["merge"])
-        cluster.finish()
-        self.assert_whole(out)
+        self.assertIn("is complete: nothing is submitted", cluster.call(SUBMIT, *arguments))
 
     def test_preempted_by_a_job_of_higher_priority(self) -> None:
         cluster, out = self.cluster, self.place / "out"

@@ -24,6 +24,26 @@ TEST(Error, OneCatchTakesAllOfThem) {
   EXPECT_THROW(throw Error("a", "b"), std::runtime_error);
 }
 
+TEST(Error, QuotesTwoHundredBytesOfAValue) {
+  EXPECT_EQ(abridge("short"), "short");
+  const std::string whole(200, 'a');
+  EXPECT_EQ(abridge(whole), whole);
+  EXPECT_EQ(abridge(whole + "b"), whole + "…");
+  // A character of two, three or four bytes is not cut.
+  for (const std::string character : {"ä", "漢", "🙂"})
+    for (std::size_t before = 196; before < 200; ++before) {
+      const std::string text = std::string(before, 'a') + character + std::string(100, 'b');
+      const std::size_t kept = before + character.size() <= 200 ? 200 : before;
+      EXPECT_EQ(abridge(text), text.substr(0, kept) + "…");
+    }
+}
+
+TEST(Error, APlaceLongerThanAnyPathIsQuotedToo) {
+  const std::string path(3000, 'a');
+  EXPECT_EQ(Error(path, "no").what(), path + ": no");
+  EXPECT_EQ(Error(std::string(100000, 'a'), "no").what(), std::string(200, 'a') + "…: no");
+}
+
 TEST(Check, NamesThePlaceOfAnInternalMistake) {
   EXPECT_NO_THROW(check(true, "fine"));
   const int line = __LINE__ + 2;

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -79,6 +80,28 @@ TEST_F(Cifar, ReadsWhicheverFilesThereAreInTheirOrder) {
   EXPECT_EQ(data.train.pixels[1 * 3072 + 2 * 1024 + 5 * 32 + 6], 242);
   EXPECT_EQ(data.train.pixels[2 * 3072 + 1 * 1024 + 31], 171);
   EXPECT_EQ(data.test.pixels[0], 70);
+}
+
+TEST_F(Cifar, SaysHowManyImagesCameFromHowManyFiles) {
+  write("data_batch_4.bin", record(9, 40));
+  EXPECT_EQ(load_cifar10(folder_.string()).read, "1 training image in 1 file, no test images");
+  write("data_batch_2.bin", record(3, 20) + record(0, 21));
+  write("test_batch.bin", record(7, 70));
+  EXPECT_EQ(load_cifar10(folder_.string()).read, "3 training images in 2 files, 1 test image in 1 file");
+}
+
+TEST_F(Cifar, AnEntryThatCannotBeReadIsNoMissingOne) {
+  write("data_batch_1.bin", record(1, 0));
+  for (const std::string name : {"data_batch_3.bin", "test_batch.bin"}) {
+    for (const std::string target : {"/nowhere/file", name.c_str()}) {
+      fs::create_symlink(target, folder_ / name);
+      expect_parts(message(), {name, "cannot be read", "it is a link"});
+      fs::remove(folder_ / name);
+    }
+    ASSERT_EQ(mkfifo((folder_ / name).c_str(), 0600), 0);
+    expect_parts(message(), {name, "cannot be read", "it is a pipe"});
+    fs::remove(folder_ / name);
+  }
 }
 
 TEST_F(Cifar, WithoutATestFileTheTestSetIsEmpty) {

@@ -192,6 +192,31 @@ TEST_F(Idx, ADamagedCompressedFileIsAnError) {
   expect_error({path.string(), "damaged", "incorrect data check"});
 }
 
+TEST_F(Idx, APackedFileIsReadNoFurtherThanItAnnounces) {
+  write(kTrainLabels, kLabels);
+  Bytes images = kImages;
+  images.resize(images.size() + 100'000'000);  // zeros: packed, a thousandth
+  write_gz(kTrainImages + ".gz", images);
+  expect_error({kTrainImages, "expected 34 bytes", "found more than 34 bytes"});
+}
+
+TEST_F(Idx, APackedFileMayAnnounceSixtyFourTimesItsSize) {
+  // 20 million images of one pixel, all zero: packed, some 20 kB.
+  Bytes images = {0, 0, 8, 3, 1, 49, 45, 0, 0, 0, 0, 1, 0, 0, 0, 1};
+  images.resize(images.size() + 20'000'000);
+  write_gz(kTrainImages + ".gz", images);
+  write(kTrainLabels, kLabels);
+  expect_error({kTrainImages, "announces 20000000 bytes, more than 64 times", "gunzip"});
+  write(kTrainImages, images);  // unpacked, it is taken at its word
+  expect_error({"3 labels for the 20000000 images"});
+  // 10 million are few enough for any file.
+  images = {0, 0, 8, 3, 0, 152, 150, 128, 0, 0, 0, 1, 0, 0, 0, 1};
+  images.resize(images.size() + 10'000'000);
+  fs::remove(folder_ / kTrainImages);
+  write_gz(kTrainImages + ".gz", images);
+  expect_error({"3 labels for the 10000000 images"});
+}
+
 TEST_F(Idx, ExtentsWhoseProductWrapsAreAnError) {
   // 2^20 · 2^22 · 2^22 = 2^64, which is 0 in 64 bits: as many bytes as follow this header.
   write(kTrainImages, {0, 0, 8, 3, 0, 16, 0, 0, 0, 64, 0, 0, 0, 64, 0, 0});

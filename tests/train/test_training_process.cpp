@@ -1,4 +1,5 @@
 // A training run is a function of its options and data: nothing else decides about its bits.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -202,7 +203,37 @@ TEST(TrainingProcess, BatchNormRefusesABatchOfOne) {
   SmallRun run = mlp_run(3);
   run.dataset = hash_dataset({4, 4, 2}, 3, 17, 0);
   // 17 images in batches of 8 leave one, at the end of the first epoch: refused before the first step.
-  expect_error([&] { run.process<float>(); }, {"train.batch_size", "batch norm", "17 images"});
+  expect_error([&] { run.process<float>(); }, {"train.batch_size", "batch norm", "17 training images"});
+}
+
+TEST(TrainingProcess, WithoutRunningStatisticsItRefusesATestOfOne) {
+  for (const Index images : {1, 9, 17}) {  // batches of 8 leave one
+    SmallRun run = mlp_run(3);
+    run.dataset = hash_dataset({4, 4, 2}, 3, 16, images);
+    EXPECT_NO_THROW(run.process<float>());  // running statistics need no batch
+    run.model.norm_track = false;
+    expect_error<UsageError>([&] { run.process<float>(); },
+                             {"train.batch_size", "norm_track = false", fmt::format("{} test images", images)});
+    run.model.norm = "l2";  // divides by no count less one
+    EXPECT_NO_THROW(run.process<float>());
+  }
+  for (const Index images : {0, 2, 8, 16, 18}) {
+    SmallRun run = mlp_run(3);
+    run.dataset = hash_dataset({4, 4, 2}, 3, 16, images);
+    run.model.norm_track = false;
+    const auto process = run.process<float>();
+    process->test(process->initial_state());
+  }
+}
+
+TEST(TrainingProcess, RefusesMoreStepsThanRandomNumbersAreAddressedBy) {
+  SmallRun run = mlp_run(0);
+  run.train.steps = 0;
+  run.train.epochs = 1'000'000'000;
+  run.train.batch_size = 5;  // of 20 images: 4 steps
+  EXPECT_NO_THROW(run.process<float>());
+  run.train.batch_size = 4;
+  expect_error<UsageError>([&] { run.process<float>(); }, {"train.epochs", "5000000000 steps"});
 }
 
 }  // namespace

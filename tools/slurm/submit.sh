@@ -9,7 +9,8 @@ usage() {
   cat <<'END'
 usage: submit.sh CONFIG [OPTION...] [-- SBATCH_OPTION...]
   --out DIR          where the runs go (default: runs/ and CONFIG's name without .toml)
-  --tasks N          tasks that share the sweep (default: those of the last call, else 16)
+  --tasks N          tasks that share the sweep (default: those of the last call, else 16); where an array of the
+                     cluster cannot have so many, each of its indices takes several, one after the other
   --throttle K       at most K tasks of an array at once
   --cpus C           processors, and threads, of each task (default: 1)
   --mem M            memory of each task, as sbatch takes it
@@ -71,16 +72,54 @@ if [ "$dry" = 0 ] && [ -s "$place/jobs" ]; then
   [ -z "$queued" ] || die "jobs of an earlier call are queued or running: $(tr '\n' ' ' <<<"$queued"); wait, or scancel them"
 fi
 
+# Indices of an array end below MaxArraySize; where the cluster does not say, below Slurm's default.
+most=$(scontrol show config 2>/dev/null | awk '$1 == "MaxArraySize" { print $3 }' || true)
+case $most in '' | *[!0-9]*) most=1001 ;; 0) die "this cluster takes no job arrays (MaxArraySize = 0)" ;; esac
+
+# at_once COUNT: how many shares of COUNT each index of an array must take, one after the other.
+at_once() { echo $((($1 + most - 1) / most)); }
+
+# indices WIDTH: from lines of share numbers in ascending order, the indices that take them, as sbatch has them: 0,3-5.
+indices() {
+  awk -v width="$1" '
+    function put() { if (first != "") { printf("%s%s%s", comma, first, (last > first) ? "-" last : ""); comma = "," } }
+    { index_ = int($1 / width)
+      if (first != "" && index_ <= last + 1) { last = index_; next }
+      put(); first = last = index_ }
+    END { put() }'
+}
+
+# numbers LIST: the numbers of 0,3-5, one on each line.
+numbers() { tr , '\n' <<<"$1" | awk -F - 'NF { for (i = $1; i <= $NF; ++i) print i }'; }
+
+# is_complete: whether all of the study is there: shards, merged files, unions above seeds and rates, figure.
+is_complete() {
+  local run
+  "$binary" status "$out" >/dev/null 2>&1 || return 1
+  while IFS=$'\t' read -r _ run; do
+    case ${run##*/} in
+      lr-*) [ -e "${run%/*}/runs.h5" ] || return 1 ;;
+      seed-*) [ -e "$run/landscape.h5" ] && [ -e "${run%/*}/landscape.h5" ] || return 1 ;;
+      *) [ -e "$run/landscape.h5" ] || return 1 ;;
+    esac
+  done <<<"$states"
+  [ "$figure" = 0 ] || [ -e "$out/landscape.png" ]
+}
+
 # What is missing. Segments are shared out by the runs' checkpoints: until all are trained, every task has a share to do.
 states=$("$binary" train "$config" --out "$out" --list)
 runs=$(wc -l <<<"$states")
-untrained=$(awk -F '\t' '$1 != "trained" { print NR - 1 }' <<<"$states" | paste -s -d ,)
+untrained=$(awk -F '\t' '$1 != "trained" { print NR - 1 }' <<<"$states")
 if [ -n "$untrained" ]; then
   unswept=0-$((tasks - 1))
 else
-  # Code 1 says that something is missing; where nothing is named then, it is a failure.
+  if is_complete; then
+    echo "$out is complete: nothing is submitted" >&2
+    exit 0
+  fi
+  # Code 1 with nothing named: what is missing is the merge, or `status` cannot read the study.
   unswept=$("$binary" status "$out" --missing --tasks "$tasks" 2>/dev/null) || [ -n "$unswept" ] ||
-    { "$binary" status "$out" >&2; exit 1; }
+    [ -n "$("$binary" status "$out" --json 2>/dev/null)" ] || { "$binary" status "$out" >&2; exit 1; }
 fi
 
 # header NAME LOG: what every job file begins with.
@@ -109,20 +148,35 @@ body() {
 
 array() { echo "#SBATCH --array=$1${throttle:+%$throttle}"; echo "#SBATCH --cpus-per-task=$cpus"; }
 
+# shares COUNT COMMAND: the command, a text that names $share, for each of the array index's shares of COUNT.
+shares() {
+  local width
+  width=$(at_once "$1")
+  if [ "$width" = 1 ]; then
+    echo 'share=$SLURM_ARRAY_TASK_ID'
+    echo "$2"
+  else
+    echo "first=\$((SLURM_ARRAY_TASK_ID * $width))"
+    echo "for ((share = first; share < first + $width && share < $1; ++share)); do"
+    echo "  $2"
+    echo 'done'
+  fi
+}
+
 train_job() {
   header train 'train-%A_%a'
-  array "$untrained"
+  array "$(indices "$(at_once "$runs")" <<<"$untrained")"
   body
-  echo "run \"\$GRADSCAPE\" train \"\$CONFIG\" --out \"\$OUT\" --resume --quiet --threads $cpus --task \"\$SLURM_ARRAY_TASK_ID/$runs\""
+  shares "$runs" "run \"\$GRADSCAPE\" train \"\$CONFIG\" --out \"\$OUT\" --resume --quiet --threads $cpus --task \"\$share/$runs\""
 }
 
 # The share is named, not --task auto: an array of what is missing has gaps.
 sweep_job() {
   header sweep 'sweep-%A_%a'
-  array "$unswept"
+  array "$(numbers "$unswept" | indices "$(at_once "$tasks")")"
   body
   echo 'require_trained "$CONFIG" "$OUT"'
-  echo "run \"\$GRADSCAPE\" sweep \"\$OUT\" --quiet --threads $cpus --task \"\$SLURM_ARRAY_TASK_ID/\$TASKS\""
+  shares "$tasks" "run \"\$GRADSCAPE\" sweep \"\$OUT\" --quiet --threads $cpus --task \"\$share/\$TASKS\""
 }
 
 # It waits for the sweep's end, not for its success: a task that failed and was repeated would count as failed for ever.
@@ -134,11 +188,25 @@ merge_job() {
   cat <<'END'
 if ! "$GRADSCAPE" merge "$OUT"; then
   "$GRADSCAPE" status "$OUT" >&2 || true
-  echo "Array indices to repeat: $("$GRADSCAPE" status "$OUT" --missing --tasks "$TASKS"). submit.sh submits them." >&2
+  echo "Shares to repeat: $("$GRADSCAPE" status "$OUT" --missing --tasks "$TASKS"). submit.sh submits them." >&2
   exit 1
 fi
 END
   [ "$figure" = 0 ] || printf '%q "$OUT" -o "$OUT/landscape.png"\n' "$tools/plot_landscape.py"
+}
+
+# take_back NAME: where one job is refused, the others would wait for nothing, or run for nothing.
+take_back() {
+  local queued
+  queued=$(tr '\n' ' ' <"$place/jobs")
+  # shellcheck disable=SC2086  # several numbers
+  if [ -z "$queued" ]; then
+    die "the $1 job was refused; nothing is submitted"
+  elif scancel $queued; then
+    : >"$place/jobs"
+    die "the $1 job was refused; the jobs submitted before it are cancelled: $queued"
+  fi
+  die "the $1 job was refused; the jobs submitted before it are still queued: $queued"
 }
 
 # submit NAME [DEPENDENCY]: prints the job's number.
@@ -151,7 +219,7 @@ submit() {
     echo "${1^^}"
   else
     "$1_job" >"$place/$1.sbatch"
-    number=$("${command[@]}")
+    number=$("${command[@]}") || take_back "$1"
     number=${number%%;*}  # the cluster's name may follow
     echo "$number" >>"$place/jobs"
     echo "$1: job $number" >&2

@@ -9,6 +9,9 @@
 
 namespace gradscape {
 
+/// Bytes of a configuration file; toml++ makes some hundred of each.
+inline constexpr std::size_t kLongestConfiguration = 1 << 20;
+
 /// What a configuration file describes. A file without [[variant]] tables has one run whose variant name is empty.
 struct Study {
   std::string name;

@@ -4,13 +4,15 @@
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace gradscape {
 
 /// Process exit codes (README, "Exit codes").
 enum class ExitCode { ok = 0, failure = 1, usage = 2, preempted = 75, interrupted = 130 };
 
-/// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it.
+/// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it. Values of the user
+/// in `what` and `hint` are abridged; `where` is, where it is longer than any path can be.
 /// Thrown anywhere, caught once in main().
 class Error : public std::runtime_error {
  public:
@@ -45,6 +47,9 @@ class ForeignFile : public Error {
 
 /// Whether an error of a reader says that the file's content is not what was written.
 bool is_damage(const Error& error);
+
+/// A user's value for a message: the value itself, or its first 200 bytes and "…", cut between two characters of UTF-8.
+std::string abridge(std::string_view value);
 
 /// Internal consistency check, always on. Throws std::logic_error naming the place.
 inline void check(bool condition, const char* what,

@@ -10,8 +10,9 @@ namespace gradscape {
 /// Ctrl-C kills as usual.
 void catch_interrupts();
 
-/// The same for SIGTERM and SIGUSR1, by which batch systems say that they will soon take the machine back; repeated
-/// ones change nothing. For work that asks interrupted() often enough: it would otherwise outlast its grace.
+/// The same for SIGTERM, SIGUSR1, SIGUSR2, SIGHUP and SIGXCPU, by which batch systems, terminals and limits say that
+/// the process will soon have to end; repeated ones change nothing. SIGHUP stays ignored where it was (nohup). For work
+/// that asks interrupted() often enough: it would otherwise outlast its grace.
 void catch_preemption();
 
 /// Whether one of these signals came since.

@@ -34,6 +34,7 @@ class Progress {
   Clock::time_point start_;
   Clock::time_point last_;
   std::size_t width_ = 0;    // of the live line, to be blanked by a shorter one
+  std::string blank_;        // blanks the live line, if there is one; a destructor must not run out of memory for it
   std::int64_t first_ = -1;  // `done` at the first update: what was done before does not count in the rate
 };
 

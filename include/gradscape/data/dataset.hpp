@@ -48,7 +48,11 @@ struct Dataset {
   std::string name;  // for people: "CIFAR-10", "synthetic"
   ImageSet train;
   ImageSet test;
+  std::string read = {};  // likewise: "50000 training images in 5 files, 10000 test images in 1 file"; empty: made
 };
+
+/// The text of Dataset::read, of as many images and files as were read.
+std::string describe_files(Index train, int train_files, Index test, int test_files);
 
 /// Names that DataOptions::source can take.
 const std::vector<std::string>& data_source_names();

@@ -42,7 +42,7 @@ using StepObserver = std::function<void(const StepView<S>&)>;
 template <class S>
 class TrainingProcess {
  public:
-  /// UsageError where a batch would be too small for the network.
+  /// UsageError where a batch of training, or of a test, would be too small for the network, or the steps too many.
   TrainingProcess(const DataOptions& data, const ModelOptions& model, const TrainOptions& train,
                   const Dataset& dataset);
 
@@ -74,6 +74,9 @@ class TrainingProcess {
   TestRecord test(const TrainingState<S>& state);
 
  private:
+  /// UsageError where the last batch of so many images is too small for batch norm on its statistics.
+  void require_large_batches(Index images, Mode mode) const;
+
   const Dataset& dataset_;
   ModelOptions model_;
   TrainOptions train_;
