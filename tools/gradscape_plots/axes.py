@@ -132,8 +132,11 @@ def power_text(value: float, step: float) -> str:
 
 def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> dict[float, str]:
     """Position → text of up to `most` round numbers between the limits."""
-    locator = MaxNLocator(nbins=most, integer=whole, steps=[1, 2, 2.5, 5, 10], min_n_ticks=1)
-    values = [float(value) for value in locator.tick_values(low, high) if low <= value <= high]
+    for bins in range(most, most + 4):  # one alone would not show the scale
+        locator = MaxNLocator(nbins=bins, integer=whole, steps=[1, 2, 2.5, 5, 10], min_n_ticks=1)
+        values = [float(value) for value in locator.tick_values(low, high) if low <= value <= high]
+        if len(values) > 1:
+            break
     largest = max(map(abs, values), default=0.0)
     step = min(np.diff(values), default=0.0) or largest or 1.0
     if 1e-3 <= largest < 1e5 or not largest:

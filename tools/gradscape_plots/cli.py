@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import os
 import re
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .analyses import drift, layers, moments, shift, step_sizes, theorem
-from .files import MOST, Error, UsageError, shown
+from .files import MOST, Error, UsageError, shown, tell
 from .grids import format_records, format_summaries, record_at, to_json
 from .histograms import ridgelines, weights
 from .landscape_figure import landscape
@@ -95,8 +96,17 @@ def run_program(options: argparse.Namespace) -> None:
         if options.table:
             print("\n" + format_records(figure.runs, options.table))
     for path in made:
-        print(path, file=sys.stderr if options.json else sys.stdout)
-    sys.stdout.flush()
+        tell(str(path)) if options.json else print(path)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    elif options.json or options.table:
+        raise Error("standard output is closed: the numbers cannot be written")
+
+
+def leave_output() -> None:
+    """What is still in the buffer of standard output is dropped: it cannot be written."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,14 +119,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the numbers has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()
     except UsageError as failure:
         options.parser.error(str(failure))
     except (Error, OSError) as failure:
-        print(f"plot: {cut(str(failure))}", file=sys.stderr)
+        told = f"{failure.filename or 'standard output'}: {failure.strerror}" if isinstance(failure, OSError) else str(failure)
+        tell(f"plot: {cut(told)}")
+        leave_output()
         return 1
     except Exception as failure:
-        print(f"plot: {options.figure} of {cut(' '.join(options.places))} cannot be drawn: {type(failure).__name__}, "
-              f"{shown(failure)}; this is a fault of plot.py", file=sys.stderr)
+        tell(f"plot: {options.figure} of {cut(' '.join(options.places))} cannot be drawn: {type(failure).__name__}, "
+             f"{shown(failure)}; this is a fault of plot.py")
         return 1
     return 0

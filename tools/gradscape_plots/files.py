@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import stat
 import sys
@@ -25,8 +26,15 @@ class UsageError(Error):
     """An option that does not fit the figure or the files."""
 
 
+def tell(text: str) -> None:
+    """On stderr; what cannot be said is dropped."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+
+
 def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    tell(f"warning: {text}")
 
 
 def shown(value: object) -> str:

@@ -134,7 +134,6 @@ def weights(places: Places, look: Look, layers: list[str] | None = None) -> Plot
     in that each of its names. Of several seeds the first is drawn. figure.numbers: standard deviations."""
     groups = load(places, look, "weight")
     chosen = choose_layers(groups, layers, 12)
-    columns = min(4, len(chosen))
     panels, numbers = [], []
     for place, layer in enumerate(chosen):
         records = [(group, place_of(group.files[0], layer)) for group in groups]
@@ -142,8 +141,8 @@ def weights(places: Places, look: Look, layers: list[str] | None = None) -> Plot
         for group, at in records:
             numbers.append({"run": group.label, "layer": layer.number,
                             "deviation": float(np.sqrt(group.files[0]["weight_variance"][0, -1, at]))})
-        panels.append(Panel(f"layer {layer.number} ({escape('/'.join(layer.names))})", "weight", "density",
-                            side_by_side(records), place // columns, place % columns))
+        panels.append(Panel(f"layer {layer.number} ({escape(' / '.join(layer.names))})", "weight", "density",
+                            side_by_side(records), column=place))
     steps = sorted({int(group.files[0]["step"][-1]) for group in groups})
     notes = [f"at the last recorded step, {' or '.join(map(str, steps))}", *of_seeds(groups)]
     if any(len(layer.names) > 1 for layer in chosen):

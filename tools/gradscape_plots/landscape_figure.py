@@ -44,7 +44,7 @@ def landscape(places: Places, look: StepLook, panels: list[str] | None = None) -
     for run in runs:
         run.group.remarks += remarks(run)
     facet = look.facet == "variant" or (look.facet is None and len(groups) >= FACET_FROM)
-    cell = Cell(1.9, 1.6, 1.5) if facet else Cell(2.75, 2.4, 2.1)
+    cell = Cell(1.9, 1.6, 1.6) if facet else Cell(2.75, 2.4, 2.25)
     plot = compose(drawn, groups, look, notes_of(runs, direction, look), cell, facet)
     plot.numbers = [summarise(run) for run in runs]
     plot.runs = runs

@@ -17,7 +17,7 @@ from .axes import set_ticks, text_width, wrapped
 from .files import UsageError
 from .panels import Curves, Panel, over_steps
 from .series import Group
-from .style import GREY, NARROW, Look, Plot, StepLook, escape, styled
+from .style import GREY, NARROW, SMALL, Look, Plot, StepLook, escape, styled
 
 MARGIN = 0.06  # inches around everything, and between panels
 SMALLEST = (0.35, 0.3)  # width and height of an axis
@@ -29,7 +29,7 @@ class Cell:
 
     width: float  # by default
     height: float
-    least: float = 1.6  # width; a narrower figure has fewer panels side by side
+    least: float = 2.0  # width; a narrower figure has fewer panels side by side
 
 
 def compose(panels: list[Panel], groups: list[Group], look: Look, notes: list[str], cell: Cell, facet: bool = False,
@@ -110,14 +110,13 @@ def legend_of(panels: list[Panel], groups: list[Group]) -> list[tuple[object, st
 def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, notes: list[str], cell: Cell, width: float) -> Plot:
     figure = Plot((width, 1.0))
     renderer = figure.canvas.get_renderer()
-    rows, columns = 1 + max(panel.row for panel in panels), 1 + max(panel.column for panel in panels)
     title = wrapped(renderer, escape(look.title or ""), rcParams["figure.titlesize"], width - 2 * MARGIN)
     note = wrapped(renderer, "; ".join(notes), rcParams["xtick.labelsize"] - 0.5 * (width >= NARROW), width - 2 * MARGIN)
     legend, legend_height = add_legend(figure, renderer, handles, width)
     above = MARGIN + lines_height(title, rcParams["figure.titlesize"])
     note_height = lines_height(note, rcParams["xtick.labelsize"])
     below = MARGIN + note_height + legend_height
-    height, across = arrangement(look.dimensions()[1], width, rows, columns, cell, above + below)
+    height, across = arrangement(look.dimensions()[1], width, panels, cell, above + below)
     figure.set_size_inches(width, height)
     if title:
         figure.text(0.5, 1 - 0.5 * MARGIN / height, title, ha="center", va="top", fontsize=rcParams["figure.titlesize"])
@@ -126,13 +125,13 @@ def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, no
                     fontsize=rcParams["xtick.labelsize"] - 0.5 * (width >= NARROW))
     if legend:
         legend.set_bbox_to_anchor((0.5, (0.5 * MARGIN + note_height) / height))
-    axes = place_axes(figure, panels, rows, across)
+    axes = place_axes(figure, panels, across)
     share_steps(axes, panels, look)
     for panel, axis in zip(panels, axes):
         panel.draw(axis)
     fit(figure, axes, panels, (above, below), renderer)
     if not all(box.width * width >= SMALLEST[0] and box.height * height >= SMALLEST[1] for box in (axis.get_position() for axis in axes)):
-        needed, _ = arrangement(None, width, rows, columns, cell, above + below)
+        needed, _ = arrangement(None, width, panels, cell, above + below)
         raise UsageError(f"--size: {len(panels)} panels with their labels do not fit into {width:g}x{height:g} inches; give "
                          f"{width:g}x{math.ceil(10 * needed) / 10:g} or more, or draw one alone with --panel a")
     return figure
@@ -157,25 +156,42 @@ def add_legend(figure: Plot, renderer: RendererAgg, handles: list[tuple[object, 
         legend.remove()
 
 
-def arrangement(height: float | None, width: float, rows: int, columns: int, cell: Cell, extra: float) -> tuple[float, int]:
-    """(height of the figure in inches, panels side by side): a grid too wide is cut into blocks of columns, one below the
-    other."""
+def slots(panels: list[Panel], across: int) -> list[tuple[int, int]]:
+    """(row, column) of each panel where only so many are side by side: a grid too wide is cut into blocks of columns, one below
+    the other, and the panels of a last block that is not full follow each other, unless their value axes are one."""
+    rows, columns = 1 + max(panel.row for panel in panels), 1 + max(panel.column for panel in panels)
+    full = columns // across if not any(isinstance(panel, Curves) and panel.shared for panel in panels) else columns
+    last = sorted((panel.row, panel.column) for panel in panels if panel.column // across >= full)
+    found = []
+    for panel in panels:
+        block, column = divmod(panel.column, across)
+        at = last.index((panel.row, panel.column)) if block >= full else 0
+        found.append((full * rows + at // across, at % across) if block >= full else (block * rows + panel.row, column))
+    return found
+
+
+def arrangement(height: float | None, width: float, panels: list[Panel], cell: Cell, extra: float) -> tuple[float, int]:
+    """(height of the figure in inches, panels side by side); `extra` inches are taken by what is not panels."""
+    columns = 1 + max(panel.column for panel in panels)
+    least = cell.least * (1.0 if rcParams["font.size"] > SMALL["font.size"] else 0.8)
+
+    def rows(across: int) -> int:
+        return 1 + max(row for row, _ in slots(panels, across))
+
     def share(across: int) -> float:  # how near the cells are to what they should have
-        tall = ((height or 0) - extra) / (rows * -(-columns // across))
-        return min(width / across / cell.least, tall / min(cell.height, 1.3))
+        return min(width / across / least, ((height or 0) - extra) / rows(across) / min(cell.height, 1.3))
 
     if height is not None:
         return height, max(range(columns, 0, -1), key=share)
-    blocks = -(-columns // min(columns, max(1, int(width / cell.least))))
+    blocks = -(-columns // min(columns, max(1, int(width / least))))
     across = -(-columns // blocks)
-    tall = cell.height if blocks == 1 else min(cell.height, max(1.4, 0.6 * width / across))
-    return rows * blocks * tall + extra, across
+    tall = min(cell.height, max(1.4, (0.85 if blocks == 1 else 0.6) * width / across))
+    return rows(across) * tall + extra, across
 
 
-def place_axes(figure: Plot, panels: list[Panel], rows: int, across: int) -> list[Axes]:
-    """Axes of the panels, which learn their places: blocks of columns one below the other."""
-    for panel in panels:
-        panel.row, panel.column = panel.column // across * rows + panel.row, panel.column % across
+def place_axes(figure: Plot, panels: list[Panel], across: int) -> list[Axes]:
+    for panel, (row, column) in zip(panels, slots(panels, across)):
+        panel.row, panel.column = row, column
     for panel in panels:
         panel.rightmost = panel.column == max(other.column for other in panels if other.row == panel.row)
     grid = figure.add_gridspec(1 + max(panel.row for panel in panels), across)

@@ -97,4 +97,4 @@ def as_asked(name: str, value: object) -> object:
             return option["type"](value)
         except argparse.ArgumentTypeError as failure:
             raise UsageError(f"{name}: {failure}") from None
-    return value
+    return [value] if isinstance(value, int) and option.get("type") in (words, STEPS) else value

@@ -53,8 +53,10 @@ def find_groups(places: Places, wanted: str = "", runs: bool = True) -> list[Gro
     with `runs` those without it are found too. Variants are taken in the order of their names, those without norm and
     with batch norm first. Those that share a name get their study's in front."""
     found: list[Group] = []
-    for place in [places] if isinstance(places, str | Path) else places:
-        place = Path(place)
+    asked = [places] if isinstance(places, str | Path) else list(places)
+    if not asked or "" in asked:
+        raise UsageError("a place is missing: give a run directory, one of variants, or a file of a run")
+    for place in map(Path, asked):
         if place.is_file():
             found.append(group_of(place))
             continue

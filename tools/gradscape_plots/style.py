@@ -76,7 +76,7 @@ class StepLook(Look):
     facet: str | None = None  # "variant": a column for each run; "none": all in one; None: as the figure thinks best
 
     def records(self) -> int:
-        return self.smooth or 1
+        return max(1, self.smooth or 1)
 
 
 class Plot(Figure):

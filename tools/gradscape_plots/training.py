@@ -38,7 +38,8 @@ def accuracy(places: Places, look: StepLook, value: str = "accuracy") -> Plot:
             test.line(group, steps, scale * values)
             numbers[-1][f"test_{value}"] = [float(file[f"test_{value}"][0, -1]) if file["test_step"].size else float("nan")
                                             for file in group.files]
-    plot = compose([train, test] if tested else [train], groups, look, [], Cell(4.2, 2.6, 2.6))
+    plot = compose([train, test] if tested else [train], groups, look, [], Cell(4.2, 2.6, 2.6),
+                   look.facet == "variant")
     plot.numbers = numbers
     return plot
 
