@@ -131,7 +131,7 @@ case $figure in
     "$gradscape" shift "$out" --layers 9,17
     plot landscape landscape "$out" --log-y --facet variant
     plot loss accuracy "$out" --value loss --log-y
-    plot shift shift "$out"
+    plot shift shift "$out" --smooth 5
     ;;
   course-accuracy)
     train
