@@ -50,6 +50,10 @@ def mean_of(values: Array) -> float:
     return float(np.mean(values[np.isfinite(values)])) if np.isfinite(values).any() else float("nan")
 
 
+def mean_of_seeds(groups: list[Group]) -> list[str]:
+    return ["of several seeds the mean"] if any(group.seeds > 1 for group in groups) else []
+
+
 def simple(mean: str) -> Callable[[Curves, str, Group, Layer], dict[str, float] | None]:
     """Draws the variable of the row's name; the number is the mean of `mean` over steps."""
     def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
@@ -83,7 +87,8 @@ def drift(places: Places, look: StepLook, layers: list[str] | None = None) -> Pl
     schema = {name: ("step", "layer") for name in ("drift_mean", "drift_variance")}
     groups = gather(places, look, "distributions.h5", lambda run, file: load_series(run, file, "distributions", schema))
     rows: Rows = [("drift_mean", "change of mean", True, None), ("drift_variance", "change of variance", True, None)]
-    return by_layer(groups, look, layers, rows, ["root mean square over units, in one step, on the same batch"], simple("drift_mean"))
+    notes = ["root mean square over units, in one step, on the same batch"]
+    return by_layer(groups, look, layers, rows, notes, simple("drift_mean"))
 
 
 @figure
@@ -99,7 +104,7 @@ def moments(places: Places, look: StepLook, what: str = "activation", layers: li
         if found is None:
             return None
         if name != "mean":
-            panel.line(group, *found)
+            panel.line(group, found[0], np.nanmean(found[1], 0))
             return {}
         variance = of_layer(group.files, f"{what}_variance", layer)[1]
         deviation, middle = np.sqrt(np.nanmean(variance, 0)), np.nanmean(found[1], 0)
@@ -107,15 +112,18 @@ def moments(places: Places, look: StepLook, what: str = "activation", layers: li
         panel.line(group, found[0], middle)
         return {"last_mean": float(middle[-1]), "last_deviation": float(deviation[-1])}
 
-    rows: Rows = [("mean", f"mean of {what}s", None, None), ("skewness", "skewness", False, None), ("kurtosis", "kurtosis", None, None)]
-    return by_layer(groups, look, layers, rows, [f"of all {what}s of a layer; bands: one standard deviation to each side"], add)
+    rows: Rows = [("mean", f"mean of {what}s", None, None), ("skewness", "skewness", False, None),
+                  ("kurtosis", "kurtosis", None, None)]
+    notes = [f"of all {what}s of a layer; bands: one standard deviation to each side", *mean_of_seeds(groups)]
+    return by_layer(groups, look, layers, rows, notes, add)
 
 
 @figure
 def theorem(places: Places, look: StepLook, layers: list[str] | None = None) -> Plot:
-    """Theorem 4.1 of Santurkar et al. 2018 per layer. x: training step; y: the factor γ²/σ² by which batch norm scales a
-    unit's squared gradient, and the share of it that the two projections remove, (⟨1, g⟩² + ⟨g, ŷ⟩²)/(m‖g‖²); lines: median
-    over a layer's units, bands: quartiles. figure.numbers: means over steps of the medians."""
+    """What batch norm does to gradients by theorem 4.1, per layer (Santurkar et al. 2018). x: training step; y: the factor γ²/σ²
+    by which batch norm scales a unit's squared gradient, and the share of it that the two projections remove,
+    (⟨1, g⟩² + ⟨g, ŷ⟩²)/(m‖g‖²); lines: median over a layer's units, bands: quartiles. figure.numbers: means over steps of the
+    medians."""
     schema = {"unit": ("unit",), "unit_layer": ("unit",), "factor": ("step", "unit"), "removed": ("step", "unit")}
     groups = gather(places, look, "theorem.h5", lambda run, file: load_series(run, file, "theorem", schema))
 
@@ -132,7 +140,8 @@ def theorem(places: Places, look: StepLook, layers: list[str] | None = None) -> 
     rows: Rows = [("factor", r"factor $\gamma^2/\sigma^2$", True, None), ("removed", "share removed", None, None)]
     notes = ["factor: what batch norm multiplies a unit's squared gradient ‖g‖² by",
              "share removed: the part of ‖g‖² along 1 and along the normalised input, which batch norm takes out of it",
-             "median over a layer's units, band: quartiles"]
+             "median over a layer's units (of all seeds together), band: quartiles" if any(group.seeds > 1 for group in groups)
+             else "median over a layer's units, band: quartiles"]
     return by_layer(groups, look, layers, rows, notes, add)
 
 
@@ -158,7 +167,8 @@ def layers(places: Places, look: StepLook, layers: list[str] | None = None) -> P
         return {"mean_grad_diff_width": mean_of(high - low)}
 
     rows: Rows = [("grad_diff", "gradient difference", None, None), ("beta", r"$\max_\eta\ \beta$", None, None)]
-    return by_layer(groups, look, layers, rows, [f"bands: range over the {direction_of(groups).sizes}"], add)
+    notes = [f"bands: range over the {direction_of(groups).sizes}", *mean_of_seeds(groups)]
+    return by_layer(groups, look, layers, rows, notes, add)
 
 
 @figure
@@ -196,7 +206,8 @@ def step_sizes(places: Places, look: Look, steps: list[int] | None = None) -> Pl
                             sizes_panel(curves, colours, limits), column=column, colour=group.style["color"],
                             x_ticks=probed(curves)))
     legend = [(Line2D([], [], color=colour, marker="o", markersize=3), f"step {step}") for step, colour in zip(chosen, colours)]
-    notes = [*direction.notes, "cells below the noise floor are left out"]
+    notes = [*direction.notes, "cells below the noise floor are left out",
+             *(["of several seeds the first"] if any(group.seeds > 1 for group in groups) else [])]
     plot = compose(panels, groups, look, notes, Cell(3.4, 2.4, 1.9), legend=legend)
     plot.numbers = numbers
     return plot

@@ -118,7 +118,7 @@ def wrapped(renderer: RendererAgg, text: str, size: float, width: float) -> str:
 
 def digits_of(step: float) -> int:
     """Digits behind the point that tell multiples of a round number apart."""
-    return next((digits for digits in range(13) if abs(step * 10**digits - round(step * 10**digits)) < 1e-6 * step * 10**digits), 12)
+    return next((digits for digits in range(13) if abs(1 - round(step * 10**digits) / (step * 10**digits)) < 1e-6), 12)
 
 
 def power_text(value: float, step: float) -> str:

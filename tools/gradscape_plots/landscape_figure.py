@@ -68,6 +68,7 @@ def draw_panel(look: StepLook, name: str, runs: list[Run], direction: Direction,
     for run in runs:
         group, steps = run.group, run.step
         if run.spread:
+            panel.pale = True
             panel.band(group, steps, run.spread[edges[0]][0], run.spread[edges[-1]][1], alpha=0.15)
         if len(edges) == 2:
             panel.band(group, steps, run[edges[0]], run[edges[1]], alpha=0.3, edges=True)

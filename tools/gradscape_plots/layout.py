@@ -44,7 +44,8 @@ def compose(panels: list[Panel], groups: list[Group], look: Look, notes: list[st
         if unknown:
             raise UsageError(f"--panel: no panel {unknown[0][:20]}; there are {', '.join(known) or 'no letters: it is only one'}")
         panels = compacted([panel for panel in panels if panel.letter in look.panel])
-    notes = list(dict.fromkeys([*(lettered(panel, panel.note) for panel in panels if panel.note), *notes, *remarks(groups)]))
+    of_panels = [lettered(panel, panel.note) for panel in panels if panel.note]
+    notes = list(dict.fromkeys([*of_panels, *notes, *remarks(panels, groups)]))
     handles = legend if legend is not None else legend_of(panels, groups)
     titles = [lettered(panel, f"{panel.title}: {panel.ylabel}") for panel in panels]
     if facet:
@@ -86,11 +87,12 @@ def faceted(panels: list[Panel], groups: list[Group]) -> list[Panel]:
     return result
 
 
-def remarks(groups: list[Group]) -> list[str]:
+def remarks(panels: list[Panel], groups: list[Group]) -> list[str]:
     stale = [group.label for group in groups if "stale" in group.remarks]
     seeds = max((group.seeds for group in groups), default=1)
     return ([f"made before its sources changed (stale): {escape(', '.join(stale))}"] if stale else []) + \
-        ([f"of up to {seeds} seeds: the mean, and in pale their range"] if seeds > 1 else [])
+        ([f"of up to {seeds} seeds: the mean, and in pale their range"]
+         if any(isinstance(panel, Curves) and panel.pale for panel in panels) else [])
 
 
 def legend_of(panels: list[Panel], groups: list[Group]) -> list[tuple[object, str]]:

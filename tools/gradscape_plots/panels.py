@@ -71,12 +71,14 @@ class Curves(Panel):
         self.items: list[Item] = []
         self.gaps: list[tuple[Group, Array]] = []  # steps with values that cannot be shown: ticks above the panel
         self.references: dict[Group, dict[float, str]] = {}  # value → what it is: lines across the panel
+        self.pale = False  # whether ranges over seeds are drawn
         self.shared: tuple[bool, float, float, float] | None = None  # scale() of the panel that this one is a part of
 
     def line(self, group: Group, steps: Array, values: Array, **options: object) -> None:
         """Values of several runs [run, step]: their mean as a line, and where there are several their range in pale."""
         rows = np.stack([smooth(row, self.records) for row in np.atleast_2d(np.asarray(values, float))])
         if len(rows) > 1:
+            self.pale = True
             self.items.append(Item(group, steps, np.nanmin(rows, 0), np.nanmax(rows, 0), alpha=0.18))
         self.items.append(Item(group, steps, None, np.nanmean(rows, 0), **({"above": 2.0} | options)))
 
