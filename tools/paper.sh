@@ -27,7 +27,8 @@ options:
   --out DIR     where runs and figures go (default: runs/ and the configuration's name)
   --scale NAME  the configuration's [scale.NAME]: --scale small takes seconds, on built-in images
   --no-figure   do not draw
-Called again, it goes on where it was stopped, and does nothing twice. At full scale a VGG takes a day on two cores: see
+Called again, it goes on where it was stopped, and does nothing twice. It prints the path of every figure, and at the end of the
+runs. At full scale a VGG takes a day on two cores: see
 docs/results.md for shorter runs.
 END
 }
@@ -128,9 +129,9 @@ case $figure in
   deep-linear)
     run
     "$gradscape" shift "$out" --layers 9,17
-    plot landscape landscape "$out" --log-y
+    plot landscape landscape "$out" --log-y --facet variant
     plot loss accuracy "$out" --value loss --log-y
-    plot shift shift "$out"
+    plot shift shift "$out" --smooth 5
     ;;
   course-accuracy)
     train
@@ -143,3 +144,4 @@ case $figure in
     plot cross-run cross_run "$out"
     ;;
 esac
+echo "runs: $out"

@@ -4,7 +4,7 @@
 import sys
 
 try:
-    from gradscape_plots.landscape_figure import main
+    from gradscape_plots.cli import main
 except ImportError as failure:
     module = (failure.name or "numpy").split(".")[0]
     sys.exit(f"plot_landscape: no Python module {module}: apt install python3-{module}, and run with /usr/bin/python3")
@@ -12,4 +12,4 @@ except KeyboardInterrupt:
     sys.exit(130)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["landscape", *sys.argv[1:]]))

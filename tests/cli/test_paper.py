@@ -19,18 +19,20 @@ FIGURES = {"1": ["accuracy", "activations"], "2": ["accuracy", "activations"], "
 
 
 class Paper(Case):
-    def paper(self, *arguments: object, expect: int = 0) -> str:
+    def paper(self, *arguments: object, expect: int = 0) -> tuple[str, str]:
         done = subprocess.run([ROOT / "tools/paper.sh", *map(str, arguments)], capture_output=True, text=True, timeout=600,
                               env=environment(GRADSCAPE_BINARY=BINARY))
         self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
-        return done.stderr
+        return done.stdout, done.stderr
 
     def test_figures(self) -> None:
         for figure, names in FIGURES.items():
             with self.subTest(figure=figure):
                 out = self.place / figure
-                self.paper(figure, "--scale", "small", "--out", out)
+                said, _ = self.paper(figure, "--scale", "small", "--out", out)
+                self.assertIn(f"runs: {out}\n", said)
                 for name in names:
+                    self.assertIn(f"{out}/{name}.png\n", said)
                     self.assertEqual((out / f"{name}.png").read_bytes()[:8], b"\x89PNG\r\n\x1a\n", name)
 
     def test_every_configuration_has_its_figure(self) -> None:
@@ -47,10 +49,10 @@ class Paper(Case):
         self.assertEqual(before, {path: path.stat().st_mtime_ns for path in out.rglob("step-*.h5")})
 
     def test_bad_input(self) -> None:
-        self.assertIn("no figure 7", self.paper("7", expect=2))
-        self.assertIn("unknown option", self.paper("4", "--scal", "small", expect=2))
-        self.assertIn("usage", self.paper(expect=2))
-        self.assertIn("[scale.tiny]", self.paper("4", "--scale", "tiny", "--out", self.place / "x", expect=2))
+        self.assertIn("no figure 7", self.paper("7", expect=2)[1])
+        self.assertIn("unknown option", self.paper("4", "--scal", "small", expect=2)[1])
+        self.assertIn("usage", self.paper(expect=2)[1])
+        self.assertIn("[scale.tiny]", self.paper("4", "--scale", "tiny", "--out", self.place / "x", expect=2)[1])
 
 
 class NoisyBatchNorm(Case):

@@ -3,28 +3,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
-import tempfile
 import unittest
-import warnings
-from pathlib import Path
 from unittest import mock
 
 import h5py
 import matplotlib.colors
 import numpy as np
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
-sys.path.insert(0, str(TOOLS))
+from support import BATCH_NORM, INF, NAN, PLAIN, Case, caught
 
-import gradscape_plots  # noqa: E402
-from gradscape_plots import cli, histograms, style  # noqa: E402
-
-NAN, INF = float("nan"), float("inf")
-BATCH_NORM, PLAIN = "#d55e00", "#0072b2"
+import gradscape_plots
+from gradscape_plots import cli, histograms, series, style
 
 
 def colour(artist) -> str:
@@ -42,72 +32,7 @@ def lines(axes) -> dict[str, np.ndarray]:
     return found
 
 
-class Plots(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.place = Path(folder.name)
-        warnings.simplefilter("ignore")  # means of nothing, as the command line ignores them
-
-    def run_directory(self, name: str, norm: str = "none", lr: float = 0.1, noise: bool = False) -> Path:
-        run = self.place / name
-        run.mkdir(parents=True)
-        (run / "config.toml").write_text(f'[model]\nnorm = "{norm}"\nnoise = {str(noise).lower()}\n[train]\nlr = {lr}\n')
-        return run
-
-    @staticmethod
-    def write(path: Path, labels: str = "", **data) -> None:
-        path.parent.mkdir(exist_ok=True)
-        with h5py.File(path, "w") as file:
-            for name, values in data.items():
-                file[name] = np.asarray(values)
-            if labels:
-                file["layer"].attrs["labels"] = labels
-
-    def write_trace(self, run: Path, loss, test_accuracy=(0.2, 0.4)) -> Path:
-        """In two files, the later one first by name of its steps."""
-        steps = len(loss)
-        for first, last in ((0, 1), (1, steps)):
-            part = slice(first, last)
-            self.write(run / f"trace/segment-{first:08}-{last:08}.h5", step=np.arange(steps)[part], loss=np.array(loss, float)[part],
-                       accuracy=np.array(loss, float)[part] / 10, test_step=[1] if first == 0 else [steps],
-                       test_loss=[1.0], test_accuracy=[test_accuracy[first > 0]])
-        return run
-
-    def write_shift(self, run: Path, norms, cosines, layers=(1, 2), labels="a,b") -> Path:
-        steps = len(norms)
-        self.write(run / "shift.h5", labels, step=np.arange(steps), layer=layers, shift_norm=norms, shift_cos=cosines,
-                   grad_norm=np.ones((steps, len(layers))), lr=np.ones(steps), train_loss=np.ones(steps))
-        return run
-
-    def write_distributions(self, run: Path, low=-1.0, high=3.0, count=(1, 2, 0, 1), layers=(1, 2), labels="a,b") -> Path:
-        shape = (2, len(layers))
-        data = {}
-        for kind in ("activation", "weight"):
-            for name, value in (("low", low), ("high", high), ("mean", 0.5), ("variance", 0.25), ("skewness", 0.1),
-                                ("kurtosis", 3.0), ("non_finite", 0.0)):
-                data[f"{kind}_{name}"] = np.full(shape, value)
-            data[f"{kind}_count"] = np.broadcast_to(np.array(count, float), (*shape, len(count)))
-        self.write(run / "distributions.h5", labels, step=[0, 10], layer=layers, bin=np.arange(len(count)),
-                   drift_mean=[[0.1, 0.2], [0.3, 0.4]], drift_variance=[[1, 2], [3, 4]], **data)
-        return run
-
-    def command(self, *arguments: object, expect: int = 0) -> tuple[str, str]:
-        out, errors = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            try:
-                code = cli.main([str(argument) for argument in arguments])
-            except SystemExit as leave:
-                code = leave.code
-        self.assertEqual(code or 0, expect, out.getvalue() + errors.getvalue())
-        return out.getvalue(), errors.getvalue()
-
-    def assert_error(self, *arguments: object, says: tuple[str, ...]) -> None:
-        _, errors = self.command(*arguments, "--json", expect=1)
-        self.assertEqual(errors.count("\n"), 1, errors)
-        for words in says:
-            self.assertIn(words, errors)
-
+class Plots(Case):
     # --- what is drawn ---
 
     def test_accuracy(self) -> None:
@@ -154,8 +79,8 @@ class Plots(unittest.TestCase):
 
     def test_densities(self) -> None:
         run = self.write_distributions(self.run_directory("bn", "batch"))
-        data, _ = gradscape_plots.series.load_series(run, "distributions")
-        edges, values = histograms.density(data, "weight", 1, 0)
+        file = series.load_series(run, run / "distributions.h5", "distributions", histograms.schema_of("weight"))
+        edges, values = histograms.density(file, "weight", 1, 0)
         self.assertEqual(edges.tolist(), [-1, 0, 1, 2, 3])
         self.assertEqual(values.tolist(), [0.25, 0.5, 0, 0.25])  # their integral is 1
         drawn = gradscape_plots.weights([run]).axes[0].patches[0].get_data()
@@ -174,39 +99,52 @@ class Plots(unittest.TestCase):
         self.assertEqual((heights.min(), heights.max()), (0, 1), "mean 0.5 and deviation 0.5")
 
     def test_theorem(self) -> None:
-        run = self.run_directory("bn", "batch")
-        factor = [[1, 2, 3, 10], [2, 4, 6, 20.0]]
-        self.write(run / "theorem.h5", "a,b", step=[0, 1], layer=[1, 2], unit=np.arange(4), unit_layer=[0, 0, 0, 1.0],
-                   factor=factor, removed=np.array(factor) / 100)
-        first, second = gradscape_plots.theorem([run]).axes[:2]
+        run = self.write_theorem(self.run_directory("bn", "batch"))
+        figure = gradscape_plots.theorem([run])
+        self.assertEqual([entry["factor_median"] for entry in figure.numbers], [3, 15])
+        self.assertIn("which batch norm takes out of it", figure.caption)
+        first, second = figure.axes[:2]
         np.testing.assert_allclose(lines(first)[BATCH_NORM], [2, 4])
         np.testing.assert_allclose(lines(second)[BATCH_NORM], [10, 20])
 
     def test_cross_run(self) -> None:
         for variant, norm in (("bn", "batch"), ("none", "none")):
             self.run_directory(f"s/{variant}/lr-0.1", norm)
-            self.write(self.place / f"s/{variant}/runs.h5", lr=[0.1, 0.2], step=[0, 1, 2], test_step=[3], loss_min=[1, 1, 1.0],
-                       loss_max=[2, 3, INF], loss=np.ones((2, 3)), test_accuracy=[[0.5], [0.25]])
+            self.write_runs(self.place / f"s/{variant}")
         figure = gradscape_plots.cross_run([self.place / "s"])
-        self.assertEqual([colour(band) for band in figure.axes[0].collections], [PLAIN, BATCH_NORM])
+        bands = [band for band in figure.axes[0].collections if len(band.get_paths())]
+        self.assertEqual([colour(band) for band in bands], [PLAIN, BATCH_NORM])
         self.assertEqual(figure.numbers[0], {"run": "none", "lr": [0.1, 0.2], "mean_width": 1.5, "test_accuracy": [0.5, 0.25]})
-
-    def write_landscape(self, run: Path, **more) -> Path:
-        self.write(run / "landscape.h5", "a,b" if "layer" in more else "", step=[0, 10, 20], alpha=[0.5, 2], lr=[0.1, 0.1, 0.01],
-                   grad_diff=[[1, 2], [3, 4], [5, NAN]], **more)
-        return run
 
     def test_step_sizes(self) -> None:
         run = self.write_landscape(self.run_directory("bn", "batch"))
-        first, second = gradscape_plots.step_sizes([run], steps=[0, 20]).axes[0].lines
+        panel, = gradscape_plots.step_sizes([run], steps=[0, 20]).axes
+        first, second = panel.lines
         np.testing.assert_allclose(first.get_xdata(), [0.05, 0.2])
         np.testing.assert_allclose(first.get_ydata(), [1, 2])
         np.testing.assert_allclose(second.get_xdata(), [0.005, 0.02])
-        self.assert_error("step_sizes", run, "--steps", "0,5", says=("step 5 was not probed", "0, 10, 20"))
+        np.testing.assert_allclose(second.get_ydata(), [5, NAN])
+        self.assert_error("step_sizes", run, "--steps", "0,5", "--json", says=("step 5 was not probed", "0, 10, 20"), expect=2)
+
+    def test_ticks_of_step_sizes_are_those_probed(self) -> None:
+        run = self.write_landscape(self.run_directory("bn", "batch"))
+        for steps, expected in (([0, 10], ["0.05", "0.2"]), ([20], ["0.005", "0.02"])):
+            panel, = gradscape_plots.step_sizes(run, steps=steps).axes
+            self.assertEqual([label.get_text() for label in panel.get_xticklabels()], expected)
+        self.write_landscape(run, direction="update")
+        panel, = gradscape_plots.step_sizes(run, steps=[20]).axes
+        self.assertEqual([label.get_text() for label in panel.get_xticklabels()], ["0.5", "2"])
+        self.assertIn("update", panel.get_xlabel())
+        self.assertIn("m u", panel.get_ylabel())
+
+    def test_cells_below_noise_are_left_out(self) -> None:
+        run = self.write_landscape(self.run_directory("bn"), noise=(1,))
+        panel, = gradscape_plots.step_sizes(run, steps=[10]).axes
+        self.assertTrue(np.isnan(panel.lines[0].get_ydata()).all())
+        self.assertTrue(np.isnan(lines(gradscape_plots.layers(run).axes[2])[PLAIN][1]))
 
     def test_layers_of_a_landscape(self) -> None:
-        values = np.arange(12.0).reshape(3, 2, 2)
-        run = self.write_landscape(self.run_directory("bn", "batch"), layer=[1, 2], layer_grad_diff=values, layer_beta=2 * values)
+        run = self.write_landscape(self.run_directory("bn", "batch"))
         axes = gradscape_plots.layers([run], layers=["2"]).axes
         heights = axes[0].collections[0].get_paths()[0].vertices[:, 1]
         self.assertEqual((heights.min(), heights.max()), (1, 11))
@@ -215,15 +153,37 @@ class Plots(unittest.TestCase):
     def test_colours(self) -> None:
         kinds = {"": ("x", ""), BATCH_NORM: ("x", '[model]\nnorm = "batch"\n'), PLAIN: ("x", '[model]\nnorm = "none"\n')}
         for expected, (label, config) in list(kinds.items())[1:]:
-            self.assertEqual(style.styles_of([(label, "", config)])[0]["color"].lower(), expected)
-        self.assertEqual(style.styles_of([("bn", "", "no TOML [")])[0]["color"].lower(), BATCH_NORM, "then by its name")
+            self.assertEqual(style.styles_of([(label, config)])[0]["color"].lower(), expected)
+        self.assertEqual(style.styles_of([("bn", "no TOML [")])[0]["color"].lower(), BATCH_NORM, "then by its name")
         norms = [f'[model]\nnorm = "{norm}"\nnoise = {noise}\n' for norm in ("none", "batch", "l1", "l2", "linf", "layer", "group")
                  for noise in ("false", "true")]
-        known = [style.styles_of([("x", "", config)])[0]["color"] for config in norms[::2]]
+        known = [style.styles_of([("x", config)])[0]["color"] for config in norms[::2]]
         self.assertEqual(len(set(known)), 7, "each norm has its own")
-        twice = style.styles_of([("a", "", norms[0]), ("b", "", norms[0])])
-        self.assertEqual([one["color"] for one in twice], [style.PLAIN] * 2)
-        self.assertNotEqual(twice[0]["linestyle"], twice[1]["linestyle"])
+        self.assertEqual([one["color"] for one in style.styles_of([("x", config) for config in norms[::2]])], known)
+
+    def test_colours_show_what_differs(self) -> None:
+        def styles(*settings: tuple[str, float]) -> list[tuple[str, str]]:
+            runs = [(str(at), f'[model]\nnorm = "{norm}"\n[train]\nlr = {rate}\n') for at, (norm, rate) in enumerate(settings)]
+            return [(one["color"].lower(), one["linestyle"]) for one in style.styles_of(runs)]
+
+        for rates in ((0.1, 0.01), (0.1, 0.1)):
+            first, second = styles(*(("batch", rate) for rate in rates))
+            self.assertEqual(first, (BATCH_NORM, "-"))
+            self.assertNotIn(second[0], (BATCH_NORM, PLAIN), "one norm: a colour for each run, and none that means another norm")
+        four = styles(("none", 0.1), ("none", 0.01), ("batch", 0.1), ("batch", 0.01))
+        self.assertEqual((four[0], four[2]), ((PLAIN, "-"), (BATCH_NORM, "-")))
+        self.assertEqual([line for _, line in four], ["-", "--", "-", "--"], "the same rate has the same line")
+        self.assertEqual(len({colour for colour, _ in four}), 4, "shades of the norm's colour")
+        self.assertEqual(styles(("none", 0.1), ("batch", 0.01)), [(PLAIN, "-"), (BATCH_NORM, "-")])
+
+    def test_colours_and_order_asked_for(self) -> None:
+        study = self.write_study()
+        figure = gradscape_plots.drift(study, order=["bn"], colours=["teal", "#123456"], labels="with,without")
+        self.assertEqual([entry["run"] for entry in figure.numbers[:2]], ["with", "without"])
+        self.assertEqual(list(lines(figure.axes[0])), ["#008080", "#123456"])
+        self.assert_error("drift", study, "--json", "--colours", "red", says=("1 colours for 2 runs: none, bn",), expect=2)
+        self.assert_error("drift", study, "--json", "--colours", "red,nonsense", says=("'nonsense' is no colour",), expect=2)
+        self.assert_error("drift", study, "--json", "--order", "plain", says=("no run plain; there are none, bn",), expect=2)
 
     # --- wild values, files and the command line ---
 
@@ -241,23 +201,77 @@ class Plots(unittest.TestCase):
             gradscape_plots.ridgelines([run])
 
     def test_missing_data_names_the_command(self) -> None:
-        run = self.run_directory("study/bn", "batch")
+        run, study = self.run_directory("study/bn", "batch"), self.place / "study"
+
+        def refused(*arguments: object, says: tuple[str, ...], expect: int = 1) -> None:
+            self.assert_error(*arguments, "--json", says=says, expect=expect)
+
         for figure, kind in (("shift", "shift"), ("ridgelines", "distributions"), ("moments", "distributions"),
                              ("drift", "distributions"), ("weights", "distributions"), ("theorem", "theorem")):
-            self.assert_error(figure, self.place / "study", says=(f"{run}: has no {kind}.h5", f"gradscape {kind} {run}"))
-        self.assert_error("accuracy", run, says=("has no trace", "gradscape train"))
-        self.assert_error("step_sizes", run, says=("has no landscape.h5", f"gradscape merge {run}"))
-        self.assert_error("cross_run", self.place / "study", says=("no runs.h5", "sweep.kind"))
-        self.write_landscape(run)
-        self.assert_error("layers", run, says=("layer_grad_diff", "sweep.layers = true"))
-        self.assert_error("shift", self.place / "nothing", says=("is no directory",))
+            refused(figure, study, says=(f"{run}: has no {kind}.h5", f"gradscape {kind} {run}"))
+        refused("accuracy", run, says=("has no trace", "gradscape train"))
+        refused("step_sizes", run, says=("has no landscape.h5", f"gradscape merge {run}"))
+        refused("step_sizes", run, "--name", "fine", says=("has no landscape-fine.h5", f"gradscape merge {run} --name fine"))
+        refused("cross_run", study, says=("no run", "sweep.kind"))
+        self.write_landscape(run, leave_out=("layer_grad_diff",))
+        refused("layers", run, says=("layer_grad_diff", "sweep.layers = true"))
+        refused("shift", self.place / "nothing", says=("does not exist",))
         (self.place / "empty").mkdir()
-        self.assert_error("shift", self.place / "empty", says=("holds no run", "gradscape run"))
+        refused("shift", self.place / "empty", says=("holds no run", "gradscape run"))
         self.write_shift(run, [[0, 1.0]], [[1, 1.0]])
-        self.assert_error("shift", run, "--layers", "7", says=("no layer 7", "1 (a), 2 (b)"))
-        self.assert_error("shift", run, "--labels", "x,y", says=("2 names for 1 runs",))
+        refused("shift", run, "--layers", "7", says=("7 is none of the files' layers", "1 (a), 2 (b)"), expect=2)
+        refused("shift", run, "--labels", "x,y", says=("2 names for 1 runs: bn",), expect=2)
+        refused("shift", run, "--layers", "x" * 500, says=("x" * 100,), expect=2)
+        self.assertLess(len(self.command("shift", run, "--json", "--layers", "x" * 500, expect=2).stderr), 1200)
         (run / "shift.h5").write_bytes((run / "shift.h5").read_bytes()[:200])
-        self.assert_error("shift", run, says=("cannot be read", f"gradscape shift {run}"))
+        refused("shift", run, says=("cannot be read", f"gradscape shift {run}"))
+
+    def test_a_name_that_means_different_layers(self) -> None:
+        self.write_shift(self.run_directory("s/none"), [[0, 1, 2.0]], [[1, 0.5, 0.25]], (1, 2, 3), "f.0,f.2,f.4")
+        self.write_shift(self.run_directory("s/bn", "batch"), [[0, 3, 4.0]], [[1, 0.1, 0.2]], (1, 2, 3), "f.0,f.4,f.6")
+        self.assert_error("shift", self.place / "s", "--layers", "f.4", "--json", expect=2,
+                          says=("f.4 is layer 2 and 3, in different networks; give a number",))
+
+    def test_runs_without_the_data_are_left_out(self) -> None:
+        study = self.write_study()
+        (study / "none/theorem.h5").unlink()
+        result = self.command("theorem", study, "--json")
+        self.assertEqual({entry["run"] for entry in json.loads(result.stdout)["numbers"]}, {"bn"})
+        self.assertIn(f"left out: {study}/none: has no theorem.h5; make it with: gradscape theorem {study}/none", result.stderr)
+
+    def test_a_run_still_under_way(self) -> None:
+        for variant, norm in (("none", "none"), ("bn", "batch")):
+            self.write_trace(self.run_directory(f"s/{variant}", norm, steps=4), [4, 2, 6, 3])
+        for path in (self.place / "s/none/trace").glob("*-00000004.h5"):
+            path.unlink()
+        with h5py.File(self.place / "s/none/trace/segment-00000000-00000001.h5", "a") as file:
+            for name in ("test_step", "test_loss", "test_accuracy"):
+                del file[name]
+                file[name] = np.zeros(0, int if name == "test_step" else float)
+        figure, errors = caught(lambda: gradscape_plots.accuracy(self.place / "s", smooth=1))
+        self.assertIn(f"{self.place}/s/none: 1 of 4 steps are there", errors)
+        self.assertNotIn("s/bn", errors)
+        self.assertEqual([entry["steps"] for entry in figure.numbers], [1, 4])
+        self.assertTrue(np.isnan(figure.numbers[0]["test_accuracy"]).all())
+        np.testing.assert_allclose(lines(figure.axes[1])[BATCH_NORM], [20, 40])
+
+    def test_a_hole_in_a_trace(self) -> None:
+        run = self.run_directory("bn", "batch")
+        for first in (0, 4):
+            self.write(run / f"trace/segment-{first:08}-{first + 2:08}.h5", step=[first, first + 1], loss=[1.0, 2.0],
+                       accuracy=[0.1, 0.2], test_step=[first + 2], test_loss=[1.0], test_accuracy=[0.5])
+        figure, errors = caught(lambda: gradscape_plots.accuracy(run, value="loss", smooth=1))
+        self.assertIn("its trace lacks steps 2 to 3", errors)
+        line = figure.axes[0].lines[0]
+        np.testing.assert_array_equal(line.get_xdata(), [0, 1, 2, 4, 5])
+        np.testing.assert_array_equal(line.get_ydata(), [1, 2, NAN, 1, 2])
+
+    def test_seeds_with_different_steps(self) -> None:
+        for seed, steps in ((1, 3), (2, 2)):
+            self.write_shift(self.run_directory(f"study/bn/seed-{seed}", "batch"), [[0, seed]] * steps, [[0, 0]] * steps,
+                             every=10 * seed)
+        norms = gradscape_plots.shift(self.place / "study").axes[0]
+        np.testing.assert_allclose(lines(norms)[BATCH_NORM], [1.5, 1, 1.5])
 
     def test_files_and_numbers(self) -> None:
         run = self.write_shift(self.run_directory("bn", "batch"), [[0, 1.0], [0, 2.0]], [[1, 1.0], [1, NAN]])
@@ -268,7 +282,18 @@ class Plots(unittest.TestCase):
             self.assertEqual(paths[0].read_bytes(), paths[1].read_bytes(), suffix)
         out, _ = self.command("shift", run, "--json")
         self.assertEqual(json.loads(out), {"figure": "shift", "numbers": [{"run": "bn", "layer": 2, "mean_shift_cos": 1}]})
-        self.assert_error("shift", run, "-o", self.place / "figure.jpg", says=("figure.jpg", ".png, .pdf or .svg"))
+        self.assert_error("shift", run, "-o", self.place / "figure.jpg", says=("figure.jpg", ".png, .pdf or .svg"), expect=2)
+
+    def test_paths_of_what_was_made(self) -> None:
+        run = self.write_shift(self.run_directory("bn", "batch"), [[0, 1.0]] * 2, [[1, 1.0]] * 2)
+        figure, caption = self.place / "figure.svg", self.place / "figure.caption.txt"
+        self.assertEqual(self.command("shift", run, "-o", figure).stdout, f"{figure}\n")
+        self.assertFalse(caption.exists())
+        self.assertEqual(self.command("shift", run, "-o", figure, "--paper", "column").stdout, f"{figure}\n{caption}\n")
+        words = "a layer's gradient before and after"
+        self.assertIn(words, caption.read_text())
+        self.assertNotIn("before and after", figure.read_text(), "the note is in the caption's place")
+        self.assertEqual(self.command("shift", run, "--json", "-o", figure).stderr, f"{figure}\n")
 
     def test_usage(self) -> None:
         run = self.run_directory("bn")

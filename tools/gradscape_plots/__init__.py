@@ -1,16 +1,21 @@
-"""Figures of gradscape's runs, one function each; every function takes run directories or directories of variants, and
-returns a matplotlib Figure, whose attribute `numbers` holds what was drawn in numbers.
+"""Figures of gradscape's runs, one function each. Every function takes a place or a list of places (run directories,
+directories of variants, or files of a run) and keywords, and returns a matplotlib Figure, whose attribute `numbers` holds
+what was drawn in numbers and `caption` what a caption should say.
 
     import sys; sys.path.append("tools")        # of the checkout
     from gradscape_plots import landscape, shift
-    landscape(["runs/fig4"], smooth=5)           # shown by Jupyter
+    landscape("runs/fig4", smooth=5)             # shown by Jupyter
+
+Keywords of all: labels, order, colours (one for each run), name (of the sweep), title, size (width, or (width, height), in
+inches), paper ("column", "text", "page"), panel (letters). Of those over training steps also: smooth (records), log_x,
+log_y, facet ("variant", "none").
 """
 
 from .analyses import drift, layers, moments, shift, step_sizes, theorem
-from .grids import Error
+from .files import Error, UsageError
 from .histograms import ridgelines, weights
 from .landscape_figure import landscape
 from .training import accuracy, cross_run
 
-__all__ = ["Error", "accuracy", "cross_run", "drift", "landscape", "layers", "moments", "ridgelines", "shift", "step_sizes",
-           "theorem", "weights"]
+__all__ = ["Error", "UsageError", "accuracy", "cross_run", "drift", "landscape", "layers", "moments", "ridgelines", "shift",
+           "step_sizes", "theorem", "weights"]

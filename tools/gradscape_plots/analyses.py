@@ -1,236 +1,235 @@
-"""Figures of what gradscape's analyses record: internal covariate shift, drift, moments, theorem 4.1, and what single
-layers and step sizes contribute to the landscape."""
+"""Figures of what gradscape's analyses record over steps: internal covariate shift, drift, moments, theorem 4.1, and what
+single layers and step sizes contribute to the landscape."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from .grids import Array, Error
-from .panels import Panel, finish, grid_of_axes
-from .series import Data, Layer, choose_layers, find_groups, load_grid, load_series, place_of, stacked
-from .style import escape, styled
+from .axes import HUGE, drawable, power_text
+from .files import Array, Error, UsageError
+from .grids import direction_of, load_grid, wanted_grid
+from .layout import Cell, compose
+from .options import figure
+from .panels import Curves, Panel
+from .series import Group, Layer, Places, choose_layers, gather, load_series, of_layer
+from .style import Look, Plot, StepLook, escape
 
-Places = list[str | Path]
-Size = tuple[float, float] | None
 LAYERS = 4  # drawn, where none are asked for
+STEPS = 6
+CELL = Cell(2.7, 1.9)
+Rows = list[tuple[str, str, bool | None, tuple[float, float] | None]]  # name, axis label, logarithmic, limits
 
 
-def of_layer(runs: list[Data], name: str, layer: Layer) -> tuple[Array, Array] | None:
-    """(steps, values [run, step]) of a layer; None where the runs do not have it."""
-    at = place_of(runs[0], layer)
-    if at is None:
+def by_layer(groups: list[Group], look: StepLook, layers: list[str] | None, rows: Rows, notes: list[str],
+             add: Callable[[Curves, str, Group, Layer], dict[str, float] | None], first: int = 1) -> Plot:
+    """A column for each layer, a row for each of `rows`. add(panel, row's name, group, layer) draws, and returns numbers."""
+    panels, numbers = [], []
+    for column, layer in enumerate(choose_layers(groups, layers, LAYERS, first)):
+        entries: dict[str, dict[str, object]] = {}
+        for row, (name, label, log, limits) in enumerate(rows):
+            panels.append(Curves(look, f"layer {layer.number}", label, row, column, log, limits))
+            for group in groups:
+                found = add(panels[-1], name, group, layer)
+                if found is not None:
+                    entries.setdefault(group.label, {"run": group.label, "layer": layer.number}).update(found)
+        numbers += entries.values()
+    panels.sort(key=lambda panel: panel.row)  # letters run along the rows
+    averaged = [f"moving averages over {look.records()} records"] if look.records() > 1 else []
+    plot = compose(panels, groups, look, notes + averaged, CELL, look.facet == "variant")
+    plot.numbers = numbers
+    return plot
+
+
+def mean_of(values: Array) -> float:
+    return float(np.mean(values[np.isfinite(values)])) if np.isfinite(values).any() else float("nan")
+
+
+def mean_of_seeds(groups: list[Group]) -> list[str]:
+    return ["of several seeds the mean"] if any(group.seeds > 1 for group in groups) else []
+
+
+def simple(mean: str) -> Callable[[Curves, str, Group, Layer], dict[str, float] | None]:
+    """Draws the variable of the row's name; the number is the mean of `mean` over steps."""
+    def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
+        found = of_layer(group.files, name, layer)
+        if found is None:
+            return None
+        panel.line(group, *found)
+        return {f"mean_{name}": mean_of(found[1])} if name == mean else {}
+    return add
+
+
+@figure
+def shift(places: Places, look: StepLook, layers: list[str] | None = None) -> Plot:
+    """Internal covariate shift of single layers (Santurkar et al. 2018, definition 2.1, figure 3). x: training step; y: the
+    distance ‖G − G'‖₂ and the cosine of a layer's gradient G before and G' after the layers below it took their step.
+    Layer 1 has nothing below: it is drawn only where asked for. figure.numbers: mean cosines."""
+    schema = {name: ("step", "layer") for name in ("shift_norm", "shift_cos")}
+    groups = gather(places, look, "shift.h5", lambda run, file: load_series(run, file, "shift", schema))
+    rows: Rows = [("shift_norm", r"$\Vert G - G'\Vert_2$", True, None), ("shift_cos", r"$\cos(G, G')$", False, (-1.05, 1.05))]
+    notes = ["G, G': a layer's gradient before and after the layers below took their step"]
+    if any(layer.number == 1 for layer in choose_layers(groups, layers, LAYERS, 2)):
+        notes.append("layer 1: the shift is 0 by definition, as nothing lies below it")
+    return by_layer(groups, look, layers, rows, notes, simple("shift_cos"), first=2)
+
+
+@figure
+def drift(places: Places, look: StepLook, layers: list[str] | None = None) -> Plot:
+    """How far the activations' moments move in one step (Santurkar et al. 2018, figure 8). x: training step; y: root mean
+    square, over a layer's units, of the change of a unit's mean and of its variance in one step, on the same batch.
+    figure.numbers: mean drifts of the means."""
+    schema = {name: ("step", "layer") for name in ("drift_mean", "drift_variance")}
+    groups = gather(places, look, "distributions.h5", lambda run, file: load_series(run, file, "distributions", schema))
+    rows: Rows = [("drift_mean", "change of mean", True, None), ("drift_variance", "change of variance", True, None)]
+    notes = ["root mean square over units, in one step, on the same batch"]
+    return by_layer(groups, look, layers, rows, notes, simple("drift_mean"))
+
+
+@figure
+def moments(places: Places, look: StepLook, what: str = "activation", layers: list[str] | None = None) -> Plot:
+    """Moments of a layer's activations or weights over training. x: training step; y: mean (in a band of one standard
+    deviation), skewness, and kurtosis (3 for a normal distribution). figure.numbers: last means and deviations."""
+    names = ("mean", "variance", "skewness", "kurtosis")
+    schema = {f"{what}_{name}": ("step", "layer") for name in names}
+    groups = gather(places, look, "distributions.h5", lambda run, file: load_series(run, file, "distributions", schema))
+
+    def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
+        found = of_layer(group.files, f"{what}_{name}", layer)
+        if found is None:
+            return None
+        if name != "mean":
+            panel.line(group, found[0], np.nanmean(found[1], 0))
+            return {}
+        variance = of_layer(group.files, f"{what}_variance", layer)[1]
+        deviation, middle = np.sqrt(np.nanmean(variance, 0)), np.nanmean(found[1], 0)
+        panel.band(group, found[0], middle - deviation, middle + deviation, alpha=0.15)
+        panel.line(group, found[0], middle)
+        return {"last_mean": float(middle[-1]), "last_deviation": float(deviation[-1])}
+
+    rows: Rows = [("mean", f"mean of {what}s", None, None), ("skewness", "skewness", False, None),
+                  ("kurtosis", "kurtosis", None, None)]
+    notes = [f"of all {what}s of a layer; bands: one standard deviation to each side", *mean_of_seeds(groups)]
+    return by_layer(groups, look, layers, rows, notes, add)
+
+
+@figure
+def theorem(places: Places, look: StepLook, layers: list[str] | None = None) -> Plot:
+    """What batch norm does to gradients by theorem 4.1, per layer (Santurkar et al. 2018). x: training step; y: the factor γ²/σ²
+    by which batch norm scales a unit's squared gradient, and the share of it that the two projections remove,
+    (⟨1, g⟩² + ⟨g, ŷ⟩²)/(m‖g‖²); lines: median over a layer's units, bands: quartiles. figure.numbers: means over steps of the
+    medians."""
+    schema = {"unit": ("unit",), "unit_layer": ("unit",), "factor": ("step", "unit"), "removed": ("step", "unit")}
+    groups = gather(places, look, "theorem.h5", lambda run, file: load_series(run, file, "theorem", schema))
+
+    def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
+        found = of_layer(group.files, name, layer)
+        if found is None or not found[1].size:
+            return None
+        steps, units = found
+        low, middle, high = np.nanpercentile(np.moveaxis(units, 1, 0).reshape(steps.size, -1), (25, 50, 75), axis=1)
+        panel.band(group, steps, low, high)
+        panel.line(group, steps, middle)
+        return {f"{name}_median": mean_of(middle)}
+
+    rows: Rows = [("factor", r"factor $\gamma^2/\sigma^2$", True, None), ("removed", "share removed", None, None)]
+    notes = ["factor: what batch norm multiplies a unit's squared gradient ‖g‖² by",
+             "share removed: the part of ‖g‖² along 1 and along the normalised input, which batch norm takes out of it",
+             "median over a layer's units (of all seeds together), band: quartiles" if any(group.seeds > 1 for group in groups)
+             else "median over a layer's units, band: quartiles"]
+    return by_layer(groups, look, layers, rows, notes, add)
+
+
+@figure
+def layers(places: Places, look: StepLook, layers: list[str] | None = None) -> Plot:
+    """What each layer contributes to the landscape, of a sweep with --layers true. x: training step; y: L2 norm of the layer's
+    part of the gradient difference (band over the step sizes), and the largest β of the layer. figure.numbers: mean widths of
+    the bands."""
+    more = {"layer": ("layer",)} | {name: ("step", "alpha", "layer") for name in ("layer_grad_diff", "layer_beta")}
+    groups = gather(places, look, wanted_grid(look.name), lambda run, file: load_grid(
+        run, file, look.name, more, ", of a sweep with --layers true under another --name, or a run with sweep.layers = true"))
+
+    def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
+        found = of_layer(group.files, f"layer_{name}", layer)
+        if found is None:
+            return None
+        steps, values = found[0], np.nanmean(found[1], 0)
+        if name == "beta":
+            panel.line(group, steps, np.nanmax(values, 1))
+            return {}
+        low, high = np.nanmin(values, 1), np.nanmax(values, 1)
+        panel.band(group, steps, low, high, alpha=0.35, edges=True)
+        return {"mean_grad_diff_width": mean_of(high - low)}
+
+    rows: Rows = [("grad_diff", "gradient difference", None, None), ("beta", r"$\max_\eta\ \beta$", None, None)]
+    notes = [f"bands: range over the {direction_of(groups).sizes}", *mean_of_seeds(groups)]
+    return by_layer(groups, look, layers, rows, notes, add)
+
+
+@figure
+def step_sizes(places: Places, look: Look, steps: list[int] | None = None) -> Plot:
+    """The gradient difference against the size of the step at single training steps (Santurkar et al. 2018, figure 11): a panel
+    for each variant, a curve for each of `steps` (default: six of those probed, spread over training). x: size η of the step,
+    with ticks where it was probed, of the optimiser's update its multiple; y: ‖∇L(θ − ηg) − g‖₂. Cells below the noise floor
+    are left out; of several seeds the first is drawn. figure.numbers: the curves."""
+    groups = gather(places, look, wanted_grid(look.name), lambda run, file: load_grid(
+        run, file, look.name, {"grad_diff": ("step", "alpha")}))
+    files = [group.files[0] for group in groups]
+    known = sorted(set.intersection(*(set(file["step"].tolist()) for file in files)))
+    if not known:
+        raise Error("the runs have no probed step in common; sweep them with the same --steps")
+    unknown = [step for step in steps or [] if step not in known]
+    if unknown:
+        raise UsageError(f"--steps: step {unknown[0]} was not probed; there are {', '.join(map(str, known[:20]))}"
+                         + (", …" if len(known) > 20 else ""))
+    spread = [known[round(i * (len(known) - 1) / (STEPS - 1))] for i in range(STEPS)] if len(known) > STEPS else known
+    chosen = list(dict.fromkeys(steps or spread))
+    colours = [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.05, 0.9, len(chosen)))]
+    every = np.concatenate([file["grad_diff"][0].ravel() for file in files])
+    every = every[np.isfinite(every) & (every > 0) & (every < HUGE)]
+    limits = (every.min() / 1.5, every.max() * 1.5) if every.size else (0.1, 1.0)
+    direction = direction_of(groups)
+    panels, numbers = [], []
+    for column, (group, file) in enumerate(zip(groups, files)):
+        curves = []
+        for step in chosen:
+            at = int(np.flatnonzero(file["step"] == step)[0])
+            sizes = file["alpha"] * (1 if file.attributes["direction"] == "update" else file["lr"][0, at])
+            curves.append((sizes, file["grad_diff"][0, at]))
+            numbers.append({"run": group.label, "step": step, "eta": sizes.tolist(), "grad_diff": curves[-1][1].tolist()})
+        panels.append(Panel(escape(group.label), direction.axis, rf"$\Vert\nabla L({direction.point}) - g\Vert_2$",
+                            sizes_panel(curves, colours, limits), column=column, colour=group.style["color"],
+                            x_ticks=probed(curves)))
+    legend = [(Line2D([], [], color=colour, marker="o", markersize=3), f"step {step}") for step, colour in zip(chosen, colours)]
+    notes = [*direction.notes, "cells below the noise floor are left out",
+             *(["of several seeds the first"] if any(group.seeds > 1 for group in groups) else [])]
+    plot = compose(panels, groups, look, notes, Cell(3.4, 2.4, 1.9), legend=legend)
+    plot.numbers = numbers
+    return plot
+
+
+def sizes_panel(curves: list[tuple[Array, Array]], colours: list[str], limits: tuple[float, float]) -> Callable[[Axes], None]:
+    def draw(axes: Axes) -> None:
+        axes.set_yscale("log")
+        axes.set_ylim(*limits)
+        axes.set_xscale("log")
+        sizes = np.concatenate([sizes for sizes, _ in curves])
+        sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+        axes.set_xlim(*((sizes.min() / 1.3, sizes.max() * 1.3) if sizes.size else (0.1, 1.0)))
+        for (sizes, values), colour in zip(curves, colours):
+            axes.plot(np.where(sizes > 0, sizes, np.nan), drawable(values, axes), "o-", markersize=3, linewidth=1.1, color=colour)
+    return draw
+
+
+def probed(curves: list[tuple[Array, Array]]) -> dict[float, str] | None:
+    """Ticks at the sizes that were probed, where they are the same at all steps."""
+    sizes = np.unique(np.concatenate([sizes for sizes, _ in curves]))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not sizes.size or sizes.size > len(curves[0][0]):
         return None
-    steps, values = stacked(runs, name)
-    return steps, values[:, :, at]
-
-
-def layer_columns(places: Places, kind: str, rows: list[tuple[str, str, bool]], layers: list[str] | None, smooth: int,
-                  log_x: bool, labels: list[str] | None, title: str | None, size: Size, note: str = "",
-                  mean: str | None = None, first: int = 1) -> Figure:
-    """A column for each layer, a row for each (variable, axis label, log): curves over steps. figure.numbers: the mean of
-    `mean` over the steps, of each run and layer. Where no layers are asked for, those from number `first` on count."""
-    groups = find_groups(places, labels)
-
-    def draw() -> Figure:
-        files = [[load_series(run, kind) for run in group.runs] for group in groups]
-        chosen = choose_layers([file for runs in files for file in runs], layers, LAYERS, first)
-        figure, axes = grid_of_axes(len(rows), len(chosen), size, (2.9, 1.9))
-        figure.numbers = []
-        for column, layer in enumerate(chosen):
-            for row, (name, label, log) in enumerate(rows):
-                panel = Panel(axes[row, column], log_x, log, smooth)
-                for group, runs in zip(groups, files):
-                    found = of_layer([data for data, _ in runs], name, layer)
-                    if found is None:
-                        continue
-                    panel.add(*found, group)
-                    if name == mean:
-                        figure.numbers.append({"run": group.label, "layer": layer.number,
-                                               f"mean_{name}": float(np.nanmean(found[1]))})
-                panel.finish((-1.05, 1.05) if name.endswith("cos") else None)
-                if column == 0:
-                    panel.axes.set_ylabel(label)
-                if row == 0:
-                    panel.axes.set_title(f"layer {layer.number}", loc="left")
-        averaged = f"moving averages over {smooth} records" if smooth > 1 else ""
-        return finish(figure, groups, title, "; ".join(part for part in (note, averaged) if part))
-
-    return styled(draw)
-
-
-def shift(places: Places, layers: list[str] | None = None, smooth: int = 1, log_x: bool = False,
-          labels: list[str] | None = None, title: str | None = None, size: Size = None) -> Figure:
-    """Internal covariate shift (Santurkar et al. 2018, definition 2.1, figure 3): norm of G - G' and cosine of G and G' of
-    single layers. figure.numbers: mean cosines."""
-    rows = [("shift_norm", r"$\Vert G - G'\Vert_2$", True), ("shift_cos", r"$\cos(G, G')$", False)]
-    # Nothing lies before the first layer, so that nothing shifts there.
-    return layer_columns(places, "shift", rows, layers, smooth, log_x, labels, title, size, mean="shift_cos", first=2)
-
-
-def drift(places: Places, layers: list[str] | None = None, smooth: int = 1, log_x: bool = False,
-          labels: list[str] | None = None, title: str | None = None, size: Size = None) -> Figure:
-    """How far the activations' moments move in one step (Santurkar et al. 2018, figure 8): root mean square over a layer's
-    units. figure.numbers: mean drifts of the means."""
-    rows = [("drift_mean", "change of mean", True), ("drift_variance", "change of variance", True)]
-    return layer_columns(places, "distributions", rows, layers, smooth, log_x, labels, title, size,
-                         "root mean square over units, in one step, on the same batch", "drift_mean")
-
-
-def moments(places: Places, what: str = "activation", layers: list[str] | None = None, smooth: int = 1, log_x: bool = False,
-            labels: list[str] | None = None, title: str | None = None, size: Size = None) -> Figure:
-    """Mean (in a band of one standard deviation), skewness and kurtosis of activations or weights over training."""
-    groups = find_groups(places, labels)
-
-    def draw() -> Figure:
-        files = [[load_series(run, "distributions") for run in group.runs] for group in groups]
-        chosen = choose_layers([file for runs in files for file in runs], layers, LAYERS)
-        figure, axes = grid_of_axes(3, len(chosen), size, (2.9, 1.7))
-        figure.numbers = []
-        for column, layer in enumerate(chosen):
-            for row, (name, label) in enumerate((("mean", "mean ± deviation"), ("skewness", "skewness"),
-                                                 ("kurtosis", "kurtosis"))):
-                panel = Panel(axes[row, column], log_x, False, smooth)
-                for group, runs in zip(groups, files):
-                    data = [data for data, _ in runs]
-                    found = of_layer(data, f"{what}_{name}", layer)
-                    if found is None:
-                        continue
-                    panel.add(*found, group)
-                    if name == "mean":
-                        _, variance = of_layer(data, f"{what}_variance", layer)
-                        deviation, middle = np.sqrt(np.nanmean(variance, 0)), np.nanmean(found[1], 0)
-                        panel.add_band(found[0], middle - deviation, middle + deviation, group, 0.15)
-                        figure.numbers.append({"run": group.label, "layer": layer.number, "last_mean": float(middle[-1]),
-                                               "last_deviation": float(deviation[-1])})
-                panel.finish()
-                if column == 0:
-                    panel.axes.set_ylabel(label)
-                if row == 0:
-                    panel.axes.set_title(f"layer {layer.number}", loc="left")
-        return finish(figure, groups, title, f"of {what}s")
-
-    return styled(draw)
-
-
-def theorem(places: Places, layers: list[str] | None = None, smooth: int = 1, log_x: bool = False,
-            labels: list[str] | None = None, title: str | None = None, size: Size = None) -> Figure:
-    """Theorem 4.1 of Santurkar et al. 2018 per layer over training: the factor γ²/σ² and the share of the gradient that
-    the two projections remove; median over units, band of the quartiles. figure.numbers: means of the medians."""
-    groups = find_groups(places, labels)
-
-    def draw() -> Figure:
-        files = [[load_series(run, "theorem") for run in group.runs] for group in groups]
-        chosen = choose_layers([file for runs in files for file in runs], layers, LAYERS)
-        figure, axes = grid_of_axes(2, len(chosen), size, (2.9, 1.9))
-        figure.numbers = []
-        for column, layer in enumerate(chosen):
-            entry = {"layer": layer.number}
-            for row, (name, label) in enumerate((("factor", r"$\gamma^2/\sigma^2$"), ("removed", "share removed"))):
-                panel = Panel(axes[row, column], log_x, name == "factor", smooth)
-                for group, runs in zip(groups, files):
-                    data = runs[0][0]
-                    at = place_of(data, layer)
-                    if at is None:
-                        continue
-                    units = data[name][:, data["unit_layer"] == at]
-                    with np.errstate(all="ignore"):
-                        low, middle, high = np.nanpercentile(units, (25, 50, 75), axis=1)
-                    panel.add(data["step"], middle, group)
-                    panel.add_band(data["step"], low, high, group)
-                    entry |= {"run": group.label, f"{name}_median": float(np.nanmean(middle))}
-                panel.finish()
-                if column == 0:
-                    panel.axes.set_ylabel(label)
-                if row == 0:
-                    panel.axes.set_title(f"layer {layer.number}", loc="left")
-            figure.numbers.append(entry)
-        return finish(figure, groups, title, "median over a layer's units, band: quartiles")
-
-    return styled(draw)
-
-
-def layers(places: Places, layers: list[str] | None = None, smooth: int = 1, log_x: bool = False, log_y: bool = False,
-           labels: list[str] | None = None, title: str | None = None, size: Size = None) -> Figure:
-    """What each layer contributes to the landscape: band of its gradient difference, and its largest beta."""
-    groups = find_groups(places, labels)
-    mend = "sweep with --layers true under another --name, or run with sweep.layers = true"
-
-    def draw() -> Figure:
-        files = [[load_grid(run, ("layer", "layer_grad_diff", "layer_beta"), mend) for run in group.runs] for group in groups]
-        chosen = choose_layers([file for runs in files for file in runs], layers, LAYERS)
-        figure, axes = grid_of_axes(2, len(chosen), size, (2.9, 1.9))
-        figure.numbers = []
-        for column, layer in enumerate(chosen):
-            panels = [Panel(axes[row, column], log_x, log_y, smooth) for row in range(2)]
-            for group, runs in zip(groups, files):
-                at = place_of(runs[0][0], layer)
-                if at is None:
-                    continue
-                steps, difference = stacked([data for data, _ in runs], "layer_grad_diff")
-                _, beta = stacked([data for data, _ in runs], "layer_beta")
-                difference = np.nanmean(difference[..., at], 0)
-                panels[0].add_band(steps, difference.min(1), difference.max(1), group, 0.35)
-                panels[1].add(steps, beta[..., at].max(2), group)
-                figure.numbers.append({"run": group.label, "layer": layer.number,
-                                       "mean_grad_diff_width": float(np.nanmean(np.ptp(difference, 1)))})
-            for panel, label in zip(panels, ("gradient difference", r"$\max_\eta\ \beta$")):
-                panel.finish()
-                if column == 0:
-                    panel.axes.set_ylabel(label)
-            panels[0].axes.set_title(f"layer {layer.number}", loc="left")
-        return finish(figure, groups, title)
-
-    return styled(draw)
-
-
-def step_sizes(places: Places, steps: list[int] | None = None, labels: list[str] | None = None, title: str | None = None,
-               size: Size = None) -> Figure:
-    """The gradient difference against the size of the step at single training steps (Santurkar et al. 2018, figure 11): a
-    panel for each variant, a curve for each of `steps` (default: six of those probed, spread over training)."""
-    groups = find_groups(places, labels)
-
-    def draw() -> Figure:
-        data = [load_grid(group.runs[0], ("alpha", "lr", "grad_diff"), "merge again")[0] for group in groups]
-        known = sorted(set.intersection(*(set(one["step"].tolist()) for one in data)))
-        if not known:
-            raise Error("the runs have no probed step in common; sweep them with the same --steps")
-        unknown = [step for step in steps or [] if step not in known]
-        if unknown:
-            raise Error(f"--steps: step {unknown[0]} was not probed; there are {', '.join(map(str, known[:20]))}"
-                        + (", …" if len(known) > 20 else ""))
-        chosen = steps or [known[round(i * (len(known) - 1) / 5)] for i in range(6)] if len(known) > 6 else steps or known
-        figure, axes = grid_of_axes(1, len(groups), size, (3.4, 2.8))
-        colours = colormaps["viridis"](np.linspace(0.05, 0.9, len(chosen)))
-        figure.numbers = []
-        finite = np.concatenate([one["grad_diff"][np.isfinite(one["grad_diff"]) & (one["grad_diff"] > 0)] for one in data])
-        for axis, group, one in zip(axes[0], groups, data):
-            for step, colour in zip(chosen, colours):
-                at = int(np.flatnonzero(one["step"] == step)[0])
-                eta, difference = one["alpha"] * one["lr"][at], one["grad_diff"][at]
-                axis.plot(eta, np.where(np.isfinite(difference), difference, np.nan), "o-", markersize=3, linewidth=1.1,
-                          color=colour)
-                figure.numbers.append({"run": group.label, "step": int(step), "eta": eta.tolist(),
-                                       "grad_diff": difference.tolist()})
-            axis.set_xscale("log")
-            axis.set_yscale("log")
-            if finite.size:
-                axis.set_ylim(finite.min() / 1.5, finite.max() * 1.5)
-            axis.set_title(escape(group.label), loc="left", color=group.style["color"])
-            axis.set_xlabel(r"step size $\eta$")
-        axes[0, 0].set_ylabel(r"$\Vert\nabla L(\theta - \eta g) - g\Vert_2$")
-        height = figure.get_figheight()
-        figure.legend([Line2D([], [], color=colour, marker="o", markersize=3) for colour in colours],
-                      [f"step {step}" for step in chosen], loc="lower center", ncol=len(chosen), frameon=False)
-        if title:
-            figure.text(0.5, 1 - 0.08 / height, escape(title), ha="center", va="top", fontsize=11)
-        figure.tight_layout(rect=(0, 0.32 / height, 1, 1 - (0.28 / height if title else 0)), pad=0.6, w_pad=1.0)
-        return figure
-
-    return styled(draw)
-
-
+    return {size: f"{size:.4g}" if 1e-3 <= size < 1e5 else power_text(float(f"{size:.2g}"), 0.1 * size) for size in sizes.tolist()}

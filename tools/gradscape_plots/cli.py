@@ -3,98 +3,132 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import os
+import re
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from .analyses import drift, layers, moments, shift, step_sizes, theorem
-from .grids import Error, to_json
+from .files import MOST, Error, UsageError, shown, tell
+from .grids import format_records, format_summaries, record_at, to_json
 from .histograms import ridgelines, weights
-from .landscape_figure import main as landscape_main
-from .style import METADATA, checked, save_figure, styled
+from .landscape_figure import landscape
+from .options import INTEGER, OPTIONS, STEPS
+from .style import METADATA, Plot, save_figure
 from .training import accuracy, cross_run
 
-FIGURES: tuple[Callable[..., Figure], ...] = (accuracy, cross_run, step_sizes, shift, ridgelines, moments, drift, weights,
-                                              theorem, layers)
+FIGURES: tuple[Callable[..., Plot], ...] = (landscape, accuracy, cross_run, step_sizes, shift, ridgelines, moments, drift,
+                                            weights, theorem, layers)
+EXAMPLES = """examples:
+  plot.py landscape runs/bn-vs-none -o figure.png                 all variants of an experiment
+  plot.py landscape runs/a runs/b --labels "lr 0.1,lr 0.5" --smooth 5 -o figure.pdf
+  plot.py landscape runs/bn-vs-none --table 0,100,1000            numbers only
+  plot.py landscape runs/bn-vs-none --paper column --panel a -o loss.pdf"""
 
 
-def words(text: str) -> list[str]:
-    return text.split(",")
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        super().error(cut(message))
 
 
-INTEGER = checked(r"[1-9]\d{0,5}", int, "a whole number from 1 to 999999")
-OPTIONS = {  # parameter → flag
-    "layers": dict(type=words, metavar="A,B", help="layers by number (from 1) or name (default: some, spread over the depth)"),
-    "steps": dict(metavar="0,100,…", help="training steps to draw (default: some, spread over training)",
-                  type=checked(r"\d{1,18}(,\d{1,18})*", lambda text: list(map(int, text.split(","))), "a list such as 0,100")),
-    "what": dict(choices=("activation", "weight"), help="whose distribution (default: activation)"),
-    "value": dict(choices=("accuracy", "loss"), help="what to draw (default: accuracy)"),
-    "smooth": dict(type=INTEGER, metavar="N", help="draw moving averages over N records"),
-    "log_x": dict(action="store_true", help="logarithmic step axis; step 0 stays visible"),
-    "log_y": dict(action="store_true", help="logarithmic value axis"),
-    "labels": dict(type=words, metavar="A,B", help="names for the legend, in the order of the runs"),
-    "title": dict(help="title above the panels"),
-    "size": dict(metavar="WxH", help="size in inches",
-                 type=checked(r"[1-9]\d?(\.\d+)?x[1-9]\d?(\.\d+)?", lambda text: tuple(map(float, text.split("x"))),
-                              "a size such as 8x3, in inches from 1 to 99")),
-}
+def cut(message: str) -> str:
+    """A message in which no word is longer than what is to be quoted."""
+    return re.sub(rf"\S{{{MOST + 1},}}", lambda word: shown(word[0]), message)
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="plot.py", description="Draws gradscape's figures.", epilog="plot.py FIGURE --help "
-                                     "lists the options of a figure. Every figure is a function of the Python package "
-                                     "tools/gradscape_plots too.")
+    parser = Parser(prog="plot.py", description="Draws gradscape's figures.", epilog="plot.py FIGURE --help lists the options of "
+                    "a figure. Every figure is a function of the Python package tools/gradscape_plots too.")
     figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
-    figures.add_parser("landscape", add_help=False, help="loss, gradient difference and beta along the gradient")
     for function in FIGURES:
         text = " ".join(inspect.getdoc(function).split()).replace("%", "%%")
-        command = figures.add_parser(function.__name__, description=text, help=text.split(". ")[0].split(" (S")[0])
-        command.add_argument("places", nargs="+", metavar="RUN_DIR", help="run directory, or directory of variants")
-        command.add_argument("-o", "--output", type=Path, metavar="FILE", help="figure to write: .png, .pdf or .svg")
-        command.add_argument("--dpi", type=INTEGER, default=200, help="pixels per inch of a png (default: 200)")
-        command.add_argument("--json", action="store_true", help="print the numbers behind the figure")
+        is_landscape = function is landscape
+        command = figures.add_parser(function.__name__, description=text, help=re.split(r"\. | \(S", text)[0],
+                                     epilog=EXAMPLES if is_landscape else None,
+                                     formatter_class=Help if is_landscape else argparse.HelpFormatter)
+        add = command.add_argument
+        add("places", nargs="+", metavar="RUN_DIR", help="run directory, directory of variants (all are drawn), or a file of a run")
+        add("-o", "--output", type=Path, metavar="FILE", help="figure to write: .png, .pdf or .svg")
         for name in inspect.signature(function).parameters:
             if name in OPTIONS:
-                command.add_argument("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **OPTIONS[name])
-        command.set_defaults(function=function)
+                add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **OPTIONS[name])
+        add("--dpi", type=INTEGER, default=200, help="pixels per inch of a png (default: 200)")
+        if is_landscape:
+            add("--table", default=[], type=STEPS, metavar="0,100,…", help="print the bands at these steps too")
+        add("--json", action="store_true", help="print the numbers behind the figure as JSON")
+        command.set_defaults(function=function, parser=command, table=[])
     options = parser.parse_args(arguments)
-    if not (options.output or options.json):
-        parser.error("nothing to do: give -o FILE for a figure, or --json for the numbers")
+    if not (options.output or options.json or options.table):
+        options.parser.error("nothing to do: give -o FILE for a figure, or --json for the numbers"
+                             + (", or --table" if options.function is landscape else ""))
+    if options.output and options.output.suffix.lower() not in METADATA:
+        options.parser.error(f"{options.output}: unknown kind of figure; name it .png, .pdf or .svg")
     return options
 
 
+class Help(argparse.HelpFormatter):
+    """Wraps the description, and leaves the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text == EXAMPLES else super()._fill_text(text, width, indent)
+
+
 def run_program(options: argparse.Namespace) -> None:
-    if options.output and options.output.suffix.lower() not in METADATA:
-        raise Error(f"{options.output}: unknown kind of figure; name it .png, .pdf or .svg")
     taken = {name: getattr(options, name) for name in OPTIONS if hasattr(options, name)}
     figure = options.function(options.places, **taken)
+    made = []
     if options.output:
-        styled(lambda: save_figure(figure, options.output, options.dpi))
-    if options.json:
+        save_figure(figure, options.output, options.dpi)
+        made.append(options.output)
+        if taken.get("paper"):
+            made.append(options.output.with_suffix(".caption.txt"))
+            made[-1].write_text(figure.caption + "\n", encoding="utf-8")
+    if options.json and options.function is landscape:
+        records = [record_at(run, step) for step in options.table for run in figure.runs]
+        print(to_json({"runs": figure.numbers, "records": records}))
+    elif options.json:
         print(to_json({"figure": options.figure, "numbers": figure.numbers}))
-    sys.stdout.flush()
+    elif options.function is landscape:
+        print(format_summaries(figure.runs))
+        if options.table:
+            print("\n" + format_records(figure.runs, options.table))
+    for path in made:
+        tell(str(path)) if options.json else print(path)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    elif options.json or options.table:
+        raise Error("standard output is closed: the numbers cannot be written")
+
+
+def leave_output() -> None:
+    """What is still in the buffer of standard output is dropped: it cannot be written."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["landscape"]:
-        return landscape_main(arguments[1:], "plot.py landscape")
-    options = parse_arguments(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names of any bytes, on any terminal
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # means of nothing, enormous values and missing glyphs are no news to the user
-            run_program(options)
+        run_program(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the numbers has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()
+    except UsageError as failure:
+        options.parser.error(str(failure))
     except (Error, OSError) as failure:
-        print(f"plot: {failure}", file=sys.stderr)
+        told = f"{failure.filename or 'standard output'}: {failure.strerror}" if isinstance(failure, OSError) else str(failure)
+        tell(f"plot: {cut(told)}")
+        leave_output()
+        return 1
+    except Exception as failure:
+        tell(f"plot: {options.figure} of {cut(' '.join(options.places))} cannot be drawn: {type(failure).__name__}, "
+             f"{shown(failure)}; this is a fault of plot.py")
         return 1
     return 0

@@ -4,146 +4,138 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-Array = np.ndarray
-EDGES = ("loss_min", "loss_max", "grad_diff_min", "grad_diff_max", "beta_max")  # per step: over the step sizes
+from .files import Array, Error, File, Schema, read_file
+from .series import Group, stacked
+
+BANDS = {"loss": ("loss_min", "loss_max"), "grad_norm": ("grad_norm_min", "grad_norm_max"),
+         "grad_diff": ("grad_diff_min", "grad_diff_max"), "beta": ("beta_max",)}  # per step: over the step sizes
+EDGES = tuple(name for names in BANDS.values() for name in names)
 NOISE_MARGIN = 10  # cells whose relative gradient difference is below so many noise floors are left out of the bands
-BELOW_NOISE = 3  # their status
+NOT_DONE, NON_FINITE, BELOW_NOISE = 0, 2, 3  # statuses of cells; 1 is a good one
+CELLS = ("step", "alpha")
 
 
-class Error(Exception):
-    """A user's or a file's mistake; the text says where, what, and how to mend it."""
+def wanted_grid(name: str) -> str:
+    return "landscape.h5" if name == "main" else f"landscape-{name}.h5"
+
+
+def load_grid(run: Path, file: Path | None, name: str, needed: Schema, mend: str = "") -> File:
+    """A merged landscape, which must have these variables; those of cells are NaN where the cell is below noise or not done."""
+    named = f"{run}" + ("" if name == "main" else f" --name {name}")
+    merge = f"gradscape merge {named}"
+    if file is None:
+        others = sorted(other.name for other in run.glob("landscape*.h5"))
+        hint = f" (there is {', '.join(others)}: see --name)" if others else ""
+        raise Error(f"{run}: has no {wanted_grid(name)}{hint}; make it with: {merge}{mend}")
+    schema = {"step": ("step",), "alpha": ("alpha",), "status": CELLS, "lr": ("step",)} | needed
+    grid = read_file(file, schema, f"write it again with: gradscape sweep {named}, then {merge}{mend}", {
+        "grad_norm": CELLS, **{edge: ("step",) for edge in ("train_grad_norm", "noise_floor", *BANDS["grad_norm"])}})
+    left_out = (grid["status"] == NOT_DONE) | (grid["status"] == BELOW_NOISE)
+    for variable, dimensions in (schema | {"grad_norm": CELLS}).items():
+        if variable in grid and variable != "status" and dimensions[:2] == CELLS:
+            shape = left_out.shape + (1,) * (len(dimensions) - 2)
+            grid.data[variable] = np.where(left_out.reshape(shape), np.nan, grid[variable])
+    return grid
+
+
+def load_landscape(run: Path, file: Path | None, name: str) -> File:
+    """With all that the landscape's figure draws; NaN for what older programs did not write."""
+    schema: Schema = {edge: ("step",) for edge in ("train_loss", *EDGES) if edge not in BANDS["grad_norm"]}
+    grid = load_grid(run, file, name, schema)
+    unknown = np.full(grid["train_loss"].shape, np.nan)
+    for variable in ("train_grad_norm", "noise_floor"):
+        grid.data.setdefault(variable, unknown)
+    cells = grid.data.get("grad_norm", unknown[..., np.newaxis])
+    cells = np.where((grid["train_grad_norm"] == 0)[..., np.newaxis], np.nan, cells)
+    for edge, extreme in zip(BANDS["grad_norm"], (np.nanmin, np.nanmax)):  # an older file has the cells alone
+        grid.data.setdefault(edge, extreme(cells, axis=-1))
+    grid.data["noise"] = NOISE_MARGIN * grid["noise_floor"] * grid["train_grad_norm"]
+    return grid
 
 
 @dataclasses.dataclass
-class Run:
-    """One grid file: run["loss_min"] and the other per-step series are float64 [T], NaN and infinities included.
-    run["noise"] is the gradient difference below which cells are marked as noise."""
+class Direction:
+    """What probes of some runs are taken along, in words and formulas."""
 
-    path: Path
-    label: str
-    variant: str
-    direction: str  # of the probe: "gradient" or "update", the optimiser's own step
-    step: Array  # int64 [T], ascending
-    alpha: Array  # float64 [K], multipliers of the learning rate
-    status: Array  # uint8 [T, K]: 0 not done, 1 ok, 2 non-finite, 3 below noise
-    series: dict[str, Array]  # of several seeds: the mean of what is finite
-    seeds: tuple[int, ...] = ()  # of a file that unites the runs of several seeds; status is [T, S*K] then
-    spread: dict[str, tuple[Array, Array]] = dataclasses.field(default_factory=dict)  # least and largest over the seeds
-    config: str = ""  # TOML
+    point: str  # where the loss is taken
+    size: str  # how far
+    axis: str  # the name of an axis of sizes
+    sizes: str
+    notes: list[str]
+
+
+DIRECTIONS = {
+    "gradient": Direction(r"\theta - \eta g", r"\eta", r"step size $\eta$", "step sizes η", []),
+    "update": Direction(r"\theta + m u", "m", "multiple $m$ of the update", "multiples m of the optimiser's update",
+                        ["u: the optimiser's own update"]),
+    "random": Direction(r"\theta - \eta r", r"\eta", r"step size $\eta$ along $r$", "step sizes η along r",
+                        ["r: a random (Gaussian) direction with the norm of the gradient g, not g itself"])}
+
+
+def direction_of(groups: list[Group]) -> Direction:
+    """Of all these runs; d where they differ."""
+    names = {group.label: group.files[0].attributes["direction"] or "gradient" for group in groups}
+    if len(set(names.values())) == 1 and set(names.values()) <= set(DIRECTIONS):
+        return DIRECTIONS[next(iter(names.values()))]
+    words = {"gradient": "−ηg, against the gradient", "update": "m·u, along the optimiser's own update",
+             "random": "−ηr, along a random (Gaussian) direction with the gradient's norm"}
+    return Direction(r"\theta + d", "d", "size of the step $d$", "sizes of d",
+                     ["d: " + ", ".join(f"{words.get(name, name[:20])} ({label})" for label, name in names.items())])
+
+
+class Run:
+    """The landscape of a group: run["loss_min"] and the other per-step series are float64 [T], NaN and infinities included,
+    of several seeds the mean of what is finite. run["noise"] is the gradient difference below which cells are noise."""
+
+    def __init__(self, group: Group):
+        self.group, self.label, self.seeds = group, group.label, group.seeds
+        self.path = group.file or group.files[0].path
+        self.alpha: Array = group.files[0]["alpha"]  # float64 [K], multipliers of the learning rate
+        self.direction = group.files[0].attributes["direction"] or "gradient"
+        self.step, status = stacked(group.files, "status")  # int64 [T], ascending
+        self.status: Array = np.moveaxis(status, 0, 1).reshape(self.step.size, -1)  # [T, S*K]
+        self.series: dict[str, Array] = {}
+        self.spread: dict[str, tuple[Array, Array]] = {}  # least and largest over the seeds
+        for name in ("lr", "train_loss", "train_grad_norm", "noise_floor", "noise", *EDGES):
+            _, values = stacked(group.files, name)
+            if self.seeds > 1:
+                self.spread[name] = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+                values = np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0, keepdims=True)
+            self.series[name] = values[0]
 
     def __getitem__(self, name: str) -> Array:
         return self.series[name]
 
+    def has(self, band: str) -> bool:
+        """Whether some value of the band was recorded."""
+        return not all(np.isnan(self[edge]).all() for edge in BANDS[band])
+
     def hidden(self) -> Array:
         """bool [T]: records of which some panel cannot show something."""
-        return ~np.isfinite([self[name] for name in EDGES]).all(axis=0)
+        edges = [edge for band, edges in BANDS.items() if band != "grad_norm" or self.has(band) for edge in edges]
+        return ~np.isfinite([self[edge] for edge in edges]).all(axis=0)
 
     def non_finite(self) -> int:
         """Number of records of which a cell that was evaluated is not finite."""
-        evaluated = (self.status != 0) & (self.status != BELOW_NOISE)
-        return int(((self.status == 2).any(axis=1) | (self.hidden() & evaluated.any(axis=1))).sum())
+        evaluated = np.isfinite(self.status) & (self.status != NOT_DONE) & (self.status != BELOW_NOISE)
+        return int(((self.status == NON_FINITE).any(axis=1) | (self.hidden() & evaluated.any(axis=1))).sum())
 
-    def not_done(self) -> int:
-        """Number of records of which a cell was not evaluated (gradscape merge --partial)."""
-        return int((self.status == 0).any(axis=1).sum())
+    def count(self, status: int) -> int:
+        """Number of records of which a cell has this status."""
+        return int((self.status == status).any(axis=1).sum())
 
-    def below_noise(self) -> int:
-        """Number of records of which a cell is below the noise floor."""
-        return int((self.status == BELOW_NOISE).any(axis=1).sum())
-
-
-def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    def has_noise(self) -> bool:
+        """Whether a noise floor was measured; it is 0 where probes are in double themselves."""
+        return bool((np.isfinite(self["noise"]) & (self["noise"] > 0)).any())
 
 
-def load_run(path: Path, label: str | None = None) -> Run:
-    """Reads a merged grid file; its records are put in the order of their steps. Error if it is not one."""
-    mend = f"write it again with: gradscape merge {path.parent}"
-    names = ("step", "alpha", "status", "lr", "train_loss", *EDGES)
-    newer = ("train_grad_norm", "noise_floor")  # not in every older file: NaN then
-    types = {"step": np.int64, "status": np.uint8}
-    try:
-        with h5py.File(path, "r", locking=False) as file:  # it never changes; not every file system has locks
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise Error(f"{path}: no dataset {', '.join(missing)}: not a merged grid file; {mend}")
-            data = {name: np.asarray(file[name][()], dtype=types.get(name, np.float64))
-                    for name in (*names, *(name for name in newer if name in file))}
-            seeds = tuple(int(seed) for seed in np.asarray(file["seed"][()], dtype=np.int64)) if "seed" in file else ()
-            text = {name: file.attrs.get(name, "") for name in ("variant", "direction", "config")}
-            complete = bool(file.attrs.get("complete", True))
-    except (OSError, TypeError, ValueError) as failure:
-        raise Error(f"{path}: cannot be read as a grid file ({' '.join(str(failure).split())}); {mend}") from failure
-    text = {name: value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-            for name, value in text.items()}
-    records, multipliers = data["step"].size, data["alpha"].size
-    if records == 0 or multipliers == 0:
-        raise Error(f"{path}: holds no records; make some with: gradscape sweep {path.parent}, then merge")
-    expected = {name: (records,) for name in (*names, *newer)} | {"alpha": (multipliers,), "status": (records, multipliers)}
-    if seeds:
-        expected = {name: shape if name in ("step", "alpha") else (len(seeds), *shape) for name, shape in expected.items()}
-    for name, values in data.items():
-        if values.shape != expected[name]:
-            raise Error(f"{path}: dataset {name} has shape {values.shape}, expected {expected[name]}; {mend}")
-    if not complete:
-        warn(f"{path}: marked as not complete; using what is there")
-    order = np.argsort(data["step"], kind="stable")
-    unknown = np.full(records, np.nan)
-    series = {name: data[name][..., order] if name in data else unknown for name in (*names[3:], *newer)}
-    series["noise"] = NOISE_MARGIN * series["noise_floor"] * series["train_grad_norm"]
-    spread = {}
-    if seeds:
-        spread = {name: (np.nanmin(values, axis=0), np.nanmax(values, axis=0)) for name, values in series.items()}
-        series = {name: np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0)
-                  for name, values in series.items()}
-        data["status"] = np.moveaxis(data["status"], 0, 1).reshape(records, -1)
-    return Run(path, label or text["variant"] or path.resolve().parent.name, text["variant"],
-               text["direction"] or "gradient", data["step"][order], data["alpha"], data["status"][order], series,
-               seeds, spread, text["config"])
-
-
-def find_grids(place: Path, name: str = "main") -> list[tuple[Path, str | None]]:
-    """(grid file, label or None) of a grid file, of a run directory, or of each variant in a directory of variants."""
-    file_name = "landscape.h5" if name == "main" else f"landscape-{name}.h5"
-    command = "gradscape merge {}" + ("" if name == "main" else f" --name {name}")
-    if not place.exists():
-        hint = f"give a run directory or a grid file, made with: {command.format('RUN_DIR')}"
-        raise Error(f"{place}: does not exist; {hint}")
-    if place.is_file():
-        return [(place, None)]
-    if (place / file_name).is_file():
-        return [(place / file_name, None)]
-    variants = [entry for entry in sorted(place.iterdir()) if entry.is_dir()]
-    found = [(entry / file_name, entry.name) for entry in variants if (entry / file_name).is_file()]
-    if not found:
-        others = sorted({other.name for folder in [place, *variants] for other in folder.glob("landscape*.h5")})
-        hint = f" (there is {', '.join(others)}: see --name)" if others else ""
-        raise Error(f"{place}: no {file_name} here or in a subdirectory{hint}; make it with: {command.format(place)}")
-    for entry in variants:
-        if (entry / "checkpoints").is_dir() and not (entry / file_name).is_file():
-            warn(f"{entry}: left out, no {file_name}; make it with: {command.format(entry)}")
-    return found
-
-
-def load_runs(places: list[str], name: str = "main") -> list[Run]:
-    """All runs of all places. Labels that several share get the name of the directory above in front."""
-    runs = [load_run(path, label) for place in places for path, label in find_grids(Path(place), name)]
-    labels = [run.label for run in runs]
-    for run in runs:
-        if labels.count(run.label) > 1:
-            folder = run.path.resolve().parent
-            run.label = f"{(folder.parent if folder.name == run.label else folder).name}/{run.label}"
-    return runs
-
-
-def band_widths(low: Array, high: Array) -> Array:
-    """high − low of the records at which both are finite."""
+def widths(run: Run, band: str) -> Array:
+    """Largest less smallest of the records at which both are finite."""
+    low, high = (run[edge] for edge in BANDS[band])
     finite = np.isfinite(low) & np.isfinite(high)
     return high[finite] - low[finite]
 
@@ -151,21 +143,23 @@ def band_widths(low: Array, high: Array) -> Array:
 def summarise(run: Run) -> dict[str, object]:
     """The numbers of the table: statistics over the records with finite values, and how many were left out."""
     records = run.step.size
-    loss = band_widths(run["loss_min"], run["loss_max"])
-    grad_diff = band_widths(run["grad_diff_min"], run["grad_diff_max"])
     beta = run["beta_max"][np.isfinite(run["beta_max"])]
+    floors = run["noise_floor"][np.isfinite(run["noise_floor"])]
 
     def statistic(of, values: Array) -> float:
         return float(of(values)) if values.size else float("nan")
 
+    bands = {}
+    for band in ("loss", "grad_norm", "grad_diff"):
+        wide = widths(run, band)
+        bands |= {f"mean_{band}_width": statistic(np.mean, wide), f"{band}_left_out": records - wide.size}
+    seeds = [seed for file in run.group.files if "seed" in file for seed in file["seed"].tolist()]
     return {"run": run.label, "file": str(run.path), "records": records, "non_finite_records": run.non_finite(),
-            "first_step": int(run.step[0]), "last_step": int(run.step[-1]), "seeds": list(run.seeds), "alpha": run.alpha.tolist(),
-            "mean_loss_width": statistic(np.mean, loss), "loss_left_out": records - loss.size,
-            "mean_grad_diff_width": statistic(np.mean, grad_diff), "grad_diff_left_out": records - grad_diff.size,
+            "first_step": int(run.step[0]), "last_step": int(run.step[-1]), "seeds": seeds, "direction": run.direction,
+            "alpha": run.alpha.tolist(), **bands,
             "beta_median": statistic(np.median, beta), "beta_max": statistic(np.max, beta),
-            "beta_left_out": records - beta.size, "below_noise_records": run.below_noise(),
-            "not_done_records": run.not_done(),
-            "noise_floor_max": statistic(np.max, run["noise_floor"][np.isfinite(run["noise_floor"])])}
+            "beta_left_out": records - beta.size, "below_noise_records": run.count(BELOW_NOISE),
+            "not_done_records": run.count(NOT_DONE), "noise_floor_max": statistic(np.max, floors)}
 
 
 def record_at(run: Run, step: int) -> dict[str, object]:
@@ -177,14 +171,15 @@ def record_at(run: Run, step: int) -> dict[str, object]:
 
 
 def format_table(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    columns = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, columns)).rstrip() for row in rows)
 
 
 def format_summaries(runs: list[Run]) -> str:
-    rows = [["run", "records", "steps", "mean loss width", "mean gradient-difference width", "median beta", "max beta"]]
-    columns = {"mean_loss_width": "loss_left_out", "mean_grad_diff_width": "grad_diff_left_out",
-               "beta_median": "beta_left_out", "beta_max": "beta_left_out"}
+    rows = [["run", "records", "steps", "mean loss width", "mean gradient-norm width", "mean gradient-difference width",
+             "median beta", "max beta"]]
+    columns = {"mean_loss_width": "loss_left_out", "mean_grad_norm_width": "grad_norm_left_out",
+               "mean_grad_diff_width": "grad_diff_left_out", "beta_median": "beta_left_out", "beta_max": "beta_left_out"}
     for run in map(summarise, runs):
         cells = [f"{run[name]:.5g}" + (f" ({run[count]} left out)" if run[count] else "")
                  for name, count in columns.items()]
@@ -193,12 +188,12 @@ def format_summaries(runs: list[Run]) -> str:
 
 
 def format_records(runs: list[Run], steps: list[int]) -> str:
-    rows = [["step", "run", "loss", "gradient difference", "beta"]]
+    rows = [["step", "run", "loss", "gradient norm", "gradient difference", "beta"]]
     for record in (record_at(run, step) for step in steps for run in runs):
         if "nearest" in record:
-            cells = [f"no record (nearest: {', '.join(map(str, record['nearest']))})", "", ""]
+            cells = [f"no record (nearest: {', '.join(map(str, record['nearest']))})", "", "", ""]
         else:
-            cells = [f"{record[name + '_min']:.4g}..{record[name + '_max']:.4g}" for name in ("loss", "grad_diff")]
+            cells = [f"{record[name + '_min']:.4g}..{record[name + '_max']:.4g}" for name in ("loss", "grad_norm", "grad_diff")]
             cells.append(f"{record['beta_max']:.4g}")
         rows.append([str(record["step"]), str(record["run"]), *cells])
     return format_table(rows)

@@ -1,186 +1,294 @@
-"""Reads what gradscape records beside landscapes: traces, and the files of its analyses (docs/format.md)."""
+"""Finds runs, and reads what gradscape recorded of them: traces, grids, and the files of its analyses."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from .grids import Array, Error
-from .style import Style, styles_of
+from .files import Array, Error, File, Schema, UsageError, read_file, root_number, shown, warn
+from .style import Look, Style, colour_of, settings_of, styles_of
 
-Data = dict[str, Array]
+Places = str | Path | list[str | Path]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Group:
     """Runs to be drawn as one: a run, or the seeds of a variant."""
 
     label: str
+    study: str  # the directory of variants
     runs: list[Path]
-    config: str  # of the first, TOML
+    file: Path | None = None  # to read for all of them: one that unites seeds, or that the user named
+    files: list[File] = dataclasses.field(default_factory=list)  # read of the runs, seeds of a file together
     style: Style = dataclasses.field(default_factory=dict)
+    remarks: list[str] = dataclasses.field(default_factory=list)  # for the legend
 
-    def setting(self, name: str) -> object:
-        """A field of the configuration, as "train.lr"; None where it has none."""
-        section, key = name.split(".")
+    @property
+    def config(self) -> str:
+        """Of the first run, TOML; "" where there is none."""
         try:
-            return tomllib.loads(self.config).get(section, {}).get(key)
-        except tomllib.TOMLDecodeError:
-            return None
+            return (self.runs[0] / "config.toml").read_text(errors="replace")
+        except (OSError, ValueError):
+            return self.files[0].attributes["config"] if self.files else ""
+
+    @property
+    def seeds(self) -> int:
+        return sum(file["seed"].size if "seed" in file else 1 for file in self.files)
 
 
 def is_run(place: Path) -> bool:
-    return (place / "config.toml").is_file()
+    """Whether gradscape trained here: by its marker, or, of older programs, by a checkpoint."""
+    return (place / "config.toml").is_file() and ((place / "gradscape-run").is_file()
+                                                  or any((place / "checkpoints").glob("step-*.h5")))
 
 
-def find_groups(places: list[str | Path], labels: list[str] | None = None) -> list[Group]:
-    """The runs at the places, each a run directory or a directory of runs: of variants, which may hold a run for each
-    seed, drawn as one, or for each learning rate, drawn apart. Variants are taken in the order of their names, those
-    without norm and with batch norm first."""
-    found: list[tuple[str, list[Path]]] = []
-    for place in map(Path, places):
+def find_groups(places: Places, wanted: str = "", runs: bool = True) -> list[Group]:
+    """The runs at the places, each a run directory, a file, or a directory of runs: of variants, which may hold a run for
+    each seed, drawn as one, or for each learning rate, drawn apart. A directory with the file `wanted` is taken as it is;
+    with `runs` those without it are found too. Variants are taken in the order of their names, those without norm and
+    with batch norm first. Those that share a name get their study's in front."""
+    found: list[Group] = []
+    asked = [places] if isinstance(places, str | Path) else list(places)
+    if not asked or "" in asked:
+        raise UsageError("a place is missing: give a run directory, one of variants, or a file of a run")
+    for place in map(Path, asked):
+        if place.is_file():
+            found.append(group_of(place))
+            continue
         if not place.is_dir():
-            raise Error(f"{place}: is no directory; give a run directory, or one of variants")
-        found += groups_at(place, place.resolve().name)
-        if not found:
-            raise Error(f"{place}: holds no run; make some with: gradscape run CONFIG --out {place}")
-    if labels is not None and len(labels) != len(found):
-        names = ", ".join(label for label, _ in found)
-        raise Error(f"--labels: {len(labels)} names for {len(found)} runs: {names}; give one for each")
-    groups = [Group(label, runs, (runs[0] / "config.toml").read_text(errors="replace")) for label, runs in found]
-    for group, style in zip(groups, styles_of([(group.label, group.label, group.config) for group in groups])):
+            state = "is neither a directory nor a file" if place.exists() else "does not exist"
+            raise Error(f"{place}: {state}; give a run directory, one of variants, or a file of a run")
+        here = groups_at(place, name_of(place.resolve()), place.resolve().parent.name, wanted, runs)
+        if not here:
+            raise Error(f"{place}: holds no {'run' if runs else wanted}{how_to_make(place, wanted)}")
+        found += here
+    counts = Counter(group.label for group in found)
+    for group in found:
+        if counts[group.label] > 1:
+            group.label = f"{group.study}/{group.label}"
+    return found
+
+
+def groups_at(place: Path, label: str, study: str, wanted: str, runs: bool, depth: int = 2) -> list[Group]:
+    if wanted and (place / wanted).is_file():
+        return [Group(label, study, [place], place / wanted)]
+    if is_run(place):
+        return [Group(label, study, [place])] if runs else []
+    inside = sorted((entry for entry in place.iterdir() if entry.is_dir()), key=reading_order)
+    seeds = [entry for entry in inside if entry.name.startswith("seed-") and is_run(entry)]
+    if seeds and runs:
+        return [Group(label, study, seeds)]
+    found = []
+    for entry in inside if depth else ():
+        try:
+            found += groups_at(entry, name_of(entry), place.resolve().name, wanted, runs, depth - 1)
+        except OSError as failure:
+            warn(f"left out: {entry}: cannot be read ({failure.strerror})")
+    return found
+
+
+def group_of(file: Path) -> Group:
+    """Of a file, which is named by its directory, or, if it has a name of its own, by that."""
+    usual = re.fullmatch(r"(landscape.*|shift|distributions|theorem|runs|segment-.*)\.h5", file.name)
+    run = file.parent.parent if file.name.startswith("segment-") else file.parent
+    return Group(name_of(run.resolve()) if usual else file.stem, run.resolve().parent.name, [run], file)
+
+
+def name_of(place: Path) -> str:
+    """The variant, and behind it the learning rate or seed, if the directory is that of one."""
+    part = re.fullmatch(r"(lr|seed)-(.+)", place.name)
+    return f"{place.parent.name}, {part[1]} {part[2]}" if part else place.name
+
+
+def reading_order(entry: Path) -> tuple:
+    """Without norm, then batch norm, then the others; numbers by their size, "inf" too."""
+    words = entry.name
+    first = 0 if re.search(r"none|plain", words) else 1 if re.search(r"bn|batch", words) else 2
+    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?|inf", words)]
+    return (first, numbers, words)
+
+
+def how_to_make(place: Path, wanted: str) -> str:
+    """What a message says behind "holds no run": the files that are there in place of the one wanted, or how to make it."""
+    if wanted == "runs.h5":
+        return f'; make it with: gradscape merge {place} (runs of a configuration with sweep.kind = "runs")'
+    grids = sorted({grid.name for pattern in ("landscape*.h5", "*/landscape*.h5") for grid in place.glob(pattern)})
+    if grids and wanted.startswith("landscape"):
+        return f", and no {wanted} (there is {', '.join(grids)}: see --name)"
+    return f"{f', and no {wanted}' if wanted else ''}; make some with: gradscape run CONFIG --out {place}"
+
+
+def gather(places: Places, look: Look, wanted: str, load: Callable[[Path, Path | None], File], runs: bool = True) -> list[Group]:
+    """The groups at the places with what `load` reads of each run, (run directory, file or None); those of which nothing can
+    be read are left out with a warning. Error if that leaves none."""
+    if look.name != "main" and not wanted.startswith("landscape"):
+        warn(f"--name {shown(look.name)}: {look.figure} reads no sweep, and is drawn as without it")
+    try:
+        found = find_groups(places, wanted, runs)
+    except OSError as failure:
+        raise Error(f"{failure.filename}: cannot be read ({failure.strerror})") from failure
+    failures: list[str] = []
+    for group in found:
+        for run in group.runs:
+            try:
+                group.files.append(load(run, group.file or (run / wanted if (run / wanted).is_file() else None)))
+            except Error as failure:
+                failures.append(str(failure))
+        if any(file.stale for file in group.files):
+            group.remarks.append("stale")
+    groups = [group for group in found if group.files]
+    if not groups:
+        raise Error(failures[0] + (f" (and {len(failures) - 1} more like this)" if len(failures) > 1 else ""))
+    for failure in failures:
+        warn(f"left out: {failure}")
+    return dressed(groups, found, look)
+
+
+def dressed(groups: list[Group], found: list[Group], look: Look) -> list[Group]:
+    """The groups in the order, with the labels and in the colours asked for."""
+    if look.order:
+        names = [group.label for group in groups]
+        for name in look.order:
+            if name not in names:
+                raise UsageError(f"--order: no run {shown(name)}; there are {', '.join(names)}")
+        groups = sorted(groups, key=lambda group: look.order.index(group.label) if group.label in look.order else len(names))
+    for group, style in zip(groups, styles_of([(group.label, group.config) for group in groups])):
         group.style = style
-    for group, label in zip(groups, labels or []):
+    named = groups if look.labels is None or len(look.labels) == len(groups) else found  # which may hold some left out
+    for option, values in (("labels", look.labels), ("colours", look.colours)):
+        if values is not None and len(values) != len(named if option == "labels" else groups):
+            names = ", ".join(group.label for group in groups)
+            raise UsageError(f"--{option}: {len(values)} {'names' if option == 'labels' else option} for {len(groups)} runs: "
+                             f"{names}; give one for each")
+    for group, colour in zip(groups, look.colours or []):
+        group.style["color"] = colour_of(colour)
+    for group, label in zip(named, look.labels or []):
         group.label = label
     return groups
 
 
-def groups_at(place: Path, label: str, depth: int = 2) -> list[tuple[str, list[Path]]]:
-    if is_run(place):
-        return [(label, [place])]
-    inside = sorted((entry for entry in place.iterdir() if entry.is_dir()), key=reading_order)
-    seeds = [entry for entry in inside if entry.name.startswith("seed-") and is_run(entry)]
-    if seeds:
-        return [(label, seeds)]
-    if depth == 0:
-        return []
-    found = []
-    for entry in inside:
-        rate = re.fullmatch(r"lr-(.+)", entry.name)
-        found += groups_at(entry, f"{label}, lr {rate[1]}" if rate else entry.name, depth - 1)
-    return found
-
-
-def reading_order(entry: Path) -> tuple:
-    """Without norm, then batch norm, then the others; numbers by their size."""
-    words = entry.name
-    first = 0 if re.search(r"none|plain", words) else 1 if re.search(r"bn|batch", words) else 2
-    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", words)]
-    return (first, numbers, words)
-
-
-def read_file(path: Path, mend: str) -> tuple[Data, list[str]]:
-    """All datasets of a file, and the names of its layers."""
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            data = {name: np.asarray(item[()]) for name, item in file.items() if isinstance(item, h5py.Dataset)}
-            labels = file["layer"].attrs.get("labels", b"") if "layer" in file else b""
-    except (OSError, KeyError, TypeError, ValueError) as failure:
-        raise Error(f"{path}: cannot be read ({' '.join(str(failure).split())}); {mend}") from failure
-    return data, (labels.decode() if isinstance(labels, bytes) else str(labels)).split(",")
-
-
-def load_trace(run: Path) -> Data:
-    """The recorded training steps and tests of a run, in order."""
-    mend = f"make it with: gradscape train CONFIG --out {run}"
-    files = sorted((run / "trace").glob("segment-*.h5"))
-    if not files:
+def load_trace(run: Path, file: Path | None, value: str) -> File:
+    """The recorded training steps and tests of a run: "accuracy" or "loss". Where steps are missing stands a NaN."""
+    mend = f"make it with: gradscape train {run / 'config.toml'} --out {run} --resume"
+    paths = [file] if file else sorted((run / "trace").glob("segment-*.h5"))
+    if not paths:
         raise Error(f"{run}: has no trace; {mend}")
-    parts = [read_file(path, mend)[0] for path in files]
-    trace: Data = {}
-    for scale in ("step", "test_step"):
-        steps = np.concatenate([part[scale] for part in parts])
-        _, order = np.unique(steps, return_index=True)
-        for name in parts[0]:
-            if name.startswith("test_") == (scale == "test_step"):
-                trace[name] = np.concatenate([part[name] for part in parts])[order]
-    return trace
+    parts: list[File] = []
+    failures: list[Error] = []
+    for path in paths:
+        try:
+            parts.append(read_file(path, {"step": ("step",), value: ("step",)}, mend,
+                                   {"test_step": ("test_step",), f"test_{value}": ("test_step",)}))
+        except Error as failure:
+            failures.append(failure)
+    if not parts:
+        raise failures[0]
+    for failure in failures:
+        warn(f"left out: {failure}")
+    data: dict[str, Array] = {}
+    for scale, name in (("step", value), ("test_step", f"test_{value}")):
+        tested = [part for part in parts if name in part]
+        steps = np.concatenate([part[scale] for part in tested] or [np.zeros(0, np.int64)])
+        values = np.concatenate([part[name][0] for part in tested] or [np.zeros(0)])
+        steps, order = np.unique(steps, return_index=True)
+        holes = np.flatnonzero(np.diff(steps) > 1) + 1 if scale == "step" else np.zeros(0, int)
+        if holes.size:
+            ranges = ", ".join(f"{steps[at - 1] + 1} to {steps[at] - 1}" for at in holes[:3].tolist())
+            warn(f"{run}: its trace lacks steps {ranges}{', …' if holes.size > 3 else ''}; {mend}")
+        data[scale] = np.insert(steps, holes, steps[holes - 1] + 1)
+        data[name] = np.insert(values[order], holes, np.nan)[np.newaxis]
+    last = int(data["step"][-1]) + 1
+    planned = 0 if file else planned_steps(run, parts[-1].attributes["config"])
+    if planned > last:
+        warn(f"{run}: {last} of {planned} steps are there, and drawn; go on with: "
+             f"gradscape train {run / 'config.toml'} --out {run} --resume")
+    return dataclasses.replace(parts[0], data=data)
 
 
-def load_series(run: Path, kind: str) -> tuple[Data, list[str]]:
-    """The file that `gradscape KIND RUN_DIR` made."""
-    path, mend = run / f"{kind}.h5", f"make it with: gradscape {kind} {run}"
-    if not path.is_file():
+def planned_steps(run: Path, config: str) -> int:
+    """How many steps the run is to have; 0 where that is not known."""
+    steps = settings_of(config).get("train.steps")
+    checkpoints = sorted((run / "checkpoints").glob("step-*.h5"))
+    if not steps and checkpoints:  # configured in epochs
+        steps = root_number(checkpoints[-1], "total_steps")
+    return steps if isinstance(steps, int) else 0
+
+
+def load_series(run: Path, file: Path | None, kind: str, schema: Schema) -> File:
+    """The file that `gradscape KIND RUN_DIR` made, with these variables."""
+    mend = f"make it with: gradscape {kind} {run}"
+    if file is None:
         raise Error(f"{run}: has no {kind}.h5; {mend}")
-    data, labels = read_file(path, mend)
-    if "step" not in data or data["step"].size == 0:
-        raise Error(f"{path}: holds no steps; {mend}")
-    return data, labels
+    return read_file(file, {"step": ("step",), "layer": ("layer",)} | schema, mend)
 
 
-def load_grid(run: Path, names: tuple[str, ...], mend: str) -> tuple[Data, list[str]]:
-    """The merged landscape of a run, which must have these variables."""
-    path = run / "landscape.h5"
-    if not path.is_file():
-        raise Error(f"{run}: has no landscape.h5; make it with: gradscape merge {run}")
-    data, labels = read_file(path, f"write it again with: gradscape merge {run}")
-    missing = [name for name in names if name not in data]
-    if missing:
-        raise Error(f"{path}: has no {', '.join(missing)}; {mend}")
-    return data, labels
+def stacked(files: list[File], name: str, scale: str = "step") -> tuple[Array, Array]:
+    """(steps, values [run, step, …]) at the steps that any of the runs has; NaN where one has not."""
+    return united([(file[scale], file[name]) for file in files])
 
 
-def each(group: Group, load: Callable[[Path], Data]) -> list[Data]:
-    return [load(run) for run in group.runs]
-
-
-def stacked(runs: list[Data], name: str, scale: str = "step") -> tuple[Array, Array]:
-    """(steps, values [run, step, …]) at the steps that all runs have."""
-    steps = runs[0][scale]
-    for run in runs[1:]:
-        steps = np.intersect1d(steps, run[scale])
-    return steps, np.stack([run[name][np.searchsorted(run[scale], steps)] for run in runs])
+def united(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    steps = np.unique(np.concatenate([own for own, _ in parts]))
+    shape = np.max([values.shape[2:] for _, values in parts], axis=0).astype(int)
+    result = []
+    for own, values in parts:
+        whole = np.full((values.shape[0], steps.size, *shape), np.nan)
+        whole[(slice(None), np.searchsorted(steps, own), *map(slice, values.shape[2:]))] = values
+        result.append(whole)
+    return steps, np.concatenate(result)
 
 
 @dataclasses.dataclass
 class Layer:
-    """A layer to draw: its number, and the name it has in the first run that was asked."""
+    """A layer to draw: its number, and the names that it has in the networks drawn."""
 
     number: int
-    name: str
+    names: list[str]
 
 
-def choose_layers(files: list[tuple[Data, list[str]]], wanted: list[str] | None, most: int, first: int = 1) -> list[Layer]:
-    """The layers with these numbers or names that some file has; by default up to `most` of those from number `first` on,
+def choose_layers(groups: list[Group], wanted: list[str] | None, most: int, first: int = 1) -> list[Layer]:
+    """The layers with these numbers or names that some run has; by default up to `most` of those from number `first` on,
     spread over the depth. Networks with and without norm name the same layer differently, but number it alike."""
-    known: dict[int, str] = {}
-    names: dict[str, int] = {}
-    for data, labels in files:
-        for number, label in zip(data["layer"].tolist(), labels):
-            known.setdefault(int(number), label)
-            names[label] = int(number)
+    known: dict[int, list[str]] = {}
+    for file in (file for group in groups for file in group.files):
+        for number, name in zip(file["layer"].tolist(), file.labels):
+            names = known.setdefault(number, [])
+            names += [name] if name not in names else []
+    numbers = [number for number in sorted(known) if number >= first] or sorted(known)
     if wanted:
         numbers = []
-        for text in wanted:
-            number = int(text) if text.isdigit() else names.get(text)
-            if number not in known:
-                listed = ", ".join(f"{number} ({name})" for number, name in sorted(known.items()))
-                raise Error(f"--layers: no layer {text} in the files; they have: {listed}")
-            numbers.append(number)
-    else:
-        numbers = [number for number in sorted(known) if number >= first] or sorted(known)
-        if len(numbers) > most:
-            numbers = [numbers[round(i * (len(numbers) - 1) / (most - 1))] for i in range(most)]
+        for text in map(str, wanted):
+            found = [number for number, names in known.items() if text in names and not text.isdecimal()] or \
+                [number for number in known if str(number) == text]
+            if len(found) != 1:
+                which = f"is layer {' and '.join(map(str, found))}, in different networks; give a number" if found else \
+                    "is none of the files' layers"
+                listed = ", ".join(f"{number} ({'/'.join(names)})" for number, names in sorted(known.items()))
+                raise UsageError(f"--layers: {shown(text)} {which}: {listed}")
+            numbers += found
+    elif len(numbers) > most:
+        numbers = [numbers[round(i * (len(numbers) - 1) / (most - 1))] for i in range(most)]
     return [Layer(number, known[number]) for number in numbers]
 
 
-def place_of(data: Data, layer: Layer) -> int | None:
+def place_of(file: File, layer: Layer) -> int | None:
     """Where a file has the layer; None where it has not."""
-    found = np.flatnonzero(data["layer"] == layer.number)
+    found = np.flatnonzero(file["layer"] == layer.number)
     return int(found[0]) if found.size else None
+
+
+def of_layer(files: list[File], name: str, layer: Layer) -> tuple[Array, Array] | None:
+    """(steps, values [run, step, …]) of a layer in the runs that have it, None where none has: without the dimension
+    `layer`, which is the last, or of the dimension `unit` its units."""
+    found = []
+    for file in files:
+        at = place_of(file, layer)
+        if at is not None:
+            cut = file[name][:, :, file["unit_layer"][0] == at] if "unit_layer" in file else file[name][..., at]
+            found.append((file["step"], cut))
+    return united(found) if found else None

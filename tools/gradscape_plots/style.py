@@ -1,36 +1,107 @@
-"""Colours, line styles, axes and files that all figures share."""
+"""Colours, line styles, fonts, and what the user asks of a figure's looks."""
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
+import io
 import os
 import re
 import tomllib
+import warnings
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib import colors
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from .grids import Array, Error
+from .files import Error, UsageError, shown
 
 Style = dict[str, str]
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # no dates: same bytes
-HUGE = 1e100  # axes stop here: matplotlib's tick arithmetic overflows further out
+PAPER = {"column": 3.25, "text": 5.5, "page": 7.0}  # widths in inches: a column of two, a single column, the page of two
+NARROW = 7.0  # inches: figures below have a paper's small fonts
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers, and two of Tol's. As in the paper batch norm is the
 # reddish one.
-BATCH_NORM, PLAIN, OTHERS = "#D55E00", "#0072B2", ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+BATCH_NORM, PLAIN, OTHERS = "#D55E00", "#0072B2", ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#882255")
 COLOURS = {"batch norm": BATCH_NORM, "plain": PLAIN, "batch norm, noise": "#CC79A7", "plain, noise": "#56B4E9",
            "l1": "#009E73", "l2": "#E69F00", "linf": "#4D4D4D", "layer": "#882255", "group": "#117733"}
-LINE_STYLES = ("-", "--", ":", "-.")  # for further runs of the same colour
+LINE_STYLES = ("-", "--", ":", "-.")  # of runs that share a norm
 GREY = "#6E6E6E"
-STYLE = {"font.size": 9, "axes.titlesize": 9.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 9,
-         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "xtick.major.width": 0.7,
-         "ytick.major.width": 0.7, "axes.formatter.limits": (-4, 5), "axes.formatter.use_mathtext": True,
-         "pdf.fonttype": 42, "svg.hashsalt": "gradscape"}
+STYLE = {"font.size": 9, "axes.titlesize": 9.5, "figure.titlesize": 11, "axes.labelsize": 9, "xtick.labelsize": 8,
+         "ytick.labelsize": 8, "legend.fontsize": 9, "axes.spines.top": False, "axes.spines.right": False,
+         "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7, "pdf.fonttype": 42,
+         "svg.hashsalt": "gradscape"}
+SMALL = {"font.size": 8, "axes.titlesize": 8, "figure.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7,
+         "ytick.labelsize": 7, "legend.fontsize": 7.5, "axes.titlepad": 4, "axes.labelpad": 2, "xtick.major.pad": 2,
+         "ytick.major.pad": 2, "xtick.major.size": 2.5, "ytick.major.size": 2.5}
+
+
+@dataclasses.dataclass
+class Look:
+    """What every figure can be asked for; one field is one keyword of every figure function."""
+
+    labels: list[str] | None = None  # one for each run drawn, or for each found
+    name: str = "main"  # of the sweep
+    order: list[str] | None = None  # names of runs; those not named follow
+    colours: list[str] | None = None  # one for each run drawn
+    title: str | None = None
+    size: float | tuple[float, float] | None = None  # inches: width, or width and height
+    paper: str | None = None  # column, text or page
+    panel: list[str] | None = None  # letters
+    figure: str = ""  # its function's name
+
+    def width(self) -> float | None:
+        """Inches; None where the figure itself shall say."""
+        return self.dimensions()[0] or (PAPER[self.paper] if self.paper else None)
+
+    def dimensions(self) -> tuple[float | None, float | None]:
+        sides = self.size if isinstance(self.size, tuple | list) else (self.size, None)
+        if len(sides) != 2 or not all(side is None or 1 <= side < 100 for side in sides):
+            raise UsageError(f"--size: {shown(self.size)} is no width, or width and height, in inches from 1 to 99")
+        return sides[0], sides[1]
+
+
+@dataclasses.dataclass
+class StepLook(Look):
+    """Also of figures over training steps."""
+
+    smooth: int | None = None  # records of a moving average
+    log_x: bool = False
+    log_y: bool | None = None  # None: as the values ask for
+    facet: str | None = None  # "variant": a column for each run; "none": all in one; None: as the figure thinks best
+
+    def records(self) -> int:
+        return max(1, self.smooth or 1)
+
+
+class Plot(Figure):
+    """A figure with the numbers behind it, and what a caption should say; notebooks show it without pyplot."""
+
+    def __init__(self, size: tuple[float, float]):
+        super().__init__(figsize=size)
+        FigureCanvasAgg(self)
+        self.numbers: list[dict[str, object]] = []
+        self.caption = ""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        styled(lambda: self.savefig(image, format="png", dpi=100))
+        return image.getvalue()
+
+
+def settings_of(config: str) -> dict[str, object]:
+    """A run's configuration as {"train.lr": 0.1, …}; nothing where it cannot be read."""
+    try:
+        sections = tomllib.loads(config)
+    except Exception:  # TOMLDecodeError, and RecursionError or ValueError on hostile texts
+        return {}
+    return {f"{section}.{key}": value for section, fields in sections.items() if isinstance(fields, dict)
+            for key, value in fields.items()}
 
 
 def kind_of(name: str) -> str:
@@ -40,137 +111,84 @@ def kind_of(name: str) -> str:
     return "" if batch_norm == bool(plain) else "batch norm" if batch_norm else "plain"
 
 
-def kind_by_config(config: str) -> str:
+def kind_by_settings(settings: dict[str, object]) -> str:
     """The same from a run's configuration: its norm, and whether there is noise behind it; "" where it is unknown."""
-    try:
-        model = tomllib.loads(config)["model"]
-        norm = {"none": "plain", "batch": "batch norm"}.get(model["norm"], model["norm"])
-    except (tomllib.TOMLDecodeError, KeyError):
+    norm = settings.get("model.norm")
+    if not isinstance(norm, str):
         return ""
-    return norm + (", noise" if model.get("noise") else "")
+    return {"none": "plain", "batch": "batch norm"}.get(norm, norm) + (", noise" if settings.get("model.noise") else "")
 
 
-def styles_of(runs: list[tuple[str, str, str]]) -> list[Style]:
-    """Colour and line style of each run, given as (label, variant, configuration); with and without batch norm, and every
-    other norm, have their colours in every figure."""
-    styles: list[Style] = []
-    others = 0
-    for label, variant, config in runs:
-        kind = kind_by_config(config) or kind_of(label.split("/")[-1]) or kind_of(variant)
-        color = COLOURS.get(kind, OTHERS[others % len(OTHERS)])
-        others += kind not in COLOURS
-        same = sum(style["color"] == color for style in styles)
-        styles.append({"color": color, "linestyle": LINE_STYLES[same % len(LINE_STYLES)]})
+def shade(colour: str, at: int, of: int) -> str:
+    """Number `at` of `of` shades: the colour itself, then lighter and darker ones in turn."""
+    if at == 0:
+        return colour
+    share = (at + 1) // 2 * 1.1 / max(of, 2)
+    other = np.array([1.0, 1, 1]) if at % 2 else np.zeros(3)
+    return colors.to_hex((1 - share) * np.array(colors.to_rgb(colour)) + share * other)
+
+
+def styles_of(runs: list[tuple[str, str]]) -> list[Style]:
+    """Colour and line style of each run, given as (label, configuration), by what differs between them. Where norms differ,
+    each has its colour, the same in every figure, and runs that share a norm have shades of it and line styles of their
+    own, the same for the same learning rate (or whatever else differs). Runs of one norm have colours of their own."""
+    settings = [settings_of(config) for _, config in runs]
+    kinds = [kind_by_settings(each) or kind_of(label.split("/")[-1]) or label for each, (label, _) in zip(settings, runs)]
+    palette = list(dict.fromkeys([COLOURS.get(kinds[0], OTHERS[0]), *OTHERS]))
+    if len(set(kinds)) == 1:
+        return [{"color": palette[at % len(palette)], "linestyle": LINE_STYLES[at // len(palette) % len(LINE_STYLES)]}
+                for at in range(len(runs))]
+    names = {name for each in settings for name in each} - {"model.norm", "model.noise", "experiment.variant", "train.seed"}
+    differing = sorted(name for name in names if len({repr(each.get(name)) for each in settings}) > 1)
+    seen: Counter[tuple[str, str]] = Counter()
+    rests = []  # what tells runs of a norm apart, and the number of those that nothing tells apart
+    for kind, each in zip(kinds, settings):
+        rest = repr([each.get(name) for name in differing])
+        rests.append((rest, seen[kind, rest]))
+        seen[kind, rest] += 1
+    known, unnamed = list(dict.fromkeys(rests)), [kind for kind in dict.fromkeys(kinds) if kind not in COLOURS]
+    styles = []
+    for kind, rest in zip(kinds, rests):
+        at = known.index(rest) if kinds.count(kind) > 1 else 0
+        colour = COLOURS.get(kind) or OTHERS[unnamed.index(kind) % len(OTHERS)]
+        styles.append({"color": shade(colour, at, len(known)), "linestyle": LINE_STYLES[at % len(LINE_STYLES)]})
     return styles
 
 
-def smooth(values: Array, records: int) -> Array:
-    """Centred moving average over the finite values among `records` neighbours; what is not finite becomes NaN."""
-    finite = np.isfinite(values)
-    records = min(records, 2 * values.size)  # which covers all of them from everywhere
-    middle = slice(records // 2, records // 2 + values.size)
-    count = np.convolve(finite, np.ones(records))[middle]
-    total = np.convolve(np.where(finite, values, 0), np.ones(records))[middle] if records > 1 else values
-    return np.where(finite, total / np.maximum(count, 1), np.nan)
-
-
-def robust_limits(curves: list[Array], log: bool) -> tuple[float, float, float]:
-    """Limits of an axis, and the largest value. Values far above most of their curve's are left outside."""
-    low, high, top = HUGE, -HUGE, -HUGE
-    for curve in curves:
-        values = curve[np.isfinite(curve) & ((curve > 0) | (not log))]
-        top = max(top, float(values.max(initial=-HUGE)))
-        values = values[np.abs(values) <= HUGE]
-        reach = (1e20 if log else 50) * np.percentile(np.abs(values), 75) if values.size else 0
-        values = values[np.abs(values) <= reach] if reach > 0 else values
-        low, high = min(low, float(values.min(initial=HUGE))), max(high, float(values.max(initial=-HUGE)))
-    if low > high:
-        return (0.1, 1.0, top) if log else (0.0, 1.0, top)
-    if log:
-        return low / 1.3, high * 1.3, top
-    pad = 0.06 * (high - low) or 0.06 * abs(high) or 0.5
-    return (0.0 if 0 <= low < 0.3 * high else low - pad), high + pad, top
-
-
-def drawable(values: Array, axes: Axes) -> Array:
-    """Values as the renderer can take them: NaN for what is not finite, and pulled in where far outside of the axis."""
-    low, high = axes.get_ylim()
-    if axes.get_yscale() == "log":
-        low, high = low * 1e-3, high * 1e3
-    else:
-        low, high = low - 100 * (high - low), high + 100 * (high - low)
-    return np.where(np.isfinite(values), np.clip(values, low, high), np.nan)
-
-
-def alone(values: Array) -> Array:
-    """bool [T]: finite values without a finite neighbour, which neither a line nor an area would show."""
-    valid = np.concatenate([[False], np.isfinite(values), [False]])
-    return valid[1:-1] & ~valid[:-2] & ~valid[2:]
-
-
-def draw_line(axes: Axes, step: Array, values: Array, style: Style, width: float, zorder: float) -> None:
-    axes.plot(step, values, linewidth=width, zorder=zorder, **style)
-    single = alone(values)
-    axes.plot(step[single], values[single], "o", markersize=3.5, color=style["color"], zorder=zorder)
-
-
-def draw_band(axes: Axes, step: Array, low: Array, high: Array, style: Style, zorder: float) -> None:
-    """Fills between low and high with faint edges; a gap where one of them is NaN."""
-    low, high = low + 0 * high, high + 0 * low
-    axes.fill_between(step, low, high, np.isfinite(low), color=style["color"], alpha=0.3, linewidth=0, zorder=zorder)
-    for edge in (low, high):
-        axes.plot(step, edge, linewidth=0.5, alpha=0.6, zorder=zorder, **style)
-    single = alone(low)
-    axes.vlines(step[single], low[single], high[single], color=style["color"], linewidth=3.5, alpha=0.5, zorder=zorder)
-
-
-def set_step_axis(axes: Axes, steps: Array, log: bool) -> None:
-    """Log: step 0 keeps a place, left of the first positive step."""
-    steps = np.unique(steps).astype(float)
-    if log and steps[-1] > 0:
-        axes.set_xscale("symlog", linthresh=steps[steps > 0][0], linscale=0.3)
-        axes.set_xlim(steps[0] / 1.1, steps[-1] * 1.1)
-    else:
-        margin = 0.01 * (steps[-1] - steps[0]) or 0.5
-        axes.set_xlim(steps[0] - margin, steps[-1] + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 2.5, 5, 10]))
-        if steps.size == 1:
-            axes.set_xticks(steps, [f"{steps[0]:.0f}"])
-    axes.set_xlabel("training step")
+def colour_of(text: str) -> str:
+    """A colour's name or number, as the user gave it, in #rrggbb."""
+    try:
+        return colors.to_hex(text)
+    except ValueError:
+        raise UsageError(f"--colours: '{shown(text)}' is no colour; give names as teal or C0, or numbers as #0072B2") from None
 
 
 def escape(text: str) -> str:
     """A user's text for matplotlib, to which "$" starts a formula and a leading "_" hides a legend entry."""
-    return re.sub(r"^_", " _", text.replace("$", r"\$"))
+    text = text.encode(errors="surrogateescape").decode(errors="replace")
+    return re.sub(r"^_", " _", "".join(letter for letter in text if letter.isprintable()).replace("$", r"\$"))
 
 
-def save_figure(figure: Figure, path: Path, dpi: int) -> None:
+def save_figure(figure: Plot, path: Path, dpi: int) -> None:
     """Writes under a temporary name and renames, so that no half-written figure is ever visible."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     suffix = path.suffix.lower()
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
-        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=METADATA[suffix])
+        styled(lambda: figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=METADATA[suffix]))
         os.replace(temporary, path)
     except OSError as failure:
         raise Error(f"{path}: cannot be written ({failure.strerror or failure}); choose another place") from failure
-    except ValueError as failure:
-        raise Error(f"{path}: cannot be drawn ({failure}); try a smaller --size or --dpi") from failure
+    except (ValueError, MemoryError) as failure:
+        raise Error(f"{path}: cannot be drawn ({shown(failure)}); try a smaller --size or --dpi") from failure
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def checked(pattern: str, convert, what: str):
-    """A type for argparse: texts that match `pattern`, converted."""
-    def parse(text: str):
-        if not re.fullmatch(pattern, text):
-            raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
-        return convert(text)
-    return parse
-
-
-def styled(draw):
-    """Calls draw() with the project's style, whatever a matplotlibrc says."""
-    with matplotlib.rc_context():
+def styled(draw: Callable[[], object], small: bool = False) -> object:
+    """Calls draw() with the project's style, whatever a matplotlibrc says. Means of nothing, enormous values and glyphs
+    that a font lacks are no news to the user."""
+    with matplotlib.rc_context(), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(STYLE | (SMALL if small else {}))
         return draw()

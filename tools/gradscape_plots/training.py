@@ -2,107 +2,72 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from matplotlib.figure import Figure
 
-from .grids import Error
-from .panels import Panel, finish, grid_of_axes
-from .series import Group, each, find_groups, load_trace, read_file, stacked
-from .style import styled, styles_of
-
-Places = list[str | Path]
-Size = tuple[float, float] | None
+from .files import read_file
+from .layout import Cell, compose
+from .options import figure
+from .panels import Curves
+from .series import Places, gather, load_trace, stacked
+from .style import Plot, StepLook
 
 
-def accuracy(places: Places, value: str = "accuracy", smooth: int | None = None, log_x: bool = False, log_y: bool = False,
-             labels: list[str] | None = None, title: str | None = None, size: Size = None) -> Figure:
-    """Training (moving average over `smooth` steps) and test accuracy over steps, or with value="loss" the losses
-    (Santurkar et al. 2018, figures 1, 2, 12; the course's figures 1 and 2). Without test images one panel.
-    figure.numbers: the last values."""
-    groups = find_groups(places, labels)
-    return styled(lambda: draw_training(groups, value, smooth, log_x, log_y, title, size))
+@figure
+def accuracy(places: Places, look: StepLook, value: str = "accuracy") -> Plot:
+    """Training and test accuracy over training steps, or with value="loss" the losses (Santurkar et al. 2018, figures 1, 2, 12;
+    the course's figures 1 and 2). x: training step; y: accuracy on the step's batch in percent (moving average over `smooth`
+    steps), and on the whole test set; or the mean loss per sample. Without test images one panel. figure.numbers: steps
+    trained, mean training value of the last 100 steps and last test value, of each seed."""
+    groups = gather(places, look, "", lambda run, file: load_trace(run, file, value))
+    files = [file for group in groups for file in group.files]
+    tested = any(np.isfinite(file[f"test_{value}"]).any() for file in files)
+    records = look.smooth or max(1, max(file["step"].size for file in files) // 100)
+    scale, unit = (100, "accuracy, %") if value == "accuracy" else (1, "loss")
+    limits = (0.0, 102.0) if value == "accuracy" else None
+    averaged = f"moving average over {records} steps" if records > 1 else ""
+    train = Curves(look, "training", f"training {unit}", limits=limits, records=records, note=averaged)
+    test = Curves(look, "test", f"test {unit}", column=1, limits=limits, records=1)
+    numbers = []
+    for group in groups:
+        steps, values = stacked(group.files, value)
+        train.line(group, steps, scale * values)
+        numbers.append({"run": group.label, "steps": int(steps[-1]) + 1,
+                        f"train_{value}": [float(np.mean(file[value][0, -100:])) for file in group.files]})
+        if tested:
+            steps, values = stacked(group.files, f"test_{value}", "test_step")
+            test.line(group, steps, scale * values)
+            numbers[-1][f"test_{value}"] = [float(file[f"test_{value}"][0, -1]) if file["test_step"].size else float("nan")
+                                            for file in group.files]
+    plot = compose([train, test] if tested else [train], groups, look, [], Cell(4.2, 2.6, 2.6),
+                   look.facet == "variant")
+    plot.numbers = numbers
+    return plot
 
 
-def draw_training(groups: list[Group], value: str, smooth: int | None, log_x: bool, log_y: bool, title: str | None,
-                  size: Size) -> Figure:
-    traces = [each(group, load_trace) for group in groups]
-    tested = any(np.isfinite(run["test_" + value]).any() for runs in traces for run in runs)
-    longest = max(run["step"].size for runs in traces for run in runs)
-    records = smooth or max(1, longest // 100)
-    figure, axes = grid_of_axes(1, 1 + tested, size, (4.2, 2.7))
-    scale = 100 if value == "accuracy" else 1
-    unit = "accuracy, %" if value == "accuracy" else "loss"
-    train = Panel(axes[0, 0], log_x, log_y, records)
-    test = Panel(axes[0, 1], log_x, log_y) if tested else None
-    figure.numbers = []
-    for group, runs in zip(groups, traces):
-        steps, values = stacked(runs, value)
-        train.add(steps, scale * values, group)
-        last = {"run": group.label, "steps": int(steps[-1]) + 1 if steps.size else 0,
-                f"train_{value}": [float(np.mean(row[-100:])) for row in values]}
-        if test is not None:
-            steps, values = stacked(runs, "test_" + value, "test_step")
-            test.add(steps, scale * values, group)
-            last[f"test_{value}"] = [float(row[-1]) for row in values]
-        figure.numbers.append(last)
-    for panel, kind in ((train, "training"), (test, "test")):
-        if panel is not None:
-            panel.finish((0, 102) if value == "accuracy" and not log_y else None)
-            panel.axes.set_title(kind, loc="left")
-            panel.axes.set_ylabel(f"{kind} {unit}")
-    return finish(figure, groups, title, f"training: moving average over {records} steps" if records > 1 else "")
-
-
-def cross_run(places: Places, smooth: int = 1, log_x: bool = False, log_y: bool = False, labels: list[str] | None = None,
-              title: str | None = None, size: Size = None) -> Figure:
-    """The course exercise's band: least and largest training loss at each step across runs with several learning rates,
-    with and without batch norm in one figure. Reads runs.h5 of each variant. figure.numbers: mean widths, and the test
-    accuracy of each rate."""
-    files = [path for place in map(Path, places) for path in find_bands(place)]
-    found = [(path.parent.name, *read_band(path)) for path in files]
-    if labels is not None and len(labels) != len(found):
-        raise Error(f"--labels: {len(labels)} names for {len(found)} variants; give one for each")
-    styles = styles_of([(name, name, config) for name, _, config in found])
-    groups = [Group(label, [path.parent], config, style)
-              for label, path, (_, _, config), style in zip(labels or [name for name, *_ in found], files, found, styles)]
-
-    def draw() -> Figure:
-        figure, axes = grid_of_axes(1, 1, size or (6.5, 3.8), (6, 3))
-        panel = Panel(axes[0, 0], log_x, log_y, smooth)
-        figure.numbers = []
-        for group, (_, data, _) in zip(groups, found):
-            panel.add_band(data["step"], data["loss_min"], data["loss_max"], group, 0.4)
-            width = data["loss_max"] - data["loss_min"]
-            figure.numbers.append({"run": group.label, "lr": data["lr"].tolist(),
-                                   "mean_width": float(np.mean(width[np.isfinite(width)])),
-                                   "test_accuracy": data["test_accuracy"][:, -1].tolist()})
-        panel.finish()
-        panel.axes.set_ylabel("training loss")
-        rates = ", ".join(f"{rate:g}" for rate in found[0][1]["lr"])
-        return finish(figure, groups, title, f"range over runs with learning rates {rates}")
-
-    return styled(draw)
-
-
-def find_bands(place: Path) -> list[Path]:
-    if (place / "runs.h5").is_file():
-        return [place / "runs.h5"]
-    found = sorted(place.glob("*/runs.h5"), key=lambda path: (path.parent.name != "none", path.parent.name))
-    if not found:
-        raise Error(f"{place}: no runs.h5 here or in a subdirectory; make it with: gradscape merge {place} (runs of a "
-                    "configuration with sweep.kind = \"runs\")")
-    return found
-
-
-def read_band(path: Path) -> tuple[dict, str]:
-    mend = f"write it again with: gradscape merge {path.parent}"
-    data, _ = read_file(path, mend)
-    missing = [name for name in ("lr", "step", "loss_min", "loss_max", "test_accuracy") if name not in data]
-    if missing:
-        raise Error(f"{path}: no dataset {', '.join(missing)}; {mend}")
-    configs = sorted(path.parent.glob("*/config.toml"))
-    return data, configs[0].read_text(errors="replace") if configs else ""
-
-
+@figure
+def cross_run(places: Places, look: StepLook) -> Plot:
+    """The course exercise's band: least and largest training loss at each step across runs with several learning rates, with
+    and without batch norm in one figure. Reads runs.h5 of each variant. x: training step; y: loss on the step's batch, from
+    the least to the largest of the rates. figure.numbers: mean widths, and the last test accuracy of each rate."""
+    schema = {"step": ("step",), "lr": ("lr",), "loss_min": ("step",), "loss_max": ("step",)}
+    tests = {"test_step": ("test_step",), "test_accuracy": ("lr", "test_step")}
+    groups = gather(places, look, "runs.h5", lambda run, file: read_file(
+        file, schema, f"write it again with: gradscape merge {run}", tests), runs=False)
+    panel = Curves(look, "band across runs", "training loss")
+    numbers, rates = [], {}
+    for group in groups:
+        file, = group.files
+        low, high = file["loss_min"][0], file["loss_max"][0]
+        panel.band(group, file["step"], low, high, alpha=0.4, edges=True)
+        width = (high - low)[np.isfinite(high - low)]
+        test = file["test_accuracy"][0] if "test_accuracy" in file else np.zeros((file["lr"].size, 0))
+        numbers.append({"run": group.label, "lr": file["lr"].tolist(), "mean_width": float(np.mean(width)) if width.size else np.nan,
+                        "test_accuracy": test[:, -1].tolist() if test.shape[1] else []})
+        rates.setdefault(", ".join(f"{rate:g}" for rate in file["lr"]), []).append(group.label)
+    notes = [f"range over runs with learning rates {text}" + (f" ({', '.join(labels)})" if len(rates) > 1 else "")
+             for text, labels in rates.items()]
+    averaged = [f"moving averages over {look.records()} records"] if look.records() > 1 else []
+    facet = look.facet == "variant" or (look.facet is None and len(groups) > 3)
+    plot = compose([panel], groups, look, notes + averaged, Cell(5.9, 3.2, 1.6 if facet else 2.6), facet)
+    plot.numbers = numbers
+    return plot
