@@ -116,7 +116,7 @@ class Plan(Case):
         config = self.write_config(PLAIN)
         for tasks in (0, -3):
             gradscape("plan", config, "--tasks", tasks, expect=2, says=("--tasks", "1 or more"))
-        gradscape("plan", self.place / "none.toml", expect=2, says=("none.toml", "no such configuration file"))
+        gradscape("plan", self.place / "none.toml", expect=2, says=("none.toml", "no such file"))
         gradscape("plan", config, "--sweep.first", 11, expect=2, says=("sweep.first", "steps 0 to 10"))
 
 
