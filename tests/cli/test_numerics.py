@@ -17,7 +17,7 @@ VARIANTS = """
 name = "plain"
 
 [[variant]]
-name = "bn, é"
+name = "with bn, é"
 model.norm = "batch"
 train.engine = "direct"
 
@@ -48,7 +48,7 @@ class Numerics(Case):
         """All variants, at the initial weights, on the first batch."""
         reports = self.report(self.config)
         self.assertEqual([(r["variant"], r["precision"], r["engine"]) for r in reports],
-                         [("plain", "float", "winograd"), ("bn, é", "float", "direct"),
+                         [("plain", "float", "winograd"), ("with bn, é", "float", "direct"),
                           ("double", "double", "direct")])
         for report in reports:
             self.assertEqual((report["name"], report["step"], report["batch_size"]), ("small", 0, 32))
@@ -112,7 +112,7 @@ class Numerics(Case):
     def test_study_directory(self) -> None:
         study = self.place / "study"
         gradscape("train", self.config, "--out", study, "--quiet", "--train.steps", 1)
-        self.assertEqual([r["variant"] for r in self.report(study)], ["double", "plain", "bn, é"])
+        self.assertEqual([r["variant"] for r in self.report(study)], ["double", "plain", "with bn, é"])
 
     def test_gradients_that_are_not_finite(self) -> None:
         run = self.make("train", PLAIN | {"train.lr": 1e12, "train.steps": 4}, self.place / "wild")
