@@ -74,6 +74,9 @@ class TrainingProcess {
   TestRecord test(const TrainingState<S>& state);
 
  private:
+  /// The gradient with which the optimiser moves: grad_, but for optimisers that take one elsewhere.
+  const Vector<S>& update_gradient(const TrainingState<S>& state, const Pass& pass);
+
   const Dataset& dataset_;
   ModelOptions model_;
   TrainOptions train_;
@@ -83,6 +86,7 @@ class TrainingProcess {
   std::int64_t total_steps_;
   Batch<S> batch_;  // scratch of advance()
   Vector<S> grad_;
+  Vector<S> sam_grad_;
   Vector<S> theta_next_;
   Vector<S> buffers_next_;
 };
