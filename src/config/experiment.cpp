@@ -262,6 +262,9 @@ void check_loss(const Experiment& experiment, const std::string& where) {
   if (experiment.data.source == "linear" && model.loss == "cross-entropy")
     throw UsageError(where, "data.source = \"linear\" has targets, which model.loss = \"cross-entropy\" does not take",
                      "set model.loss to sse (the paper's) or mse");
+  if (model.label_smoothing > 0 && model.loss != "cross-entropy")
+    throw UsageError(where, fmt::format("model.label_smoothing is of no use with model.loss = \"{}\"", model.loss),
+                     "it belongs to cross-entropy");
 }
 
 }  // namespace
@@ -278,6 +281,11 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
                      "set one of them; 0 means the other counts");
   if (train.nesterov && train.momentum == 0)
     throw UsageError(where, "train.nesterov needs a momentum", "set train.momentum, as in 0.9");
+  if (train.warmup_steps > 0 && train.schedule == "onecycle")
+    throw UsageError(where, "train.schedule = \"onecycle\" rises by itself", "leave train.warmup_steps out");
+  if (train.warmup_steps > 0 && train.steps > 0 && train.warmup_steps >= train.steps)
+    throw UsageError(where, fmt::format("train.warmup_steps = {} leave nothing of train.steps = {}", train.warmup_steps,
+                                        train.steps));
   if (train.schedule == "step" && train.schedule_step == 0)
     throw UsageError(where, "train.schedule = \"step\" needs train.schedule_step", "steps between two decays");
   if (experiment.sweep.multipliers.empty())

@@ -22,18 +22,26 @@ struct Partial {
   }
 };
 
-/// −log softmax(logits)[label], and its gradient times `weight`.
+/// −Σ_k q_k·log softmax(logits)_k with q = (1 − ε)·one-hot + ε/K, and its gradient times `weight`.
 template <class S>
-double cross_entropy(const S* logits, Index classes, int label, double weight, S* dlogits) {
+double cross_entropy(const S* logits, Index classes, int label, double smoothing, double weight, S* dlogits) {
   const auto largest = static_cast<double>(*std::max_element(logits, logits + classes));
-  double sum = 0;
-  for (Index k = 0; k < classes; ++k) sum += std::exp(static_cast<double>(logits[k]) - largest);
+  double sum = 0, all = 0;
+  for (Index k = 0; k < classes; ++k) {
+    sum += std::exp(static_cast<double>(logits[k]) - largest);
+    all += static_cast<double>(logits[k]);
+  }
+  const double even = smoothing / static_cast<double>(classes);
   if (dlogits != nullptr)
     for (Index k = 0; k < classes; ++k) {
       const double probability = std::exp(static_cast<double>(logits[k]) - largest) / sum;
-      dlogits[k] = static_cast<S>(weight * (probability - (k == label ? 1.0 : 0.0)));
+      const double target = smoothing == 0 ? (k == label ? 1.0 : 0.0) : (k == label ? 1.0 - smoothing : 0.0) + even;
+      dlogits[k] = static_cast<S>(weight * (probability - target));
     }
-  return std::log(sum) + largest - static_cast<double>(logits[label]);
+  const double plain = std::log(sum) + largest - static_cast<double>(logits[label]);
+  if (smoothing == 0) return plain;
+  const double mean = std::log(sum) + largest - all / static_cast<double>(classes);
+  return (1.0 - smoothing) * plain + smoothing * mean;
 }
 
 /// Σ (logit − target)², and its gradient times `weight`.
@@ -52,7 +60,7 @@ double squared_error(const S* logits, Index classes, Target&& target, double wei
 
 template <class S>
 LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, const Matrix<S>& targets,
-                        Rows<S> dlogits) {
+                        Rows<S> dlogits, double smoothing) {
   const Index samples = logits.rows();
   const Index classes = logits.cols();
   check(static_cast<Index>(labels.size()) == samples, "one label per sample");
@@ -75,7 +83,7 @@ LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& 
       }
       const int label = labels[static_cast<std::size_t>(sample)];
       const auto one_hot = [label](Index k) { return k == label ? 1.0 : 0.0; };
-      partial.loss += kind == Loss::cross_entropy ? cross_entropy(row, classes, label, weight, drow)
+      partial.loss += kind == Loss::cross_entropy ? cross_entropy(row, classes, label, smoothing, weight, drow)
                                                   : squared_error(row, classes, one_hot, weight, drow);
       if (std::max_element(row, row + classes) - row == label) ++partial.correct;
     }
@@ -85,8 +93,8 @@ LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& 
 }
 
 template LossValue evaluate_loss<float>(Loss, ConstRows<float>, const std::vector<int>&, const Matrix<float>&,
-                                        Rows<float>);
+                                        Rows<float>, double);
 template LossValue evaluate_loss<double>(Loss, ConstRows<double>, const std::vector<int>&, const Matrix<double>&,
-                                         Rows<double>);
+                                         Rows<double>, double);
 
 }  // namespace gradscape

@@ -110,7 +110,7 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
   const Rows<S> dlogits{grad == nullptr ? nullptr : deltas_[0].data(), x.rows(), x.cols()};
   LossValue value;
   timed(times == nullptr ? nullptr : &times->loss,
-        [&] { value = evaluate_loss<S>(loss_, as_const(x), batch.labels, batch.targets, dlogits); });
+        [&] { value = evaluate_loss<S>(loss_, as_const(x), batch.labels, batch.targets, dlogits, label_smoothing_); });
   if (grad != nullptr) {
     grad->resize(parameters_.size());
     backward(inputs, samples, dlogits, *grad, times, watch);

@@ -332,7 +332,7 @@ Engine engine_from_name(const std::string& name) {
 template <class S>
 std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes, Engine engine,
                                          Fusion fusion) {
-  auto network = std::make_unique<Network<S>>(input, find(loss_table(), options.loss));
+  auto network = std::make_unique<Network<S>>(input, find(loss_table(), options.loss), options.label_smoothing);
   Builder<S> builder(*network, options, engine, fusion);
   find(arch_table<S>(), options.arch)(builder, options, classes);
   return network;

@@ -84,7 +84,7 @@ void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>&
   record.loss = value.loss;
   record.accuracy = value.accuracy;
   record.lr = learning_rate(train_, state.step, total_steps_);
-  update_parameters(train_, record.lr, state.theta, grad_, state.optimizer, theta_next_);
+  update_parameters(train_, record.lr, state.theta, update_gradient(state, pass), state.optimizer, theta_next_);
   record.grad_norm = norm(grad_);
   record.theta_norm = norm(state.theta);
   record.update_norm = distance(theta_next_, state.theta);
@@ -94,6 +94,14 @@ void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>&
   state.theta.swap(theta_next_);
   state.buffers.swap(buffers_next_);
   ++state.step;
+}
+
+template <class S>
+const Vector<S>& TrainingProcess<S>::update_gradient(const TrainingState<S>& state, const Pass& pass) {
+  if (!is_sharpness_aware(train_)) return grad_;
+  // Same batch and masks; running statistics are those of the first pass, as in the authors' code.
+  network_->evaluate(sam_point(train_, state.theta, grad_), state.buffers, batch_, pass, &sam_grad_, nullptr);
+  return sam_grad_;
 }
 
 template <class S>

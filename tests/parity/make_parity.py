@@ -240,7 +240,7 @@ def elementary(kind, name, n, h, w, c, special="", kernel=0, stride=0):
     return {"kind": kind, "name": name, **options, "results": both(compute)}
 
 
-def loss(name, function, n, classes, batches, scale):
+def loss(name, function, n, classes, batches, scale, smoothing=0.0):
     """`losses` of several batches (one number's rounding error says nothing), the gradient of the first."""
 
     def compute(dtype):
@@ -249,7 +249,7 @@ def loss(name, function, n, classes, batches, scale):
             logits = tensor((n, classes), 100 + batch, dtype, scale).requires_grad_(True)
             target = labels(n, 300 + batch, classes)
             if function == "cross-entropy":
-                value = F.cross_entropy(logits, target)
+                value = F.cross_entropy(logits, target, label_smoothing=smoothing)
             else:
                 one_hot = F.one_hot(target, classes).to(dtype)
                 value = F.mse_loss(logits, one_hot, reduction="mean" if function == "mse" else "sum")
@@ -258,7 +258,7 @@ def loss(name, function, n, classes, batches, scale):
             gradient = logits.grad if gradient is None else gradient
         return {"losses": torch.stack(losses), "gradient": gradient}
 
-    options = dict(loss=function, n=n, classes=classes, batches=batches, scale=scale)
+    options = dict(loss=function, n=n, classes=classes, batches=batches, scale=scale, smoothing=smoothing)
     return {"kind": "loss", "name": name, **options, "results": both(compute)}
 
 
@@ -304,6 +304,7 @@ def layers():
         elementary("flatten", "3 channels of 4x5", 2, 4, 5, 3),
         loss("cross-entropy", "cross-entropy", 70, 10, 24, 8.0),
         loss("cross-entropy of huge logits", "cross-entropy", 70, 10, 24, 128.0),
+        loss("cross-entropy, smooth labels", "cross-entropy", 70, 10, 24, 8.0, smoothing=0.1),
         loss("mse", "mse", 70, 10, 24, 2.0),
         loss("sse", "sse", 70, 10, 24, 2.0),
     ]
@@ -319,7 +320,8 @@ def optimizer(name, kind, **options):
 
     def compute(dtype):
         theta = nn.Parameter(tensor((SIZE,), 1, dtype))
-        optim = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[kind]([theta], **options)
+        kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
+        optim = kinds[kind]([theta], **options)
         i = torch.arange(SIZE)
         size = torch.where(i % 16 == 15, torch.tensor(0.0, dtype=dtype), torch.pow(torch.tensor(2.0, dtype=dtype), -10 * (i % 4)))
         results = {}
@@ -334,7 +336,8 @@ def optimizer(name, kind, **options):
                 results[key] = value.detach().clone()
         return results
 
-    options_out = {key: value for key, value in options.items() if key != "betas"}
+    ours = {"alpha": "rms_decay", "centered": "rms_centered"}
+    options_out = {ours.get(key, key): value for key, value in options.items() if key != "betas"}
     if "betas" in options:
         options_out["beta1"], options_out["beta2"] = options["betas"]
     return {"optimizer": kind, "name": name, "options": options_out, "steps": STEPS, "results": both(compute)}
@@ -350,6 +353,12 @@ def optimizers():
         optimizer("adam", "adam", lr=0.001),
         optimizer("adam, weight decay", "adam", lr=0.01, weight_decay=0.1),
         optimizer("adam, other constants", "adam", lr=0.01, betas=(0.8, 0.95), eps=1e-3),
+        optimizer("adamw", "adamw", lr=0.01, weight_decay=0.1),
+        optimizer("adamw, other constants", "adamw", lr=0.01, weight_decay=0.5, betas=(0.8, 0.95), eps=1e-3),
+        optimizer("rmsprop", "rmsprop", lr=0.001),
+        optimizer("rmsprop, weight decay, momentum", "rmsprop", lr=0.001, weight_decay=0.1, momentum=0.9),
+        optimizer("rmsprop, centered, other constants", "rmsprop", lr=0.001, alpha=0.9, eps=1e-3, centered=True),
+        optimizer("rmsprop, centered, momentum", "rmsprop", lr=0.001, momentum=0.5, centered=True),
     ]
 
 
@@ -451,7 +460,15 @@ def probe(net, theta, g, x, target):
     return rows
 
 
-def train(options, dtype, steps, with_probes):
+def ascent_gradient(net, theta, g, x, target, rho):
+    """Sharpness-aware minimisation (Foret et al. 2021): the gradient at theta + rho·g/|g|; running statistics stay."""
+    set_parameters(net, theta + rho * g / g.norm())
+    _, _, h = gradient_without_trace(net, x, target)
+    set_parameters(net, theta)
+    return h
+
+
+def train(options, dtype, steps, with_probes, sam_rho=0.0):
     net = Net(**options).to(dtype)
     net.train()
     fill(net, dtype)
@@ -467,6 +484,10 @@ def train(options, dtype, steps, with_probes):
         if first is None:
             first = (logits, g)
         losses.append(value)
+        if sam_rho:
+            h = ascent_gradient(net, theta, g, x, target, sam_rho)
+            for p, part in zip(net.parameters(), h.split([p.numel() for p in net.parameters()])):
+                p.grad = part.view_as(p).clone()
         optim.step()
     buffers = [value.double().reshape(-1) for _, value in net.named_buffers()]
     results = {"losses": torch.tensor(losses, dtype=torch.float64), "logits": first[0], "gradient": first[1],
@@ -484,15 +505,15 @@ def gradient_without_trace(net, x, target):
     return result
 
 
-def network(name, steps, whole_gradient=False, **options):
-    f64, tables = train(options, torch.float64, steps, with_probes=steps > 1)
-    f32, _ = train(options, torch.float32, steps, with_probes=False)
+def network(name, steps, whole_gradient=False, sam_rho=0.0, **options):
+    f64, tables = train(options, torch.float64, steps, with_probes=steps > 1, sam_rho=sam_rho)
+    f32, _ = train(options, torch.float32, steps, with_probes=False, sam_rho=sam_rho)
     names = ["losses", "logits", "gradient"]
     if steps > 1:
         names += ["theta", "buffers"]  # after the last step
     results = {key: stored(f64[key], f32[key], whole=whole_gradient or key in ("losses", "logits")) for key in names
                if f64[key].numel() > 0}
-    case = {"name": name, "options": options, "steps": steps, "lr": LR, "results": results}
+    case = {"name": name, "options": options, "steps": steps, "lr": LR, "sam_rho": sam_rho, "results": results}
     if tables:
         case["multipliers"], case["probes"] = MULTIPLIERS, tables
     print(name, ["%.4f" % v for v in f64["losses"].tolist()[:: max(1, steps // 5)]],
@@ -507,6 +528,7 @@ def networks():
         network("batch, dense too", 20, width=0.0625, norm="batch", norm_dense=True),
         network("linear", 20, width=0.0625, activation="linear", pool="average"),
         network("linear, batch", 20, width=0.0625, activation="linear", pool="average", norm="batch"),
+        network("sharpness-aware", 20, sam_rho=0.05, width=0.0625, activation="linear", pool="average", norm="batch"),
         network("gradient, none", 1, True, width=0.03125),
         network("gradient, batch", 1, True, width=0.03125, norm="batch"),
         network("gradient, linear", 1, True, width=0.03125, activation="linear", pool="average"),

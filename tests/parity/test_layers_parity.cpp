@@ -196,7 +196,8 @@ void loss(const Json& c) {
     const ConstRows<S> logits(values.data(), samples, classes);
     const auto labels = hash_labels(samples, 300 + seed, static_cast<int>(classes));
     const Rows<S> dlogits(batch == 0 ? gradient.data() : nullptr, samples, classes);
-    losses[batch] = evaluate_loss<S>(kinds.at(c.at("loss")), logits, labels, Matrix<S>(), dlogits).loss;
+    losses[batch] =
+        evaluate_loss<S>(kinds.at(c.at("loss")), logits, labels, Matrix<S>(), dlogits, c.at("smoothing")).loss;
   }
   // Losses are computed in double whatever the logits are, and the logits here are exact: double's bound for both.
   expect_parity<double>("losses", losses, c.at("results").at("losses"));

@@ -1,4 +1,4 @@
-// SGD and Adam over ten updates against torch.optim: parameters after the first and the last, and the optimiser's
+// Optimisers over ten updates against torch.optim: parameters after the first and the last, and the optimiser's
 // state.
 #include <gtest/gtest.h>
 
@@ -23,6 +23,8 @@ TrainOptions options_of(const Json& c) {
   options.beta1 = given.value("beta1", options.beta1);
   options.beta2 = given.value("beta2", options.beta2);
   options.eps = given.value("eps", options.eps);
+  options.rms_decay = given.value("rms_decay", options.rms_decay);
+  options.rms_centered = given.value("rms_centered", options.rms_centered);
   return options;
 }
 

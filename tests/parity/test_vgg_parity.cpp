@@ -80,6 +80,10 @@ Run<S> train(const Json& c, Engine engine, Visit&& visit) {
   const auto network = make_network<S>(options_of(c.at("options")), kImage, kClasses, engine);
   TrainOptions sgd;
   sgd.lr = c.at("lr");
+  if (c.at("sam_rho") > 0) {
+    sgd.optimizer = "sam";
+    sgd.sam_rho = c.at("sam_rho");
+  }
   Run<S> run;
   run.losses.resize(c.at("steps").get<Index>());
   run.theta = hash_parameters<S>(network->parameters());
@@ -94,6 +98,10 @@ Run<S> train(const Json& c, Engine engine, Visit&& visit) {
       run.gradient = grad;
     }
     visit(step, *network, run.theta, run.buffers, batch, run.losses[step], grad);
+    if (is_sharpness_aware(sgd)) {
+      const Vector<S> at_theta = grad;
+      network->evaluate(sam_point(sgd, run.theta, at_theta), run.buffers, batch, {}, &grad, nullptr);
+    }
     update_parameters<S>(sgd, sgd.lr, run.theta, grad, state, next);
     run.theta = next;
     run.buffers = new_buffers;

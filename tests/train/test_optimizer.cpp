@@ -28,7 +28,7 @@ Vector<S> scalar(double value) {
 }
 
 TEST(Optimizer, NamesAndSlots) {
-  EXPECT_EQ(optimizer_names(), (std::vector<std::string>{"sgd", "adam"}));
+  EXPECT_EQ(optimizer_names(), (std::vector<std::string>{"sgd", "adam", "adamw", "rmsprop", "sam"}));
   TrainOptions options;
   EXPECT_TRUE(initial_optimizer_state<float>(options, 3).slots.empty()) << "plain SGD remembers nothing";
   options.momentum = 0.5;
@@ -38,6 +38,10 @@ TEST(Optimizer, NamesAndSlots) {
   EXPECT_EQ(state.names, (std::vector<std::string>{"exp_avg", "exp_avg_sq"}));
   EXPECT_EQ(state.updates, 0);
   for (const auto& slot : state.slots) EXPECT_TRUE(slot.size() == 3 && slot.isZero(0));
+  options.optimizer = "rmsprop";
+  options.rms_centered = true;
+  EXPECT_EQ(initial_optimizer_state<float>(options, 3).names,
+            (std::vector<std::string>{"square_avg", "momentum_buffer", "grad_avg"}));
   options.optimizer = "nothing";
   EXPECT_THROW(initial_optimizer_state<float>(options, 3), std::logic_error);
 }
@@ -81,6 +85,30 @@ TEST(Optimizer, AdamsFirstStep) {
   auto state = initial_optimizer_state<double>(options, 1);
   update_parameters<double>(options, 0.25, scalar<double>(1), scalar<double>(options.eps), state, next);
   EXPECT_NEAR(next[0], 1 - 0.125, 1e-12);
+}
+
+// Loshchilov and Hutter 2019, algorithm 2: without a gradient θ shrinks by lr·weight_decay, whatever the averages.
+TEST(Optimizer, AdamWDecaysByItself) {
+  TrainOptions options;
+  options.optimizer = "adamw";
+  options.weight_decay = 0.5;
+  Vector<double> next;
+  auto state = initial_optimizer_state<double>(options, 1);
+  update_parameters<double>(options, 0.25, scalar<double>(2), scalar<double>(0), state, next);
+  EXPECT_EQ(next[0], 2 * (1 - 0.25 * 0.5));
+}
+
+// The point lies at distance ρ in the gradient's direction, and at θ where there is no direction.
+TEST(Optimizer, SamPointByHand) {
+  TrainOptions options;
+  options.sam_rho = 0.5;
+  Vector<double> theta(2), grad(2);
+  theta << 1, 2;
+  grad << 3, -4;
+  const auto point = sam_point(options, theta, grad).value();
+  EXPECT_DOUBLE_EQ(point[0], 1 + 0.3);
+  EXPECT_DOUBLE_EQ(point[1], 2 - 0.4);
+  EXPECT_TRUE(same_bits(sam_point<double>(options, theta, Vector<double>::Zero(2)).value(), theta));
 }
 
 TEST(Optimizer, LeavesThetaAndGradientAlone) {

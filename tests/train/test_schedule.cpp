@@ -56,13 +56,50 @@ TEST(Schedule, CosineByHand) {
   EXPECT_EQ(learning_rate(cosine, 6, 6), 0.0);
 }
 
-TEST(Schedule, OnlyCosineDependsOnTheNumberOfSteps) {
+// torch.optim.lr_scheduler.OneCycleLR(max_lr=0.4, total_steps=10, pct_start=0.4, div_factor=10, final_div_factor=100),
+// PyTorch 1.13: steps 0 … 9.
+TEST(Schedule, OneCycleIsPyTorchsOneCycleLR) {
+  const double torch[] = {0.03999999999999998, 0.13,
+                          0.30999999999999994, 0.4,
+                          0.3732318756761309,  0.30010000000000003,
+                          0.20020000000000002, 0.10030000000000004,
+                          0.02716812432386915, 0.0004};
+  auto cycle = options("onecycle");
+  cycle.lr = 0.4;
+  cycle.cycle_rise = 0.4;
+  cycle.cycle_first = 10;
+  cycle.cycle_last = 100;
+  for (int i = 0; i < 10; ++i) EXPECT_NEAR(learning_rate(cycle, i, 10), torch[i], 1e-15) << i;
+}
+
+// torch's SequentialLR of LinearLR(start_factor=0.25, total_iters=4) and CosineAnnealingLR(T_max=6, eta_min=0.002) on
+// lr = 0.05, PyTorch 1.13: steps 0 … 9.
+TEST(Schedule, WarmUpIsPyTorchsLinearLR) {
+  const double torch[] = {0.0125,
+                          0.021875000000000002,
+                          0.03125000000000001,
+                          0.04062500000000001,
+                          0.05,
+                          0.04678460969082653,
+                          0.038000000000000006,
+                          0.026000000000000002,
+                          0.014000000000000005,
+                          0.005215390309173471};
+  auto cosine = options("cosine");
+  cosine.lr = 0.05;
+  cosine.lr_min = 0.002;
+  cosine.warmup_steps = 4;
+  cosine.warmup_factor = 0.25;
+  for (int i = 0; i < 10; ++i) EXPECT_NEAR(learning_rate(cosine, i, 10), torch[i], 1e-15) << i;
+}
+
+TEST(Schedule, OnlySomeDependOnTheNumberOfSteps) {
   for (const auto& name : schedule_names()) {
     auto schedule = options(name);
     schedule.schedule_step = 2;
     const bool differs = learning_rate(schedule, 5, 10) != learning_rate(schedule, 5, 20);
     EXPECT_EQ(depends_on_total(name), differs) << name;
-    EXPECT_EQ(depends_on_total(name), name == "cosine") << name;
+    EXPECT_EQ(depends_on_total(name), name == "cosine" || name == "onecycle") << name;
   }
 }
 
@@ -76,7 +113,7 @@ TEST(Schedule, StepsOrEpochs) {
 }
 
 TEST(Schedule, UnknownNameIsAnInternalError) {
-  EXPECT_THROW(learning_rate(options("warmup"), 0, 1), std::logic_error);
+  EXPECT_THROW(learning_rate(options("nothing"), 0, 1), std::logic_error);
 }
 
 }  // namespace

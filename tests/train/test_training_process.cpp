@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "gradscape/core/vector_math.hpp"
 #include "gradscape/train/schedule.hpp"
 #include "gradscape/train/training_process.hpp"
 #include "support/errors.hpp"
@@ -108,6 +109,32 @@ TYPED_TEST(TrainingProcessOf, TraceRecordsWhatTheStepDid) {
     EXPECT_TRUE(same_bits(state.theta, next));
     EXPECT_FALSE(same_bits(state.buffers, before.buffers));
   }
+}
+
+// The observer sees the gradient at theta; the move is by the gradient at distance rho (parity/ has it against
+// PyTorch), and the running statistics are those of the first pass.
+TYPED_TEST(TrainingProcessOf, SharpnessAwareMovesByTheOtherGradient) {
+  using S = TypeParam;
+  SmallRun run = mlp_run(2);
+  run.train.optimizer = "sam";
+  run.train.sam_rho = 0.25;
+  run.train.weight_decay = 0;
+  const auto process = run.process<S>();
+  const auto network = make_network<S>(run.model, run.dataset.train.shape, 3);
+  auto state = process->initial_state();
+  const auto before = state;
+  process->advance(state, [&](const StepView<S>& view) {
+    Vector<S> grad, ascent, buffers, next;
+    network->evaluate(before.theta, before.buffers, view.batch, view.pass, &grad, &buffers);
+    EXPECT_TRUE(same_bits(view.grad, grad));
+    const Vector<S> point = before.theta + static_cast<S>(0.25 / norm(grad)) * grad;
+    network->evaluate(point, before.buffers, view.batch, view.pass, &ascent, nullptr);
+    EXPECT_FALSE(same_bits(ascent, grad));
+    auto sgd = initial_optimizer_state<S>(run.train, grad.size());
+    update_parameters<S>(run.train, run.train.lr, before.theta, ascent, sgd, next);
+    EXPECT_TRUE(same_bits(view.theta_next, next));
+    EXPECT_NEAR(view.record.grad_norm, norm(grad), 1e-13 * norm(grad));
+  });
 }
 
 TEST(TrainingProcess, CountsStepsAndEpochs) {

@@ -17,9 +17,11 @@ struct LossValue {
 };
 
 /// Loss of logits [N, K] against N labels in [0, K), or against `targets` [N, K] where these are not empty (not
-/// cross_entropy). Computed in double whatever S is. Unless dlogits.data() is null, writes ∂loss/∂logits there.
+/// cross_entropy). cross_entropy with `smoothing` ε is against the target (1 − ε)·one-hot + ε/K
+/// (torch.nn.CrossEntropyLoss, label_smoothing). Computed in double whatever S is. Unless dlogits.data() is null,
+/// writes ∂loss/∂logits there.
 template <class S>
 LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, const Matrix<S>& targets,
-                        Rows<S> dlogits);
+                        Rows<S> dlogits, double smoothing = 0);
 
 }  // namespace gradscape

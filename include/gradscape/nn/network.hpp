@@ -45,7 +45,9 @@ struct LayerBlock {
 template <class S>
 class Network {
  public:
-  Network(FeatureShape input, Loss loss) : input_(input), loss_(loss) {}
+  /// `label_smoothing`: of cross-entropy, as in evaluate_loss().
+  Network(FeatureShape input, Loss loss, double label_smoothing = 0)
+      : input_(input), loss_(loss), label_smoothing_(label_smoothing) {}
 
   /// Appends a layer of type L, constructed from `arguments`; its input shape must be output().
   template <class L, class... Arguments>
@@ -103,6 +105,7 @@ class Network {
 
   FeatureShape input_;
   Loss loss_;
+  double label_smoothing_;
   Layout parameters_;
   Layout buffers_;
   std::vector<std::unique_ptr<Layer<S>>> layers_;

@@ -34,6 +34,7 @@ struct ModelOptions {
   bool bias = true;      // of convolutions and dense layers
   std::string init = "xavier-normal";
   std::string loss = "cross-entropy";
+  double label_smoothing = 0;  // cross-entropy
 };
 
 /// Names that ModelOptions' texts can take, in the order to show them.

@@ -76,6 +76,8 @@ class TrainingProcess {
  private:
   /// UsageError where the last batch of so many images is too small for batch norm on its statistics.
   void require_large_batches(Index images, Mode mode) const;
+  /// The gradient with which the optimiser moves: grad_, but for optimisers that take one elsewhere.
+  const Vector<S>& update_gradient(const TrainingState<S>& state, const Pass& pass);
 
   const Dataset& dataset_;
   ModelOptions model_;
@@ -86,6 +88,7 @@ class TrainingProcess {
   std::int64_t total_steps_;
   Batch<S> batch_;  // scratch of advance()
   Vector<S> grad_;
+  Vector<S> sam_grad_;
   Vector<S> theta_next_;
   Vector<S> buffers_next_;
 };
