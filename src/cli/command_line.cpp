@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <omp.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -191,19 +192,20 @@ void run(CLI::App& app, int argc, char** argv) {
   app.require_subcommand(1);
   Globals globals;
   Action selected;
-  add_run(app, selected);
-  add_train(app, selected);
-  add_sweep(app, selected);
-  add_merge(app, selected);
-  add_shift(app, selected);
-  add_distributions(app, selected);
-  add_theorem(app, selected);
-  add_status(app, selected);
-  add_verify(app, selected);
-  add_info(app, selected);
-  add_numerics(app, selected);
-  add_bench(app, selected);
-  add_plan(app, selected);
+  VerbList verbs(app, selected);
+  add_run(verbs);
+  add_train(verbs);
+  add_sweep(verbs);
+  add_merge(verbs);
+  add_shift(verbs);
+  add_distributions(verbs);
+  add_theorem(verbs);
+  add_status(verbs);
+  add_verify(verbs);
+  add_info(verbs);
+  add_numerics(verbs);
+  add_bench(verbs);
+  add_plan(verbs);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
     add_globals(*verb, globals);
     guard_values(*verb);

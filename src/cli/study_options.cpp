@@ -7,68 +7,30 @@
 
 namespace gradscape {
 
-void add_field_flags(CLI::App& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&)) {
+void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&)) {
   const Experiment defaults;
   for (const Field& field : fields()) {
     if (!wanted(field)) continue;
     const std::string name = field.name();
     const std::string help =
         fmt::format("{} [{}; default {}]", field.help, field.allowed(), field_text(field, defaults));
-    verb.add_option_function<std::string>(
+    verb.text(
             "--" + name, [overrides, name](const std::string& text) { overrides->emplace_back(name, text); }, help)
-        ->type_name("")
-        ->group(fmt::format("[{}] (flags override the file)", field.section));
+        .type_name("")
+        .group(fmt::format("[{}] (flags override the file)", field.section));
   }
 }
 
-void add_study_options(CLI::App& verb, const std::shared_ptr<StudyOptions>& options) {
-  verb.add_option("CONFIG", options->config, "configuration file (TOML)")->required();
-  verb.add_option("--variant", options->variant, "only this [[variant]] of the file");
-  verb.add_option("--out", options->out, "directory for the run, or for the variants' runs (default: runs/NAME)");
-  verb.add_option("--scale", options->scale, "take the file's overrides [scale.NAME], as in --scale small")
-      ->type_name("NAME");
-  verb.add_flag("--resume", options->resume, "continue (or extend) the run that is there");
-  verb.add_flag("--force", options->force, "replace the run that is there");
+void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options) {
+  verb.option("CONFIG", options->config, "configuration file (TOML)").required();
+  verb.option("--variant", options->variant, "only this [[variant]] of the file");
+  verb.option("--out", options->out, "directory for the run, or for the variants' runs (default: runs/NAME)");
+  verb.option("--scale", options->scale, "take the file's overrides [scale.NAME], as in --scale small")
+      .type_name("NAME");
+  verb.flag("--resume", options->resume, "continue (or extend) the run that is there");
+  verb.flag("--force", options->force, "replace the run that is there");
   add_field_flags(verb, {options, &options->overrides},
                   [](const Field& field) { return field.name() != "experiment.variant"; });
-}
-
-std::vector<Experiment> choose_variants(const Study& study, const std::string& config, const std::string& variant) {
-  std::vector<Experiment> chosen;
-  std::vector<std::string> names;
-  for (const Experiment& run : study.runs) {
-    if (names.empty() || names.back() != run.experiment.variant) names.push_back(run.experiment.variant);
-    if (variant.empty() || variant == names.back()) chosen.push_back(run);
-  }
-  if (chosen.empty()) {
-    const std::string near = nearest(variant, names);
-    throw UsageError("--variant", fmt::format("{} has no variant \"{}\"", config, abridge(variant)),
-                     study.has_variants
-                         ? (near.empty() ? fmt::format("it has: {}", abridge(fmt::format("{}", fmt::join(names, ", "))))
-                                         : fmt::format("did you mean \"{}\"?", near))
-                         : "it has no [[variant]] at all");
-  }
-  return chosen;
-}
-
-std::vector<PlacedRun> place_runs(const StudyOptions& options) {
-  if (options.resume && options.force)
-    throw UsageError("--resume", "does not go with --force",
-                     "one continues the run that is there, the other replaces it");
-  const Study study = load_study(options.config, options.overrides, options.scale);
-  const std::string scaled = options.scale.empty() ? "" : "-" + options.scale;
-  const std::string out = options.out.empty() ? "runs/" + study.name + scaled : options.out;
-  std::vector<PlacedRun> runs;
-  for (const Experiment& run : choose_variants(study, options.config, options.variant)) {
-    const std::string place = study.has_variants ? out + "/" + run.experiment.variant : out;
-    if (study.has_seeds)
-      runs.push_back({run, RunDirectory(place + "/" + seed_folder(run.train.seed)), place});
-    else if (study.has_rates)
-      runs.push_back({run, RunDirectory(fmt::format("{}/lr-{}", place, run.train.lr)), place});
-    else
-      runs.push_back({run, RunDirectory(place), ""});
-  }
-  return runs;
 }
 
 }  // namespace gradscape

@@ -39,56 +39,50 @@ void run_analysis(const AnalyseCommand& command) {
   }
 }
 
-std::shared_ptr<AnalyseCommand> add_analysis(CLI::App& app, Action& selected, AnalysisKind kind, const char* name,
-                                             const char* help, CLI::App** verb) {
+std::shared_ptr<AnalyseCommand> add_analysis(Verb verb, AnalysisKind kind) {
   auto command = std::make_shared<AnalyseCommand>();
   command->kind = kind;
-  *verb = app.add_subcommand(name, help);
-  (*verb)->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
-  (*verb)->add_option("--steps", command->steps, kStepsHelp);
-  (*verb)
-      ->add_option("--layers", command->layers,
-                   "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all; a wrong name is "
-                   "answered with the run's names)")
-      ->delimiter(',')
-      ->type_name("NAME,…");
-  (*verb)->add_option("--data.path", command->data_path, "where the data lies now, if it was moved")->type_name("");
-  (*verb)->callback([command, &selected] { selected = [command] { run_analysis(*command); }; });
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--steps", command->steps, kStepsHelp);
+  verb.option(
+          "--layers", command->layers,
+          "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all; a wrong name is answered "
+          "with the run's names)")
+      .delimiter(',')
+      .type_name("NAME,…");
+  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("");
+  verb.runs([command] { run_analysis(*command); });
   return command;
 }
 
 }  // namespace
 
-void add_shift(CLI::App& app, Action& selected) {
-  CLI::App* verb = nullptr;
-  add_analysis(
-      app, selected, AnalysisKind::shift, "shift",
-      "Internal covariate shift of each layer (Santurkar et al. 2018, definition 2.1), by replay: RUN_DIR/shift.h5",
-      &verb);
+void add_shift(VerbList& verbs) {
+  add_analysis(verbs.add("shift",
+                         "Internal covariate shift of each layer (Santurkar et al. 2018, definition 2.1), by replay: "
+                         "RUN_DIR/shift.h5"),
+               AnalysisKind::shift);
 }
 
-void add_distributions(CLI::App& app, Action& selected) {
-  CLI::App* verb = nullptr;
-  const auto command = add_analysis(app, selected, AnalysisKind::distributions, "distributions",
-                                    "Histograms, moments and drift of activations and weights, by replay: "
-                                    "RUN_DIR/distributions.h5",
-                                    &verb);
-  verb->add_option_function<int>(
+void add_distributions(VerbList& verbs) {
+  Verb verb = verbs.add(
+      "distributions", "Histograms, moments and drift of activations and weights, by replay: RUN_DIR/distributions.h5");
+  const auto command = add_analysis(verb, AnalysisKind::distributions);
+  verb.number(
           "--bins",
           [command](int bins) {
             if (bins < 1) throw UsageError("--bins", fmt::format("{} bins hold nothing", bins), "1 or more");
             command->bins = static_cast<std::size_t>(bins);
           },
           "bins of a histogram (default: 64)")
-      ->type_name("N");
+      .type_name("N");
 }
 
-void add_theorem(CLI::App& app, Action& selected) {
-  CLI::App* verb = nullptr;
-  add_analysis(app, selected, AnalysisKind::theorem, "theorem",
-               "Both sides of theorem 4.1 of Santurkar et al. 2018 per unit of each batch norm, by replay in double: "
-               "RUN_DIR/theorem.h5",
-               &verb);
+void add_theorem(VerbList& verbs) {
+  add_analysis(verbs.add("theorem",
+                         "Both sides of theorem 4.1 of Santurkar et al. 2018 per unit of each batch norm, by replay in "
+                         "double: RUN_DIR/theorem.h5"),
+               AnalysisKind::theorem);
 }
 
 }  // namespace gradscape

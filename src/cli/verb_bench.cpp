@@ -179,13 +179,13 @@ void print_table(const Experiment& experiment, const BenchRequest& request, cons
 
 }  // namespace
 
-void add_bench(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand(
+void add_bench(VerbList& verbs) {
+  Verb verb = verbs.add(
       "bench", "Time forward, backward and a probed step on synthetic images; GFLOP/s, share of the processor's peak");
   auto command = std::make_shared<BenchCommand>();
-  verb->add_option("CONFIG", command->config, "configuration file (TOML) to start from (default: the defaults below)");
-  verb->add_option("--variant", command->variant, "which [[variant]] of the file");
-  verb->add_option_function<int>(
+  verb.option("CONFIG", command->config, "configuration file (TOML) to start from (default: the defaults below)");
+  verb.option("--variant", command->variant, "which [[variant]] of the file");
+  verb.number(
           "--repetitions",
           [command](int repetitions) {
             if (repetitions < 1)
@@ -193,19 +193,17 @@ void add_bench(CLI::App& app, Action& selected) {
             command->request.repetitions = repetitions;
           },
           "timed repetitions, after a warm-up (default: 5)")
-      ->type_name("N");
-  verb->add_flag("--layers", command->request.layers, "each layer's times too");
-  verb->add_flag("--json", command->json, "print one JSON object with every number");
-  add_field_flags(*verb, {command, &command->overrides}, is_offered);
-  verb->callback([command, &selected] {
-    selected = [command] {
-      const Experiment experiment = choose_experiment(*command);
-      const BenchResult result = bench(experiment, command->request);
-      if (command->json)
-        write_output(json_text(to_json(experiment, command->request, result)));
-      else
-        print_table(experiment, command->request, result);
-    };
+      .type_name("N");
+  verb.flag("--layers", command->request.layers, "each layer's times too");
+  verb.flag("--json", command->json, "print one JSON object with every number");
+  add_field_flags(verb, {command, &command->overrides}, is_offered);
+  verb.runs([command] {
+    const Experiment experiment = choose_experiment(*command);
+    const BenchResult result = bench(experiment, command->request);
+    if (command->json)
+      write_output(json_text(to_json(experiment, command->request, result)));
+    else
+      print_table(experiment, command->request, result);
   });
 }
 

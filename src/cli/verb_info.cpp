@@ -254,21 +254,19 @@ void print_info(const std::string& path) {
 
 }  // namespace
 
-void add_info(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand("info", "Say in words what a file or a run directory holds");
+void add_info(VerbList& verbs) {
+  Verb verb = verbs.add("info", "Say in words what a file or a run directory holds");
   auto path = std::make_shared<std::string>();
   auto digest = std::make_shared<bool>(false);
-  verb->add_option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
-      ->required();
-  verb->add_flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
-  verb->callback([path, digest, &selected] {
-    selected = [path, digest] {
-      if (!fs::exists(*path)) throw Error(*path, "does not exist");
-      if (*digest)
-        print_out("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
-      else
-        print_info(*path);
-    };
+  verb.option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
+      .required();
+  verb.flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
+  verb.runs([path, digest] {
+    if (!fs::exists(*path)) throw Error(*path, "does not exist");
+    if (*digest)
+      print_out("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
+    else
+      print_info(*path);
   });
 }
 

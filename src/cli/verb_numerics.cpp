@@ -152,11 +152,11 @@ Json to_json(const Report& report) {
 
 }  // namespace
 
-void add_numerics(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand(
+void add_numerics(VerbList& verbs) {
+  Verb verb = verbs.add(
       "numerics",
       "Compare one evaluation with the same one in double: relative errors of loss, logits, gradient and its tensors");
-  verb->footer(R"(
+  verb.footer(R"(
 An error is |x - x_double|/|x_double|: x as the run computes it, x_double in double with the direct engine, at the same
 weights, batch and dropout masks. The gradient's is what a sweep stores as its noise floor. A tensor whose gradient is
 zero but for rounding (a bias before batch norm) has an error of any size; nan (JSON: null): the error is not finite.
@@ -165,31 +165,27 @@ Examples:
   gradscape numerics runs/NAME --step 500 --json)");
   auto command = std::make_shared<NumericsCommand>();
   StudyOptions& study = *command->study;
-  verb->add_option("PATH", study.config,
-                   "CONFIG: initial weights, batch of step 0, every variant. RUN_DIR (a run, or a folder of runs): the "
-                   "last checkpoint, and the batch that training would take next")
-      ->required();
-  verb->add_option_function<std::int64_t>(
-          "--step", [command](std::int64_t step) { command->step = step; }, "RUN_DIR: the checkpoint of this step")
-      ->type_name("N");
-  verb->add_option("--variant", study.variant, "CONFIG: only this [[variant]] of the file");
-  verb->add_flag("--json", command->json, "print JSON: a list with one object per run");
-  add_field_flags(*verb, {command->study, &study.overrides},
+  verb.option("PATH", study.config,
+              "CONFIG: initial weights, batch of step 0, every variant. RUN_DIR (a run, or a folder of runs): the "
+              "last checkpoint, and the batch that training would take next")
+      .required();
+  verb.option("--step", command->step, "RUN_DIR: the checkpoint of this step").type_name("N");
+  verb.option("--variant", study.variant, "CONFIG: only this [[variant]] of the file");
+  verb.flag("--json", command->json, "print JSON: a list with one object per run");
+  add_field_flags(verb, {command->study, &study.overrides},
                   [](const Field& field) { return field.name() != "experiment.variant"; });
-  verb->callback([command, &selected] {
-    selected = [command] {
-      const std::vector<Report> reports = make_reports(*command);
-      if (command->json) {
-        Json list = Json::array();
-        for (const Report& report : reports) list.push_back(to_json(report));
-        write_output(json_text(list));
-      } else {
-        for (std::size_t i = 0; i < reports.size(); ++i) {
-          if (i > 0) print_out("\n");
-          print_text(reports[i]);
-        }
+  verb.runs([command] {
+    const std::vector<Report> reports = make_reports(*command);
+    if (command->json) {
+      Json list = Json::array();
+      for (const Report& report : reports) list.push_back(to_json(report));
+      write_output(json_text(list));
+    } else {
+      for (std::size_t i = 0; i < reports.size(); ++i) {
+        if (i > 0) print_out("\n");
+        print_text(reports[i]);
       }
-    };
+    }
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/run_rate.hpp"
+#include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/study_plan.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/console.hpp"
@@ -137,12 +138,12 @@ void print_table(const std::vector<PlannedTask>& tasks) {
 
 }  // namespace
 
-void add_plan(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand(
+void add_plan(VerbList& verbs) {
+  Verb verb = verbs.add(
       "plan", "List a study's tasks, what each waits for, and their CPU hours, memory and disk, from a short timing");
   auto command = std::make_shared<PlanCommand>();
-  add_study_options(*verb, command);
-  verb->add_option_function<int>(
+  add_study_options(verb, command);
+  verb.number(
           "--tasks",
           [command](int tasks) {
             if (tasks < 1)
@@ -150,24 +151,22 @@ void add_plan(CLI::App& app, Action& selected) {
             command->tasks = tasks;
           },
           "tasks that share the sweep (default: 16)")
-      ->type_name("N");
-  verb->add_option("--rate-from", command->rate_from,
-                   "bench: a timing here; RUN_DIR: the same, as much faster or slower as that run's recorded training "
-                   "steps are (a run of the same model, trained where the study shall run)")
-      ->type_name("RUN_DIR|bench")
-      ->capture_default_str();
-  verb->add_flag("--json", command->json, "print one JSON object with every number");
-  verb->callback([command, &selected] {
-    selected = [command] {
-      const double launch = cpu_seconds();
-      const std::int64_t program_bytes = peak_memory();
-      const auto tasks =
-          plan_study(cost_runs(place_runs(*command), command->rate_from), command->tasks, launch, program_bytes);
-      if (command->json)
-        print_json(tasks);
-      else
-        print_table(tasks);
-    };
+      .type_name("N");
+  verb.option("--rate-from", command->rate_from,
+              "bench: a timing here; RUN_DIR: the same, as much faster or slower as that run's recorded training "
+              "steps are (a run of the same model, trained where the study shall run)")
+      .type_name("RUN_DIR|bench")
+      .shows_default();
+  verb.flag("--json", command->json, "print one JSON object with every number");
+  verb.runs([command] {
+    const double launch = cpu_seconds();
+    const std::int64_t program_bytes = peak_memory();
+    const auto tasks =
+        plan_study(cost_runs(place_runs(*command), command->rate_from), command->tasks, launch, program_bytes);
+    if (command->json)
+      print_json(tasks);
+    else
+      print_table(tasks);
   });
 }
 

@@ -84,54 +84,50 @@ bool is_trained(const PlacedRun& run) {
 
 }  // namespace
 
-void add_run(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand("run", "Train every variant with the probes inline, then merge: the main job");
+void add_run(VerbList& verbs) {
+  Verb verb = verbs.add("run", "Train every variant with the probes inline, then merge: the main job");
   const auto options = std::make_shared<StudyOptions>();
-  add_study_options(*verb, options);
-  verb->callback([options, &selected] {
-    selected = [options] {
-      const std::vector<PlacedRun> runs = place_runs(*options);
-      const bool across_runs = runs.front().experiment.sweep.kind == "runs";
-      train_all(*options, runs, true, [across_runs](const PlacedRun& run) {
-        if (across_runs) return;
-        // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
-        const Experiment experiment = read_stored_experiment(run.directory);
-        sweep(experiment, run.directory, "main", plan_sweep(run.directory, experiment));
-        merge_runs({run.directory}, "main", Holes::refuse);
-      });
-      if (across_runs) {
-        std::vector<RunDirectory> all;
-        for (const PlacedRun& run : runs) all.push_back(run.directory);
-        merge_runs(all, "main", Holes::refuse);
-        return;
-      }
-      std::set<std::string> folders;
-      for (const PlacedRun& run : runs)
-        if (!run.united.empty()) folders.insert(run.united);
-      for (const std::string& folder : folders) unite_runs(folder, "main", Holes::refuse);
-    };
+  add_study_options(verb, options);
+  verb.runs([options] {
+    const std::vector<PlacedRun> runs = place_runs(*options);
+    const bool across_runs = runs.front().experiment.sweep.kind == "runs";
+    train_all(*options, runs, true, [across_runs](const PlacedRun& run) {
+      if (across_runs) return;
+      // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
+      const Experiment experiment = read_stored_experiment(run.directory);
+      sweep(experiment, run.directory, "main", plan_sweep(run.directory, experiment));
+      merge_runs({run.directory}, "main", Holes::refuse);
+    });
+    if (across_runs) {
+      std::vector<RunDirectory> all;
+      for (const PlacedRun& run : runs) all.push_back(run.directory);
+      merge_runs(all, "main", Holes::refuse);
+      return;
+    }
+    std::set<std::string> folders;
+    for (const PlacedRun& run : runs)
+      if (!run.united.empty()) folders.insert(run.united);
+    for (const std::string& folder : folders) unite_runs(folder, "main", Holes::refuse);
   });
 }
 
-void add_train(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand("train", "Train every variant without probes; `sweep` can probe it later");
+void add_train(VerbList& verbs) {
+  Verb verb = verbs.add("train", "Train every variant without probes; `sweep` can probe it later");
   const auto command = std::make_shared<TrainCommand>();
-  add_study_options(*verb, command);
-  verb->add_option("--task", command->task,
-                   "i/n: only the i-th of n shares of the runs (0/n to n-1/n); auto: as `sweep --task auto`")
-      ->type_name("i/n|auto");
-  verb->add_flag("--list", command->list, "train nothing; print each run's state (trained or open) and directory");
-  verb->callback([command, &selected] {
-    selected = [command] {
-      std::vector<PlacedRun> runs = place_runs(*command);
-      if (command->task) runs = share_of_runs(runs, parse_task(*command->task));
-      if (command->list) {
-        for (const PlacedRun& run : runs)
-          print_out("{}\t{}\n", is_trained(run) ? "trained" : "open", run.directory.root());
-        return;
-      }
-      train_all(*command, runs, false, [](const PlacedRun& run) { print_out("{}\n", run.directory.root()); });
-    };
+  add_study_options(verb, command);
+  verb.option("--task", command->task,
+              "i/n: only the i-th of n shares of the runs (0/n to n-1/n); auto: as `sweep --task auto`")
+      .type_name("i/n|auto");
+  verb.flag("--list", command->list, "train nothing; print each run's state (trained or open) and directory");
+  verb.runs([command] {
+    std::vector<PlacedRun> runs = place_runs(*command);
+    if (command->task) runs = share_of_runs(runs, parse_task(*command->task));
+    if (command->list) {
+      for (const PlacedRun& run : runs)
+        print_out("{}\t{}\n", is_trained(run) ? "trained" : "open", run.directory.root());
+      return;
+    }
+    train_all(*command, runs, false, [](const PlacedRun& run) { print_out("{}\n", run.directory.root()); });
   });
 }
 

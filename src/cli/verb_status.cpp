@@ -197,21 +197,19 @@ void report_status(const StatusCommand& command) {
 
 }  // namespace
 
-void add_status(CLI::App& app, Action& selected) {
-  CLI::App* verb =
-      app.add_subcommand("status", "Say what is trained, probed, missing or damaged; code 0: all is there");
+void add_status(VerbList& verbs) {
+  Verb verb = verbs.add("status", "Say what is trained, probed, missing or damaged; code 0: all is there");
   const auto command = std::make_shared<StatusCommand>();
-  verb->add_option("RUN_DIR|CONFIG", command->place,
-                   "a run, a folder of runs, or the configuration of a study whose runs may not have begun")
-      ->required();
-  verb->add_option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)");
-  verb->add_option("--name", command->name, "name of the sweep")->capture_default_str();
-  verb->add_option("--tasks", command->tasks, "number of shares that the sweep is done in")->type_name("N");
-  verb->add_flag(
-      "--missing", command->missing,
-      "print only the indices of the tasks with something left to do, as in 0,3-5: what sbatch --array takes");
-  verb->add_flag("--json", command->json, "print everything as JSON");
-  verb->callback([command, &selected] { selected = [command] { report_status(*command); }; });
+  verb.option("RUN_DIR|CONFIG", command->place,
+              "a run, a folder of runs, or the configuration of a study whose runs may not have begun")
+      .required();
+  verb.option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)");
+  verb.option("--name", command->name, "name of the sweep").shows_default();
+  verb.option("--tasks", command->tasks, "number of shares that the sweep is done in").type_name("N");
+  verb.flag("--missing", command->missing,
+            "print only the indices of the tasks with something left to do, as in 0,3-5: what sbatch --array takes");
+  verb.flag("--json", command->json, "print everything as JSON");
+  verb.runs([command] { report_status(*command); });
 }
 
 }  // namespace gradscape

@@ -82,27 +82,26 @@ struct MergeCommand {
 
 }  // namespace
 
-void add_sweep(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand(
+void add_sweep(VerbList& verbs) {
+  Verb verb = verbs.add(
       "sweep", "Probe a finished or running training by exact replay from its checkpoints; one shard per segment");
   auto command = std::make_shared<SweepCommand>();
   const auto override_flag = [&](const char* flag, const char* field, const char* help) {
-    verb->add_option_function<std::string>(
+    verb.text(
             flag,
             [command, flag, field](const std::string& text) {
               command->overrides.push_back({flag, field, text});
             },
             help)
-        ->type_name("");
+        .type_name("");
   };
-  verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
-  verb->add_option("--name", command->name, "name of the sweep; another name keeps other settings apart")
-      ->capture_default_str();
-  verb->add_option("--steps", command->steps, kStepsHelp);
-  verb->add_option("--task", command->task,
-                   "i/n: only the i-th of n shares (0/n to n-1/n), balanced by probed steps; auto: from Open MPI's, "
-                   "PMI's or Slurm's variables")
-      ->type_name("i/n|auto");
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--name", command->name, "name of the sweep; another name keeps other settings apart").shows_default();
+  verb.option("--steps", command->steps, kStepsHelp);
+  verb.option("--task", command->task,
+              "i/n: only the i-th of n shares (0/n to n-1/n), balanced by probed steps; auto: from Open MPI's, "
+              "PMI's or Slurm's variables")
+      .type_name("i/n|auto");
   override_flag("--multipliers", "sweep.multipliers",
                 "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
   override_flag("--direction", "sweep.direction", "gradient | update | random (default: the run's)");
@@ -112,20 +111,18 @@ void add_sweep(CLI::App& app, Action& selected) {
                 "of a run with model.noise: step | fresh, a draw for each cell (default: the run's)");
   override_flag("--probe-precision", "sweep.precision", "native | double: arithmetic of gradient and cells");
   override_flag("--data.path", "data.path", "where the data lies now, if it was moved");
-  verb->callback([command, &selected] { selected = [command] { run_sweep(*command); }; });
+  verb.runs([command] { run_sweep(*command); });
 }
 
-void add_merge(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand("merge", "Unite the shards of a sweep into the file to plot from");
+void add_merge(VerbList& verbs) {
+  Verb verb = verbs.add("merge", "Unite the shards of a sweep into the file to plot from");
   auto command = std::make_shared<MergeCommand>();
-  verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
-  verb->add_option("--name", command->name, "name of the sweep")->capture_default_str();
-  verb->add_flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
-  verb->callback([command, &selected] {
-    selected = [command] {
-      require_folder_name("--name", "sweep", command->name);
-      merge_runs(find_runs(command->directory), command->name, command->partial ? Holes::mark : Holes::refuse);
-    };
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--name", command->name, "name of the sweep").shows_default();
+  verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
+  verb.runs([command] {
+    require_folder_name("--name", "sweep", command->name);
+    merge_runs(find_runs(command->directory), command->name, command->partial ? Holes::mark : Holes::refuse);
   });
 }
 

@@ -59,14 +59,14 @@ void verify(const VerifyCommand& command) {
 
 }  // namespace
 
-void add_verify(CLI::App& app, Action& selected) {
-  CLI::App* verb = app.add_subcommand(
-      "verify", "Check every file of a run, and recompute some cells drawn at random: bit for bit, or code 1");
+void add_verify(VerbList& verbs) {
+  Verb verb = verbs.add("verify",
+                        "Check every file of a run, and recompute some cells drawn at random: bit for bit, or code 1");
   const auto command = std::make_shared<VerifyCommand>();
-  verb->add_option("RUN_DIR", command->directory, "a run, or a folder of runs")->required();
-  verb->add_option("--cells", command->cells, "cells of each run to recompute")->capture_default_str()->type_name("N");
-  verb->add_option("--data.path", command->data_path, "where the data lies now, if it was moved")->type_name("");
-  verb->callback([command, &selected] { selected = [command] { verify(*command); }; });
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--cells", command->cells, "cells of each run to recompute").shows_default().type_name("N");
+  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("");
+  verb.runs([command] { verify(*command); });
 }
 
 }  // namespace gradscape

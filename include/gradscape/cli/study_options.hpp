@@ -1,45 +1,17 @@
+// The flags of verbs that take a configuration.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
-#include <string>
 
-#include "gradscape/config/study.hpp"
-#include "gradscape/store/run_directory.hpp"
+#include "gradscape/cli/placed_runs.hpp"
+#include "gradscape/cli/verb.hpp"
 
 namespace gradscape {
 
-/// What `run` and `train` take: the configuration, a flag for every field, and where to put the runs.
-struct StudyOptions {
-  std::string config;
-  std::string variant;
-  std::string out;
-  std::string scale;
-  bool resume = false;
-  bool force = false;
-  Overrides overrides;
-};
-
 /// Adds the flags that fill `options`.
-void add_study_options(CLI::App& verb, const std::shared_ptr<StudyOptions>& options);
+void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options);
 
 /// Adds a flag --SECTION.KEY for every field of `wanted`; what is given is appended to `overrides`.
-void add_field_flags(CLI::App& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&));
-
-/// The runs of a study with this variant name, all of them if it is empty. UsageError where there is none; `config`
-/// names the file.
-std::vector<Experiment> choose_variants(const Study& study, const std::string& config, const std::string& variant);
-
-/// One run of a study and its place.
-struct PlacedRun {
-  Experiment experiment;
-  RunDirectory directory;
-  std::string united;  // the folder whose file unites it with the variant's other seeds or rates; empty without them
-};
-
-/// The runs that the options ask for: OUT/VARIANT for a file with variants, else OUT; below that seed-S where there are
-/// experiment.seeds, lr-X where there are experiment.learning_rates. OUT is runs/NAME by default, runs/NAME-SCALE with
-/// --scale.
-std::vector<PlacedRun> place_runs(const StudyOptions& options);
+void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&));
 
 }  // namespace gradscape

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "gradscape/cli/study_options.hpp"
+#include "gradscape/cli/placed_runs.hpp"
 #include "gradscape/cli/sweep_plan.hpp"
 #include "gradscape/cli/unit_costs.hpp"
 
