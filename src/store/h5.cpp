@@ -4,6 +4,8 @@
 #include <hdf5_hl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <new>
 
 #include "gradscape/core/error.hpp"
 
@@ -19,7 +21,7 @@ void silence() {
 
 /// The innermost message of HDF5's error stack, the nearest it has to a cause: of the system's words about a failed
 /// call only those words, without its lists of addresses and times.
-std::string cause() {
+std::string take_cause() {
   std::string text;
   H5Ewalk2(
       H5E_DEFAULT, H5E_WALK_UPWARD,
@@ -37,6 +39,16 @@ std::string cause() {
   }
   return text.empty() ? "" : " (" + text + ")";
 }
+
+/// Throws what HDF5 says of a failed call that does not belong to an open file.
+template <class Result>
+Result checked(Result result, const std::string& path, const char* what) {
+  if (result < 0) throw Error(path, what + take_cause());
+  return result;
+}
+
+std::atomic<std::uint64_t> g_failed_closes = 0;
+std::string g_first_failed_close;  // in HDF5's words
 
 template <class T>
 hid_t native_type();
@@ -92,22 +104,34 @@ std::int64_t stored_bytes(const Shape& shape, std::size_t element_size) {
 
 herr_t Handle::reset() {
   const hid_t id = std::exchange(id_, H5I_INVALID_HID);
-  return id >= 0 && close_ != nullptr ? close_(id) : 0;
+  if (id < 0 || close_ == nullptr) return 0;
+  const herr_t result = close_(id);
+  if (result < 0 && g_failed_closes++ == 0) try {
+      g_first_failed_close = take_cause();
+    } catch (const std::bad_alloc&) {  // then without its words
+    }
+  return result;
+}
+
+std::uint64_t Handle::failed_closes() {
+  return g_failed_closes;
 }
 
 void File::fail(const std::string& what) const {
-  throw Error(path_, what + cause());
+  throw Error(path_, what + take_cause());
 }
 
 File File::create(const std::string& path) {
   silence();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  const char* const what = "cannot create the file";
+  const Handle access(checked(H5Pcreate(H5P_FILE_ACCESS), path, what), H5Pclose);
   // Format of HDF5 1.10: there a checksum guards the metadata too, down to the index of the chunks.
-  H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
-  const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
-  H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
+  checked(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), path, what);
+  checked(H5Pset_fclose_degree(access.get(), H5F_CLOSE_SEMI), path, what);
+  const Handle creation(checked(H5Pcreate(H5P_FILE_CREATE), path, what), H5Pclose);
+  checked(H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED), path, what);
   const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get());
-  if (id < 0) throw Error(path, "cannot create the file" + cause(), "is the directory writable?");
+  if (id < 0) throw Error(path, what + take_cause(), "is the directory writable?");
   return {path, Handle(id, H5Fclose)};
 }
 
@@ -116,41 +140,51 @@ File File::open(const std::string& path) {
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (id < 0)
     throw Error(
-        path, "cannot be read as an HDF5 file" + cause(),
+        path, "cannot be read as an HDF5 file" + take_cause(),
         "it is missing, damaged or not made by gradscape; a damaged file of a run can be deleted and made again");
   return {path, Handle(id, H5Fclose)};
+}
+
+/// Makes the groups on the way to an object.
+void File::create_groups(const std::string& name) {
+  for (std::size_t slash = name.find('/', 1); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    const std::string group = name.substr(0, slash);
+    if (require(H5Lexists(file_.get(), group.c_str(), H5P_DEFAULT), "cannot look for " + group) > 0) continue;
+    Handle made(require(H5Gcreate2(file_.get(), group.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                        "cannot create group " + group),
+                H5Gclose);
+    require(made.reset(), "cannot write group " + group);
+  }
 }
 
 template <class T>
 Handle File::create_dataset(const std::string& name, const Shape& shape, Shape* chunk, std::size_t single) {
   const auto rank = static_cast<int>(shape.size());
-  const bool empty = is_empty(shape);
-  const Handle space(require(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, shape.data(), nullptr),
-                             "no dataspace for " + name),
+  const std::string what = "cannot create dataset " + name;
+  create_groups(name);
+  const Handle space(require(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, shape.data(), nullptr), what),
                      H5Sclose);
-  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
-  H5Pset_create_intermediate_group(links.get(), 1);
-  const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  const Handle creation(require(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
   *chunk = chunk_shape(shape, sizeof(T));
   std::fill_n(chunk->begin(), single, 1);
-  if (rank == 0) H5Pset_layout(creation.get(), H5D_COMPACT);  // inside the checksummed header
-  if (rank > 0 && !empty) {
-    require(H5Pset_chunk(creation.get(), rank, chunk->data()), "no chunks for " + name);
-    require(H5Pset_fletcher32(creation.get()), "no checksum for " + name);
+  if (rank == 0) require(H5Pset_layout(creation.get(), H5D_COMPACT), what);  // inside the checksummed header
+  if (rank > 0 && !is_empty(shape)) {
+    require(H5Pset_chunk(creation.get(), rank, chunk->data()), what);
+    require(H5Pset_fletcher32(creation.get()), what);
   }
-  return {require(H5Dcreate2(file_.get(), name.c_str(), native_type<T>(), space.get(), links.get(), creation.get(),
+  return {require(H5Dcreate2(file_.get(), name.c_str(), native_type<T>(), space.get(), H5P_DEFAULT, creation.get(),
                              H5P_DEFAULT),
-                  "cannot create dataset " + name),
+                  what),
           H5Dclose};
 }
 
 template <class T>
 void File::write(const std::string& name, const T* data, const Shape& shape) {
   Shape chunk;
-  const Handle dataset = create_dataset<T>(name, shape, &chunk);
-  if (!is_empty(shape))
-    require(H5Dwrite(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, data),
-            "cannot write dataset " + name);
+  const std::string what = "cannot write dataset " + name;
+  Handle dataset = create_dataset<T>(name, shape, &chunk);
+  if (!is_empty(shape)) require(H5Dwrite(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, data), what);
+  require(dataset.reset(), what);
 }
 
 template <class T>
@@ -176,12 +210,13 @@ void RowWriter<T>::write_block() {
     start[0] = written_ / shape_[1];
     extent[0] = 1;
   }
-  const Handle memory(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose);
-  const Handle space(H5Dget_space(dataset_.get()), H5Sclose);
-  file_->require(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr),
-                 "cannot select rows of " + name_);
+  const std::string what = "cannot write dataset " + name_;
+  const Handle memory(file_->require(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), what),
+                      H5Sclose);
+  const Handle space(file_->require(H5Dget_space(dataset_.get()), what), H5Sclose);
+  file_->require(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr), what);
   file_->require(H5Dwrite(dataset_.get(), native_type<T>(), memory.get(), space.get(), H5P_DEFAULT, block_.data()),
-                 "cannot write dataset " + name_);
+                 what);
   written_ += rows;
   room_ -= block_.size();
   if (room_ == 0) room_ = shape_[axis_] * row_size_;
@@ -276,52 +311,42 @@ Handle File::open_attribute(const std::string& object, const std::string& name) 
           H5Aclose};
 }
 
+void File::write_attribute(const std::string& object, const std::string& name, hid_t type, const Shape& shape,
+                           const void* value) {
+  const std::string what = fmt::format("cannot write attribute {} of {}", name, object);
+  Handle target = open_object(object);
+  const Handle space(require(shape.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, shape.data(), nullptr), what),
+                     H5Sclose);
+  Handle attribute(require(H5Acreate2(target.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), what),
+                   H5Aclose);
+  require(H5Awrite(attribute.get(), type, value), what);
+  require(attribute.reset(), what);
+  require(target.reset(), what);
+}
+
 void File::set_attribute(const std::string& object, const std::string& name, const std::string& value) {
-  const Handle target = open_object(object);
-  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type.get(), std::max<std::size_t>(value.size(), 1));
-  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
-  H5Tset_cset(type.get(), H5T_CSET_UTF8);
-  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle attribute(
-      require(H5Acreate2(target.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT),
-              "cannot create attribute " + name),
-      H5Aclose);
-  const std::string padded = value.empty() ? std::string(1, '\0') : value;
-  require(H5Awrite(attribute.get(), type.get(), padded.data()), "cannot write attribute " + name);
+  const std::string what = "no type for attribute " + name;
+  const Handle type(require(H5Tcopy(H5T_C_S1), what), H5Tclose);
+  require(H5Tset_size(type.get(), std::max<std::size_t>(value.size(), 1)), what);
+  require(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), what);
+  require(H5Tset_cset(type.get(), H5T_CSET_UTF8), what);
+  write_attribute(object, name, type.get(), {}, value.c_str());  // an empty text is one zero
 }
-
-namespace {
-
-/// Writes a number or an array of numbers as an attribute; the caller checks the result.
-herr_t write_numbers(hid_t object, const std::string& name, hid_t type, const void* data, const hsize_t* count) {
-  const Handle space(count == nullptr ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, count, nullptr), H5Sclose);
-  const Handle attribute(H5Acreate2(object, name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  return attribute.get() < 0 ? -1 : H5Awrite(attribute.get(), type, data);
-}
-
-}  // namespace
 
 void File::set_attribute(const std::string& object, const std::string& name, const std::vector<double>& value) {
-  const Handle target = open_object(object);
-  const hsize_t count = value.size();
-  require(write_numbers(target.get(), name, H5T_NATIVE_DOUBLE, value.data(), &count), "cannot write attribute " + name);
+  write_attribute(object, name, H5T_NATIVE_DOUBLE, {value.size()}, value.data());
 }
 
 void File::set_attribute(const std::string& object, const std::string& name, std::int64_t value) {
-  const Handle target = open_object(object);
-  require(write_numbers(target.get(), name, H5T_NATIVE_INT64, &value, nullptr), "cannot write attribute " + name);
+  write_attribute(object, name, H5T_NATIVE_INT64, {}, &value);
 }
 
 void File::set_attribute(const std::string& object, const std::string& name, std::uint64_t value) {
-  const Handle target = open_object(object);
-  require(write_numbers(target.get(), name, H5T_NATIVE_UINT64, &value, nullptr), "cannot write attribute " + name);
+  write_attribute(object, name, H5T_NATIVE_UINT64, {}, &value);
 }
 
 void File::set_attribute(const std::string& object, const std::string& name, const std::vector<std::uint8_t>& value) {
-  const Handle target = open_object(object);
-  const hsize_t count = value.size();
-  require(write_numbers(target.get(), name, H5T_NATIVE_UINT8, value.data(), &count), "cannot write attribute " + name);
+  write_attribute(object, name, H5T_NATIVE_UINT8, {value.size()}, value.data());
 }
 
 bool File::has_attribute(const std::string& object, const std::string& name) const {
@@ -355,22 +380,34 @@ std::uint64_t File::hash_attribute(const std::string& object, const std::string&
 }
 
 void File::make_scale(const std::string& name, const std::string& label) {
-  const Handle dataset = open_dataset(name);
-  require(H5DSset_scale(dataset.get(), label.c_str()), "cannot make a dimension scale of " + name);
+  const std::string what = "cannot make a dimension scale of " + name;
+  Handle dataset = open_dataset(name);
+  require(H5DSset_scale(dataset.get(), label.c_str()), what);
+  require(dataset.reset(), what);
 }
 
 void File::attach_scale(const std::string& name, const std::string& scale, unsigned axis) {
-  const Handle dataset = open_dataset(name);
-  const Handle target = open_dataset(scale);
-  require(H5DSattach_scale(dataset.get(), target.get(), axis), "cannot attach scale " + scale + " to " + name);
+  const std::string what = fmt::format("cannot attach scale {} to {}", scale, name);
+  Handle dataset = open_dataset(name);
+  Handle target = open_dataset(scale);
+  require(H5DSattach_scale(dataset.get(), target.get(), axis), what);
+  require(target.reset(), what);
+  require(dataset.reset(), what);
+}
+
+void File::require_closed() const {
+  if (Handle::failed_closes() != failed_before_)
+    throw Error(path_, "cannot be written: closing an object failed" + g_first_failed_close);
 }
 
 void File::flush() {
   require(H5Fflush(file_.get(), H5F_SCOPE_LOCAL), "cannot write the file");
+  require_closed();
 }
 
 void File::close() {
   require(file_.reset(), "cannot close the file");
+  require_closed();
 }
 
 #define GRADSCAPE_INSTANTIATE(T)                                               \

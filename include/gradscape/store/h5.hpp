@@ -1,5 +1,5 @@
-// HDF5 behind one door: handles that close themselves, every return value checked, the library's own words in the
-// error.
+// HDF5 behind one door: handles that close themselves, every return value checked (those of destructors too), the
+// library's own words in the error.
 #pragma once
 
 #include <hdf5.h>
@@ -11,7 +11,9 @@
 
 namespace gradscape::h5 {
 
-/// An open HDF5 object, closed by the function that belongs to it.
+/// An open HDF5 object, closed by the function that belongs to it. A close that fails loses data, as HDF5 writes the
+/// last chunks of a dataset there. Destructors cannot throw, so every failure is counted, and a File that is being
+/// written asks for the count before it says that it is whole.
 class Handle {
  public:
   using Close = herr_t (*)(hid_t);
@@ -25,8 +27,11 @@ class Handle {
     return *this;
   }
   hid_t get() const { return id_; }
-  /// Closes now; negative where HDF5 says that this failed.
+  /// Closes now; negative, and counted, where HDF5 says that this failed.
   herr_t reset();
+
+  /// How many closes have failed since the program began.
+  static std::uint64_t failed_closes();
 
  private:
   hid_t id_ = H5I_INVALID_HID;
@@ -90,24 +95,30 @@ class File {
   void make_scale(const std::string& name, const std::string& label);
   void attach_scale(const std::string& name, const std::string& scale, unsigned axis);
 
-  /// Writes everything out; errors here are what a full disk looks like.
+  /// Writes everything out. Error where that fails, or where closing any object failed since the file was created.
   void flush();
-  /// Closes the file, which must not be used afterwards.
+  /// Closes the file, which must not be used afterwards. Errors as of flush(); of a new file also where one of its
+  /// objects is still open, as HDF5 would go on writing when that is closed.
   void close();
 
  private:
   template <class T>
   friend class RowWriter;
 
-  File(std::string path, Handle handle) : path_(std::move(path)), file_(std::move(handle)) {}
+  File(std::string path, Handle handle)
+      : path_(std::move(path)), file_(std::move(handle)), failed_before_(Handle::failed_closes()) {}
 
   /// An empty dataset as write() fills it; `chunk` gets the extents of its chunks, which are 1 in the first `single`
   /// dimensions.
   template <class T>
   Handle create_dataset(const std::string& name, const Shape& shape, Shape* chunk, std::size_t single = 0);
+  void create_groups(const std::string& name);
   Handle open_object(const std::string& name) const;
   Handle open_dataset(const std::string& name) const;
   Handle open_attribute(const std::string& object, const std::string& name) const;
+  void write_attribute(const std::string& object, const std::string& name, hid_t type, const Shape& shape,
+                       const void* value);
+  void require_closed() const;
   [[noreturn]] void fail(const std::string& what) const;
   template <class Id>
   Id require(Id id, const std::string& what) const {
@@ -117,6 +128,7 @@ class File {
 
   std::string path_;
   Handle file_;
+  std::uint64_t failed_before_;  // failed closes before the file was opened
 };
 
 /// Fills a new dataset of known extents value by value, in the order of its rows, with the memory of one row of chunks.
