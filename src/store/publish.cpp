@@ -101,6 +101,13 @@ void publish(const std::string& path, const std::function<void(const std::string
   sync_directory(directory.string());
 }
 
+constexpr const char* kContentHash = "content_hash";
+constexpr const char* kDamaged = "it is damaged or was changed; a damaged file of a run can be deleted and made again";
+
+std::uint64_t hash_content(const h5::File& file) {
+  return file.content_hash({kContentHash, "complete"}, {"/seconds"});
+}
+
 }  // namespace
 
 void publish_h5(const std::string& path, const Provenance& provenance, const std::function<void(h5::File&)>& fill) {
@@ -117,6 +124,7 @@ void publish_h5(const std::string& path, const Provenance& provenance, const std
     file.set_attribute("/", "data_fingerprint", provenance.data_fingerprint);
     fill(file);
     file.flush();
+    file.set_attribute("/", kContentHash, hash_content(file));
     file.set_attribute("/", "complete", std::int64_t{1});
     file.flush();
     file.close();
@@ -136,6 +144,17 @@ namespace {
 
 bool is_own(const h5::File& file) {
   return file.has_attribute("/", "program") && file.text_attribute("/", "program") == "gradscape";
+}
+
+/// Error unless a file has what it was published with.
+void require_content(const h5::File& file) {
+  const auto stored = find_content_hash(file);
+  if (!stored) throw Error(file.path(), "has no hash of its content", kDamaged);
+  if (const std::uint64_t found = hash_content(file); found != *stored)
+    throw Error(
+        file.path(),
+        fmt::format("does not hold what was written: its hash is {:016x}, that of its content {:016x}", *stored, found),
+        kDamaged);
 }
 
 }  // namespace
@@ -170,15 +189,21 @@ Owner owner_of(const std::string& path) {
 }
 
 h5::File open_published(const std::string& path, const std::string& file_type) {
+  h5::File file = peek_published(path, file_type);
+  if (file.integer_attribute("/", "format_version") > 1) require_content(file);
+  return file;
+}
+
+h5::File peek_published(const std::string& path, const std::string& file_type) {
   h5::File file = h5::File::open(path);
   if (!is_own(file) || !file.has_attribute("/", "file_type"))
     throw ForeignFile(path, "is an HDF5 file, but not one of gradscape's");
   if (!file.has_attribute("/", "complete")) throw Error(path, "is not complete", "delete it and make it again");
   const auto version = file.integer_attribute("/", "format_version");
-  if (version != kFormatVersion)
-    throw ForeignFile(path,
-                      fmt::format("has format version {}, this program reads version {}", version, kFormatVersion),
-                      "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
+  if (version < 1 || version > kFormatVersion)
+    throw ForeignFile(
+        path, fmt::format("has format version {}, this program reads versions 1 to {}", version, kFormatVersion),
+        "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
   const std::string found = file.text_attribute("/", "file_type");
   if (!file_type.empty() && found != file_type)
     throw ForeignFile(path, fmt::format("is a {} file, expected a {} file", found, file_type));
@@ -186,8 +211,8 @@ h5::File open_published(const std::string& path, const std::string& file_type) {
 }
 
 std::optional<std::uint64_t> find_content_hash(const h5::File& file) {
-  if (!file.has_attribute("/", "content_hash")) return {};
-  return file.hash_attribute("/", "content_hash");
+  if (!file.has_attribute("/", kContentHash)) return {};
+  return file.hash_attribute("/", kContentHash);
 }
 
 Provenance read_provenance(const h5::File& file) {
