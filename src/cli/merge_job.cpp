@@ -33,7 +33,9 @@ CheckedSweep check_sweep(const RunDirectory& directory, const std::string& name)
   const Experiment settings = experiment_of_sweep(directory, name, read_stored_experiment(directory));
   ShardJudge(directory, name, settings, data).require_none_foreign();
   const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_probed(sweep, step, total); };
-  return {{directory, last_step(settings.sweep, total), wanted, settings.train.seed}, settings, data};
+  return {{directory, last_step(settings.sweep, total), wanted, settings.train.seed, settings.sweep.multipliers},
+          settings,
+          data};
 }
 
 /// Error unless the two differ in train.seed alone.

@@ -39,7 +39,7 @@ ShardJudge::ShardJudge(const RunDirectory& directory, std::string name, const Ex
     : directory_(directory), name_(std::move(name)), settings_(settings), data_(std::move(data_fingerprint)) {
   std::set<Program> programs;
   for (const SegmentFile& shard : directory_.shard_files(name_)) try {
-      const h5::File file = open_published(shard.path, "grid");
+      const h5::File file = peek_published(shard.path, "grid");
       const Program program = program_of(file);
       require_own(file);
       programs.insert(program);

@@ -29,7 +29,7 @@ void check_loose_files(const fs::path& folder, std::vector<std::string>& problem
     const std::string name = entry.path().filename().string();
     if (!entry.is_regular_file() || !name.ends_with(".h5") || name.front() == '.') continue;
     try {
-      content_digest(entry.path().string());
+      check_content(entry.path().string());
       require_fresh(entry.path().string());
     } catch (const Error& error) {
       problems.emplace_back(error.what());

@@ -1,6 +1,7 @@
 #include "gradscape/cli/verify_job.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -19,6 +20,7 @@
 #include "gradscape/store/digest.hpp"
 #include "gradscape/store/grid_file.hpp"
 #include "gradscape/store/trace_file.hpp"
+#include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
 namespace {
@@ -61,7 +63,7 @@ class Verifier {
   }
 
  private:
-  /// Runs a check; its Error becomes a problem.
+  /// Runs a check; its Error becomes a problem, once.
   template <class Check>
   void attempt(Check&& check) {
     if (interrupted()) throw stopped(directory_);
@@ -69,11 +71,13 @@ class Verifier {
       check();
     } catch (const Error& error) {
       if (error.exit_code() == ExitCode::interrupted || error.exit_code() == ExitCode::preempted) throw;
-      found_.problems.emplace_back(error.what());
+      const bool told =
+          std::find(found_.problems.begin(), found_.problems.end(), error.what()) != found_.problems.end();
+      if (!told) found_.problems.emplace_back(error.what());
     }
   }
 
-  /// Reading all of a file has HDF5 compare every checksum.
+  /// Reading all of a file compares every hash.
   void check_files() {
     std::vector<std::string> paths;
     for (const auto& entry : fs::recursive_directory_iterator(directory_.root())) {
@@ -85,7 +89,7 @@ class Verifier {
     Progress progress("read files", static_cast<std::int64_t>(paths.size()));
     for (const std::string& path : paths) {
       attempt([&] {
-        content_digest(path);
+        check_content(path);
         require_same_run(read_provenance(open_published(path, "")), experiment_, data_, path);
       });
       progress.update(static_cast<std::int64_t>(++found_.files), fs::path(path).filename().string());
@@ -95,9 +99,18 @@ class Verifier {
   void check_checkpoint(std::int64_t step) {
     const std::string path = directory_.checkpoint_path(step);
     const TrainingState<S> state = read_own_checkpoint<S>(directory_, step, experiment_, data_, process_);
-    const std::string stored = read_checkpoint_info(open_published(path, "checkpoint")).theta_fingerprint;
-    if (const std::string here = fingerprint(state.theta); here != stored)
-      throw Error(path, fmt::format("its parameters have the fingerprint {}, and it says {}", here, stored));
+    const h5::File file = open_published(path, "checkpoint");
+    const CheckpointInfo info = read_checkpoint_info(file);
+    if (const std::string here = fingerprint(state.theta); here != info.theta_fingerprint)
+      throw Error(path,
+                  fmt::format("its parameters have the fingerprint {}, and it says {}", here, info.theta_fingerprint));
+    const Standardisation& pixels = process_.standardisation();
+    const TrainOptions train = parse_experiment(read_provenance(file).config, path).train;
+    const auto per_epoch = static_cast<std::int64_t>(process_.steps_per_epoch());
+    const bool fits = info.standardisation.mean == pixels.mean && info.standardisation.deviation == pixels.deviation &&
+                      info.steps_per_epoch == per_epoch && info.total_steps == total_steps(train, per_epoch) &&
+                      info.parameters == static_cast<std::int64_t>(state.theta.size());
+    if (!fits) throw Error(path, "its standardisation or its numbers of steps and parameters are not those of its run");
   }
 
   /// Every step up to the last checkpoint is recorded; damaged files were told of when all were read.
@@ -114,16 +127,26 @@ class Verifier {
     for (const SegmentFile& shard : directory_.shard_files(sweep))
       attempt([&] {
         const h5::File file = open_published(shard.path, "grid");
+        require_grid(shard.path, settings);
         for (const std::int64_t step : file.read<std::int64_t>("/step"))
           if (step < shard.first || step >= shard.last)
             throw Error(shard.path, fmt::format("holds step {}: it was renamed", step));
       });
   }
 
+  /// Error where what a grid file says twice differs: its bands from its cells, its multipliers from its settings.
+  static Grid require_grid(const std::string& path, const Experiment& settings) {
+    Grid grid = read_grid(path);
+    if (grid.multipliers != settings.sweep.multipliers)
+      throw Error(path, fmt::format("has the multipliers [{}], those of its sweep are [{}]",
+                                    fmt::join(grid.multipliers, ", "), fmt::join(settings.sweep.multipliers, ", ")));
+    return grid;
+  }
+
   /// A merged file holds what the shards hold. Steps without a shard are the business of `status`.
   void check_merged(const std::string& sweep) {
     const std::string path = directory_.landscape_path(sweep);
-    const Grid merged = read_grid(path);
+    const Grid merged = require_grid(path, experiment_of_sweep(directory_, sweep, experiment_));
     for (const SegmentFile& shard : directory_.shard_files(sweep))
       attempt([&] {
         for (const SweepRecord& record : read_grid(shard.path).records) {

@@ -20,8 +20,12 @@ void Fingerprint::add(const void* bytes, std::size_t size) {
   if (size > 0) XXH3_64bits_update(static_cast<XXH3_state_t*>(state_), bytes, size);
 }
 
+std::uint64_t Fingerprint::value() const {
+  return XXH3_64bits_digest(static_cast<const XXH3_state_t*>(state_));
+}
+
 std::string Fingerprint::hex() const {
-  return fmt::format("{:016x}", XXH3_64bits_digest(static_cast<const XXH3_state_t*>(state_)));
+  return fmt::format("{:016x}", value());
 }
 
 }  // namespace gradscape

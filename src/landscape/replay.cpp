@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "gradscape/core/error.hpp"
 
@@ -38,6 +39,23 @@ void require_same_count(std::int64_t replayed, std::int64_t stored, const char* 
               kLikelyCause);
 }
 
+/// What a trace records of a step, its wall time left out.
+constexpr std::pair<const char*, double TraceRecord::*> kRecorded[] = {{"loss", &TraceRecord::loss},
+                                                                       {"accuracy", &TraceRecord::accuracy},
+                                                                       {"lr", &TraceRecord::lr},
+                                                                       {"grad_norm", &TraceRecord::grad_norm},
+                                                                       {"theta_norm", &TraceRecord::theta_norm},
+                                                                       {"update_norm", &TraceRecord::update_norm}};
+
+void require_same_record(const TraceRecord& replayed, const TraceRecord& recorded) {
+  for (const auto& [name, value] : kRecorded)
+    if (!same(replayed.*value, recorded.*value))
+      throw Error(fmt::format("step {}", replayed.step),
+                  fmt::format("replay does not reproduce the run: the {} is {} replayed and {} recorded", name,
+                              replayed.*value, recorded.*value),
+                  kLikelyCause);
+}
+
 }  // namespace
 
 template <class S>
@@ -51,11 +69,7 @@ bool replay(TrainingProcess<S>& process, TrainingState<S>& state, std::int64_t l
       throw Error("trace", fmt::format("step {} was not recorded", state.step),
                   "a trace file is missing; `gradscape train --resume` makes it again from the checkpoint before it");
     process.advance(state, [&](const StepView<S>& step) {
-      if (!same(step.record.loss, found->second.loss))
-        throw Error(fmt::format("step {}", step.record.step),
-                    fmt::format("replay does not reproduce the run: the loss is {} replayed and {} recorded",
-                                step.record.loss, found->second.loss),
-                    kLikelyCause);
+      require_same_record(step.record, found->second);
       if (observe) observe(step);
     });
   }

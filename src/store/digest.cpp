@@ -18,15 +18,33 @@ void add_dataset(const h5::File& file, const std::string& name, Fingerprint& has
   hash.add(values.data(), values.size() * sizeof(T));
 }
 
-void add_group(const h5::File& file, const std::string& group, Fingerprint& hash) {
+/// Calls visit(full name, is a group) for all objects below `group` ("" for the root), groups before what they hold.
+template <class Visit>
+void visit_objects(const h5::File& file, const std::string& group, const Visit& visit) {
   for (const std::string& member : file.members(group.empty() ? "/" : group)) {
-    if (member == "seconds") continue;
     const std::string name = group + "/" + member;
+    const bool is_group = file.is_group(name);
+    visit(name, is_group);
+    if (is_group) visit_objects(file, name, visit);
+  }
+}
+
+}  // namespace
+
+void check_content(const std::string& path) {
+  const h5::File file = open_published(path, "");
+  visit_objects(file, "", [&](const std::string& name, bool is_group) {
+    if (!is_group) file.read<double>(name);
+  });
+}
+
+std::string content_digest(const std::string& path) {
+  const h5::File file = open_published(path, "");
+  Fingerprint hash;
+  visit_objects(file, "", [&](const std::string& name, bool is_group) {
+    if (name.ends_with("/seconds")) return;
     hash.add(name);
-    if (file.is_group(name)) {
-      add_group(file, name, hash);
-      continue;
-    }
+    if (is_group) return;
     const std::string type = file.type_name(name);
     hash.add(type);
     if (type == "float32")
@@ -35,14 +53,7 @@ void add_group(const h5::File& file, const std::string& group, Fingerprint& hash
       add_dataset<double>(file, name, hash);
     else
       add_dataset<std::int64_t>(file, name, hash);  // every integer fits
-  }
-}
-
-}  // namespace
-
-std::string content_digest(const std::string& path) {
-  Fingerprint hash;
-  add_group(open_published(path, ""), "", hash);
+  });
   return hash.hex();
 }
 

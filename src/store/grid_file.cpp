@@ -65,6 +65,10 @@ constexpr Variable<Bands> kBands[] = {
     {"beta_max", "loss/weight^2", "effective beta-smoothness: largest beta over alpha", &Bands::beta_max},
 };
 
+bool same(double a, double b) {
+  return (a == b && std::signbit(a) == std::signbit(b)) || (std::isnan(a) && std::isnan(b));
+}
+
 bool is_augmented(const SweepRecord& record) {
   return std::any_of(record.augmentation.begin(), record.augmentation.end(),
                      [](const Augmentation& a) { return a.dy != 0 || a.dx != 0 || a.flip; });
@@ -80,7 +84,10 @@ std::vector<T> read_shaped(const h5::File& file, const std::string& name, const 
 }
 
 void read_batches(const h5::File& file, Grid& grid) {
-  const std::size_t width = file.read<std::int32_t>("/sample").size();
+  const auto positions = file.read<std::int32_t>("/sample");
+  const std::size_t width = positions.size();
+  for (std::size_t i = 0; i < width; ++i)
+    if (positions[i] != static_cast<std::int32_t>(i)) throw Error(file.path(), "/sample does not count from 0 on");
   const h5::Shape shape{grid.records.size(), width};
   const auto index = read_shaped<std::int32_t>(file, "batch_index", shape);
   const bool augmented = file.exists("/batch_flip");
@@ -95,6 +102,23 @@ void read_batches(const h5::File& file, Grid& grid) {
       grid.records[row].batch_index.push_back(index[i]);
       grid.records[row].augmentation.push_back({dy[i], dx[i], flip[i] != 0});
     }
+}
+
+/// The bands are those of the cells, bit for bit (NaN equals NaN).
+void require_bands(const h5::File& file, const Grid& grid) {
+  for (const auto& variable : kBands) {
+    const auto values = read_shaped<double>(file, variable.name, {grid.records.size()});
+    for (std::size_t row = 0; row < values.size(); ++row) {
+      const SweepRecord& record = grid.records[row];
+      const double expected = make_bands(record.cells, record.train_grad_norm).*variable.value;
+      if (!same(values[row], expected))
+        throw Error(
+            file.path(),
+            fmt::format("at step {}, {} is {} and its cells give {}", record.step, variable.name, values[row],
+                        expected),
+            "it is damaged or was changed; `gradscape sweep` makes a shard again, `gradscape merge` a landscape");
+    }
+  }
 }
 
 void read_layers(const h5::File& file, Grid& grid) {
@@ -266,6 +290,7 @@ Grid read_grid(const std::string& path) {
   const std::size_t columns = grid.multipliers.size();
   grid.records.resize(steps.size());
   for (std::size_t row = 0; row < steps.size(); ++row) {
+    if (row > 0 && steps[row] <= steps[row - 1]) throw Error(path, "its steps do not ascend");
     grid.records[row].step = steps[row];
     grid.records[row].cells.resize(columns);
   }
@@ -284,8 +309,12 @@ Grid read_grid(const std::string& path) {
       grid.records[i / columns].cells[i % columns].*variable.value = values[i];
   }
   const auto status = read_shaped<std::uint8_t>(file, "status", shape);
-  for (std::size_t i = 0; i < status.size(); ++i)
+  for (std::size_t i = 0; i < status.size(); ++i) {
+    if (status[i] > static_cast<std::uint8_t>(CellStatus::below_noise))
+      throw Error(path, fmt::format("holds a cell of status {}, which does not exist", status[i]));
     grid.records[i / columns].cells[i % columns].status = static_cast<CellStatus>(status[i]);
+  }
+  require_bands(file, grid);
   read_layers(file, grid);
   read_batches(file, grid);
   return grid;
@@ -293,9 +322,6 @@ Grid read_grid(const std::string& path) {
 
 std::string record_difference(const SweepRecord& here, const SweepRecord& there,
                               const std::vector<double>& multipliers) {
-  const auto same = [](double a, double b) {
-    return (a == b && std::signbit(a) == std::signbit(b)) || (std::isnan(a) && std::isnan(b));
-  };
   if (here.step != there.step) return fmt::format("step is {} here and {} there", here.step, there.step);
   for (const auto& variable : kRecords)
     if (!same(here.*variable.value, there.*variable.value))

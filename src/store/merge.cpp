@@ -44,6 +44,13 @@ void require_same_program(const std::string& shard, const Program& program, Prog
 
 constexpr std::size_t kNoSource = std::numeric_limits<std::size_t>::max();
 
+void require_multipliers(const std::vector<double>& found, const std::vector<double>& expected,
+                         const std::string& where) {
+  if (found != expected)
+    throw Error(where, fmt::format("has the multipliers [{}], those of its sweep are [{}]", fmt::join(found, ", "),
+                                   fmt::join(expected, ", ")));
+}
+
 /// The shards of a sweep, and which holds what.
 struct Shards {
   std::vector<std::string> paths;
@@ -53,11 +60,12 @@ struct Shards {
   Program program;
   std::vector<std::string> left_out;  // what is wrong with damaged shards
 
-  void add(const h5::File& shard, const std::function<bool(std::int64_t)>& wanted) {
+  void add(const h5::File& shard, const MergeInput& input) {
     Provenance origin = read_provenance(shard);
     require_same_program(shard.path(), program_of(shard), program);
     if (paths.empty()) {
       shape.multipliers = shard.read<double>("/alpha");
+      if (!input.multipliers.empty()) require_multipliers(shape.multipliers, input.multipliers, shard.path());
       shape.direction = shard.text_attribute("/", "direction");
       shape.precision = shard.text_attribute("/", "probe_precision");
       if (shard.exists("/layer")) shape.layers = read_labels(shard, "layer");
@@ -66,7 +74,7 @@ struct Shards {
     shape.batch = std::max(shape.batch, shard.read<std::int32_t>("/sample").size());
     shape.augmented = shape.augmented || shard.exists("/batch_flip");
     for (const std::int64_t step : shard.read<std::int64_t>("/step"))
-      if (wanted(step)) steps.emplace(step, paths.size());
+      if (input.wanted(step)) steps.emplace(step, paths.size());
     paths.push_back(shard.path());
   }
 };
@@ -104,12 +112,12 @@ Shards find_shards(const MergeInput& input, const std::string& name, Holes holes
     say(fmt::format("{}\n  it is left out", problem));
   };
   for (const SegmentFile& file : files) try {
-      const h5::File shard = open_published(file.path, "grid");
+      const h5::File shard = peek_published(file.path, "grid");
       sources.add(shard);
       if (const auto known = damaged.find(file.path); known != damaged.end())
         leave_out(known->second);
       else
-        shards.add(shard, input.wanted);
+        shards.add(shard, input);
     } catch (const Error& error) {
       if (!is_damage(error)) throw;
       leave_out(error.what());
@@ -152,6 +160,7 @@ void write_shards(GridWriter& writer, const Shards& sources) {
     }
     if (source != open) try {
         grid = read_grid(sources.paths[open = source]);
+        require_multipliers(grid.multipliers, sources.shape.multipliers, sources.paths[source]);
       } catch (const Error& error) {
         if (!is_damage(error)) throw;
         throw DamagedShard{sources.paths[source], error.what()};

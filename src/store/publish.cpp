@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
+#include <utility>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/process_identity.hpp"
@@ -22,14 +24,45 @@ namespace fs = std::filesystem;
   throw Error(path, fmt::format("{}: {}", what, std::strerror(code)));
 }
 
-/// Forces a file's or directory's content to the disk.
-void sync_to_disk(const std::string& path, int flags) {
-  const int descriptor = ::open(path.c_str(), flags);
-  if (descriptor < 0) fail(path, "cannot open to sync", errno);
-  const int code = ::fsync(descriptor) == 0 ? 0 : errno;
+/// A descriptor of a file that is being written. Its functions throw Error; the destructor is for what failed already.
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : path_(path), number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+    if (number_ < 0) fail(path_, "cannot be opened for writing", errno);
+  }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  void write(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t written = ::write(number_, text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail(path_, "cannot be written", errno);
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+  /// Forces the content to the disk, where the file system knows how (EINVAL: it does not), and closes.
+  void finish() {
+    if (::fsync(number_) != 0 && errno != EINVAL) fail(path_, "cannot be synced to disk", errno);
+    if (::close(std::exchange(number_, -1)) != 0) fail(path_, "cannot be closed", errno);
+  }
+
+ private:
+  const std::string& path_;
+  int number_;
+};
+
+/// Forces a rename to the disk. Network file systems and others refuse to sync directories, each with an error of its
+/// own, and the file is in its place already: the rename is as durable as they make it.
+void sync_directory(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
   ::close(descriptor);
-  // Some network file systems cannot sync directories; the rename is then as durable as they make it.
-  if (code != 0 && code != EINVAL) fail(path, "cannot sync to disk", code);
 }
 
 /// Free bytes are the likely reason where a library reports no more than that writing failed.
@@ -44,7 +77,7 @@ std::string full_disk_hint(const fs::path& directory) {
   return "";
 }
 
-/// Runs write(temporary path), then makes its file appear as `path`.
+/// Runs write(temporary path), which leaves a file synced to the disk, then makes it appear as `path`.
 void publish(const std::string& path, const std::function<void(const std::string&)>& write) {
   const fs::path target(path);
   const fs::path directory = target.parent_path().empty() ? fs::path(".") : target.parent_path();
@@ -55,7 +88,6 @@ void publish(const std::string& path, const std::function<void(const std::string
       (directory / fmt::format(".{}.tmp-{}", target.filename().string(), process_suffix())).string();
   try {
     write(temporary);
-    sync_to_disk(temporary, O_RDONLY);
     if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "cannot rename into place", errno);
   } catch (const Error& error) {
     const std::string hint = full_disk_hint(directory);
@@ -66,7 +98,14 @@ void publish(const std::string& path, const std::function<void(const std::string
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_to_disk(directory.string(), O_RDONLY | O_DIRECTORY);
+  sync_directory(directory.string());
+}
+
+constexpr const char* kContentHash = "content_hash";
+constexpr const char* kDamaged = "it is damaged or was changed; a damaged file of a run can be deleted and made again";
+
+std::uint64_t hash_content(const h5::File& file) {
+  return file.content_hash({kContentHash, "complete"}, {"/seconds"});
 }
 
 }  // namespace
@@ -85,19 +124,19 @@ void publish_h5(const std::string& path, const Provenance& provenance, const std
     file.set_attribute("/", "data_fingerprint", provenance.data_fingerprint);
     fill(file);
     file.flush();
+    file.set_attribute("/", kContentHash, hash_content(file));
     file.set_attribute("/", "complete", std::int64_t{1});
     file.flush();
     file.close();
+    Descriptor(temporary, O_RDONLY).finish();
   });
 }
 
 void publish_text(const std::string& path, const std::string& text) {
   publish(path, [&](const std::string& temporary) {
-    std::FILE* file = std::fopen(temporary.c_str(), "wb");
-    if (file == nullptr) fail(path, "cannot create the file", errno);
-    const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-    const int code = errno;
-    if (std::fclose(file) != 0 || !written) fail(path, "cannot write the file", written ? errno : code);
+    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(text);
+    file.finish();
   });
 }
 
@@ -105,6 +144,17 @@ namespace {
 
 bool is_own(const h5::File& file) {
   return file.has_attribute("/", "program") && file.text_attribute("/", "program") == "gradscape";
+}
+
+/// Error unless a file has what it was published with.
+void require_content(const h5::File& file) {
+  const auto stored = find_content_hash(file);
+  if (!stored) throw Error(file.path(), "has no hash of its content", kDamaged);
+  if (const std::uint64_t found = hash_content(file); found != *stored)
+    throw Error(
+        file.path(),
+        fmt::format("does not hold what was written: its hash is {:016x}, that of its content {:016x}", *stored, found),
+        kDamaged);
 }
 
 }  // namespace
@@ -139,15 +189,21 @@ Owner owner_of(const std::string& path) {
 }
 
 h5::File open_published(const std::string& path, const std::string& file_type) {
+  h5::File file = peek_published(path, file_type);
+  if (file.integer_attribute("/", "format_version") > 1) require_content(file);
+  return file;
+}
+
+h5::File peek_published(const std::string& path, const std::string& file_type) {
   h5::File file = h5::File::open(path);
   if (!is_own(file) || !file.has_attribute("/", "file_type"))
     throw ForeignFile(path, "is an HDF5 file, but not one of gradscape's");
   if (!file.has_attribute("/", "complete")) throw Error(path, "is not complete", "delete it and make it again");
   const auto version = file.integer_attribute("/", "format_version");
-  if (version != kFormatVersion)
-    throw ForeignFile(path,
-                      fmt::format("has format version {}, this program reads version {}", version, kFormatVersion),
-                      "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
+  if (version < 1 || version > kFormatVersion)
+    throw ForeignFile(
+        path, fmt::format("has format version {}, this program reads versions 1 to {}", version, kFormatVersion),
+        "use the gradscape that wrote it: " + file.text_attribute("/", "program_version"));
   const std::string found = file.text_attribute("/", "file_type");
   if (!file_type.empty() && found != file_type)
     throw ForeignFile(path, fmt::format("is a {} file, expected a {} file", found, file_type));
@@ -155,8 +211,8 @@ h5::File open_published(const std::string& path, const std::string& file_type) {
 }
 
 std::optional<std::uint64_t> find_content_hash(const h5::File& file) {
-  if (!file.has_attribute("/", "content_hash")) return {};
-  return file.hash_attribute("/", "content_hash");
+  if (!file.has_attribute("/", kContentHash)) return {};
+  return file.hash_attribute("/", kContentHash);
 }
 
 Provenance read_provenance(const h5::File& file) {

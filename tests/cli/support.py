@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gzip
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 import h5py
 import numpy as np
@@ -135,6 +138,66 @@ def datasets(path: Path) -> dict[str, np.ndarray]:
 def attributes(path: Path) -> dict[str, Any]:
     with h5py.File(path) as file:
         return {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
+
+
+def all_datasets(file: h5py.File) -> list[h5py.Dataset]:
+    """In order of their full names."""
+    found: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+    return sorted(found, key=lambda item: item.name.encode())
+
+
+def xxh3(content: bytes) -> int:
+    library = ctypes.CDLL("libxxhash.so.0")
+    library.XXH3_64bits.restype = ctypes.c_uint64
+    library.XXH3_64bits.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
+    return library.XXH3_64bits(content, len(content))
+
+
+def dataset_hash(dataset: h5py.Dataset) -> int:
+    """What the attribute xxh3 is to be, as docs/format.md says."""
+    head = f"{dataset.name}\0{dataset.dtype.name}\0".encode()
+    return xxh3(head + struct.pack(f"<{1 + dataset.ndim}Q", dataset.ndim, *dataset.shape) +
+                np.asarray(dataset[()]).tobytes())
+
+
+def content_hash(file: h5py.File) -> int:
+    """What the root's attribute content_hash is to be, as docs/format.md says."""
+    def attribute(owner: h5py.Group | h5py.Dataset, name: str) -> bytes:
+        stored = owner.attrs.get_id(name)
+        size, count = stored.get_type().get_size(), stored.get_space().get_simple_extent_npoints()
+        value = owner.attrs[name]
+        if stored.dtype.kind == "S":
+            text = value if isinstance(value, bytes) else value.encode()
+            return b"t" + struct.pack("<QQ", size, count) + text.ljust(size, b"\0")
+        return stored.dtype.kind.encode() + struct.pack("<QQ", size, count) + np.asarray(value).tobytes()
+
+    content = b"".join(name.encode() + b"\0" + attribute(file, name) for name in sorted(file.attrs, key=str.encode)
+                       if name not in ("content_hash", "complete"))
+    for dataset in all_datasets(file):
+        if dataset.name != "/seconds":
+            content += dataset.name.encode() + b"\0" + struct.pack("<Q", int(dataset.attrs["xxh3"]))
+            content += attribute(dataset, "labels") if "labels" in dataset.attrs else b""
+    return xxh3(content)
+
+
+@contextlib.contextmanager
+def falsified(path: Path) -> Iterator[h5py.File]:
+    """A file opened for changes, whose hashes are right again afterwards: only a second copy, or recomputing, tells."""
+    with h5py.File(path, "r+") as file:
+        yield file
+        for dataset in all_datasets(file):
+            dataset.attrs.modify("xxh3", np.uint64(dataset_hash(dataset)))
+        file.attrs.modify("content_hash", np.uint64(content_hash(file)))
+
+
+def make_format_1(path: Path) -> None:
+    """Takes the hashes out: a file as programs before hashes wrote it."""
+    with h5py.File(path, "r+") as file:
+        for dataset in all_datasets(file):
+            del dataset.attrs["xxh3"]
+        del file.attrs["content_hash"]
+        file.attrs.modify("format_version", 1)
 
 
 def flip_a_bit(path: Path, name: str = "loss") -> None:

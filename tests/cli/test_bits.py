@@ -10,10 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-import h5py
-
-from support import (FULL, PLAIN, SLOW, Case, attributes, datasets, gradscape, h5_files, interrupt, main, start,
-                     wait_for, whole_trace, write_cifar)
+from support import (FULL, PLAIN, SLOW, Case, attributes, datasets, falsified, gradscape, h5_files, interrupt, main,
+                     start, wait_for, whole_trace, write_cifar)
 
 KILLS = 12 if SLOW else 4
 
@@ -225,7 +223,7 @@ class PlainBits(BitsOfAConfiguration, Case):
 
     def assert_digest_changes(self, path: Path, dataset: str, changes: bool) -> None:
         before = self.digest(path)
-        with h5py.File(path, "a") as file:
+        with falsified(path) as file:
             kept = file[dataset][()]
             if kept.shape == ():
                 file[dataset][()] = kept + 1
@@ -233,7 +231,7 @@ class PlainBits(BitsOfAConfiguration, Case):
                 index = tuple(extent - 1 for extent in kept.shape)
                 file[dataset][index] = kept[index] + 1
         self.assertEqual(self.digest(path) != before, changes, dataset)
-        with h5py.File(path, "a") as file:
+        with falsified(path) as file:
             file[dataset][()] = kept
         self.assertEqual(self.digest(path), before)
 

@@ -106,7 +106,7 @@ class DamagedFiles(Case):
     def test_incomplete_or_newer_file(self) -> None:
         copy = self.place / "copy.h5"
         for change, words in ((lambda a: a.__delitem__("complete"), "not complete"),
-                              (lambda a: a.modify("format_version", 2), "format version 2")):
+                              (lambda a: a.modify("format_version", 3), "format version 3")):
             shutil.copy(self.unspoiled / CHECKPOINT, copy)
             with h5py.File(copy, "a") as file:
                 change(file.attrs)

@@ -73,7 +73,7 @@ class GridFile(Case):
                 for name in re.findall(r"`(\w+)`", line.split("|")[1]):
                     self.assertIn(name, found)
         self.assertEqual((found["program"], found["file_type"], found["format_version"], found["complete"]),
-                         ("gradscape", "grid", 1, 1))
+                         ("gradscape", "grid", 2, 1))
         self.assertEqual((found["direction"], found["probe_precision"]), ("gradient", "native"))
         self.assertEqual(found["config"], (self.run_directory / "config.toml").read_text())
 

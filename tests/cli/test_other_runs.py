@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from support import PLAIN, Case, datasets, gradscape, h5_files, main, write_cifar
+from support import PLAIN, Case, datasets, falsified, gradscape, h5_files, main, make_format_1, write_cifar
 
 MIDDLE = "checkpoints/step-00000004.h5"
 LAST = "checkpoints/step-00000008.h5"
@@ -143,7 +143,7 @@ class OtherRuns(Case):
     def test_tensor_missing_or_of_another_shape(self) -> None:
         def spoil(change, *says: str) -> None:
             shutil.copy(self.unspoiled / LAST, self.spare / LAST)
-            with h5py.File(self.spare / LAST, "a") as file:
+            with falsified(self.spare / LAST) as file:
                 change(file["parameters"])
             self.assert_refused("train", self.config, "--out", self.spare, "--resume", "--train.steps", 9, expect=1,
                                 says=(LAST, *says))
@@ -179,7 +179,7 @@ class OtherRuns(Case):
     def test_falsified_trace(self) -> None:
         """The replay names the step, both values and the likely cause."""
         path = self.spare / "trace/segment-00000004-00000008.h5"
-        with h5py.File(path, "a") as file:
+        with falsified(path) as file:
             true = float(file["loss"][1])
             false = true + 2.0**-40
             file["loss"][1] = false
@@ -187,7 +187,7 @@ class OtherRuns(Case):
                             says=("step 5", repr(true), repr(false), "another version"))
 
     def test_falsified_checkpoint(self) -> None:
-        with h5py.File(self.spare / MIDDLE, "a") as file:
+        with falsified(self.spare / MIDDLE) as file:
             file["parameters/features.0.bias"][0] += 1e-3
         self.assert_refused("sweep", self.spare, "--name", "again", "--steps", "0:3", expect=1,
                             says=(MIDDLE, "another version"))
@@ -215,6 +215,7 @@ class OtherRuns(Case):
         config = run / "config.toml"
         config.write_text(config.read_text().replace("engine = \"direct\"\n", ""))
         for name in h5_files(run):
+            make_format_1(run / name)
             with h5py.File(run / name, "a") as file:
                 old = file.attrs["config"].decode().replace("engine = \"direct\"\n", "")
                 file.attrs.create("config", np.bytes_(old.encode()))
@@ -258,7 +259,7 @@ class OtherRuns(Case):
         shard = "sweep/main/segment-00000004-00000008.h5"
         for field in ("program_version", "git_revision", "compiler", "compiler_flags", "libraries"):
             shutil.copy(self.unspoiled / shard, self.spare / shard)
-            with h5py.File(self.spare / shard, "a") as file:
+            with falsified(self.spare / shard) as file:
                 file.attrs.create(field, np.bytes_(b"another"))
             self.assert_refused("merge", self.spare, says=(shard, f"{field} is \"another\" there"), expect=1)
 

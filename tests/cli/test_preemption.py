@@ -11,9 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import h5py
-
-from support import FULL, PLAIN, SLOW, Case, Done, attributes, datasets, gradscape, main, start, wait_for
+from support import FULL, PLAIN, SLOW, Case, Done, attributes, datasets, falsified, gradscape, main, start, wait_for
 
 ROUNDS = 20 if SLOW else 4
 # One long segment, which every interruption is inside of, and the step after the last. The noise floor is measured.
@@ -94,7 +92,7 @@ class Sweep(Case):
         """A value that no probe gives, put into the partial shard, is in the shard."""
         out = self.copy(self.partial)
         path = out / "sweep/main/partial" / SHARD
-        with h5py.File(path, "a") as file:
+        with falsified(path) as file:
             file["accuracy"][0, 0] = 0.123
             floor = file["noise_floor"][0]
         gradscape("sweep", out, "--quiet")
@@ -183,7 +181,7 @@ class Sweep(Case):
     def test_a_partial_shard_that_does_not_fit(self) -> None:
         def set_attribute(name: str, value: str):
             def change(path: Path) -> None:
-                with h5py.File(path, "a") as file:
+                with falsified(path) as file:
                     kind = file.attrs.get_id(name).dtype
                     del file.attrs[name]
                     file.attrs.create(name, value.encode().ljust(kind.itemsize)[:kind.itemsize], dtype=kind)
@@ -191,7 +189,7 @@ class Sweep(Case):
 
         def set_value(name: str, value: float):
             def change(path: Path) -> None:
-                with h5py.File(path, "a") as file:
+                with falsified(path) as file:
                     file[name][0] = value
             return change
 
@@ -230,7 +228,7 @@ class SeveralFloors(Case):
                     shutil.copy(path, out / "sweep/main")
             partial = out / "sweep/main/partial" / Path(LAST).name
             shutil.copy(whole / LAST, partial)
-            with h5py.File(partial, "a") as file:
+            with falsified(partial) as file:
                 for name in [name for name, item in file.items() if item.shape[0] == 5]:
                     values = file[name][:count]
                     del file[name]

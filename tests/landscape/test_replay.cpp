@@ -70,6 +70,23 @@ TEST(Replay, NamesTheFirstStepWhoseLossDiffers) {
   EXPECT_EQ(seen, (std::vector<std::int64_t>{2, 3})) << "the step that differs is not handed on";
 }
 
+TEST(Replay, ComparesAllThatIsRecordedButTime) {
+  const std::pair<std::string, double TraceRecord::*> values[] = {{"accuracy", &TraceRecord::accuracy},
+                                                                  {"lr", &TraceRecord::lr},
+                                                                  {"grad_norm", &TraceRecord::grad_norm},
+                                                                  {"theta_norm", &TraceRecord::theta_norm},
+                                                                  {"update_norm", &TraceRecord::update_norm}};
+  for (const auto& [name, value] : values) {
+    Finished f;
+    f.recorded[4].*value = 0;  // as of a lost sector
+    expect_error([&] { replay<float>(*f.process, f.state, 6, f.recorded, {}, {}); },
+                 {"step 4", "the " + name + " is ", "0 recorded"});
+  }
+  Finished f;
+  f.recorded[4].seconds = 0;
+  EXPECT_NO_THROW(replay<float>(*f.process, f.state, 6, f.recorded, {}, {}));
+}
+
 TEST(Replay, NamesAStepThatWasNotRecorded) {
   Finished f;
   f.recorded.erase(3);

@@ -169,6 +169,7 @@ TEST_F(GridFile, BandsLeaveOutNoise) {
 TEST_F(GridFile, OlderFilesHaveNoNoiseFloor) {
   Grid grid = make_grid({0, 1});
   write_grid(path(), {}, grid);
+  make_format_1(path());
   delete_dataset(path(), "/noise_floor");
   for (SweepRecord& record : grid.records) record.noise_floor = std::numeric_limits<double>::quiet_NaN();
   expect_same_grid(read_grid(path()), grid);
@@ -187,6 +188,30 @@ TEST_F(GridFile, VariablesMustFitTogether) {
     file.write("/train_grad_norm", std::vector<double>{1, 2, 3});
   });
   expect_error([&] { read_grid(path()); }, {path(), "train_grad_norm", "extents"});
+}
+
+// What a file says twice must agree, also where it has no hashes.
+TEST_F(GridFile, OlderFilesBandsMustBeTheirCells) {
+  write_grid(path(), {}, make_grid({4, 6}));
+  make_format_1(path());
+  const std::string whole = read_bytes(path());
+  EXPECT_NO_THROW(read_grid(path()));
+  for (const std::string name : {"loss_min", "loss_max", "grad_diff_min", "grad_diff_max", "beta_max"}) {
+    write_bytes(path(), whole);
+    auto values = h5::File::open(path()).read<double>("/" + name);
+    values[1] = 0;
+    overwrite_dataset(path(), "/" + name, values);
+    expect_error([&] { read_grid(path()); }, {path(), "at step 6", name + " is 0"});
+  }
+  write_bytes(path(), whole);
+  overwrite_dataset<std::int32_t>(path(), "/sample", {0, 2, 1});
+  expect_error([&] { read_grid(path()); }, {path(), "/sample"});
+  write_bytes(path(), whole);
+  overwrite_dataset<std::int64_t>(path(), "/step", {6, 4});
+  expect_error([&] { read_grid(path()); }, {path(), "steps do not ascend"});
+  write_bytes(path(), whole);
+  overwrite_dataset<std::uint8_t>(path(), "/status", {1, 1, 1, 77});
+  expect_error([&] { read_grid(path()); }, {path(), "status 77"});
 }
 
 // A record without a cell for each multiplier is a mistake of ours, to be found before anything is written.

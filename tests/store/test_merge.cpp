@@ -5,6 +5,7 @@
 #include "gradscape/store/merge.hpp"
 #include "support/errors.hpp"
 #include "support/grids.hpp"
+#include "support/h5_inspect.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace gradscape::testing {
@@ -33,6 +34,22 @@ TEST_F(Merge, UnitesShards) {
   EXPECT_EQ(origin.config, "the last shard's config") << "it knows best how long the run is";
   EXPECT_EQ(origin.variant, "bn");
   EXPECT_EQ(origin.data_fingerprint, "print");
+}
+
+TEST_F(Merge, ShardsHaveTheMultipliersOfTheirSweep) {
+  MergeInput input{run_, 3, kAll, 0};
+  add_shard(0, 2, {0, 1});
+  add_shard(2, 4, {2, 3});
+  input.multipliers = make_grid({}).multipliers;
+  EXPECT_NO_THROW(merge_shards(input, "main"));
+  const std::string first = run_.shard_path("main", 0, 2), second = run_.shard_path("main", 2, 4);
+  for (const std::string& path : {first, second}) {  // with zeros for multipliers, as of a lost sector, and no hash
+    const std::string whole = read_bytes(path);
+    make_format_1(path);
+    overwrite_dataset<double>(path, "/alpha", {0, 0});
+    expect_error([&] { merge_shards(input, "main"); }, {path, "has the multipliers [0, 0]", "[0.5, 2]"});
+    write_bytes(path, whole);
+  }
 }
 
 TEST_F(Merge, OverlappingShardsCountOnce) {

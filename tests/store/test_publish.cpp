@@ -157,7 +157,7 @@ TEST_F(Publish, FilesSayWhereTheyComeFrom) {
   EXPECT_EQ(file.text_attribute("/", "git_revision"), build_info().git_revision);
   EXPECT_EQ(file.text_attribute("/", "compiler"), build_info().compiler);
   EXPECT_NE(file.text_attribute("/", "compiler_flags").find("-ffp-contract=off"), std::string::npos);
-  EXPECT_EQ(file.integer_attribute("/", "format_version"), 1);
+  EXPECT_EQ(file.integer_attribute("/", "format_version"), kFormatVersion);
 }
 
 TEST_F(Publish, ReadersWantTheRightKindOfFile) {
@@ -214,10 +214,75 @@ TEST_F(Publish, ReadersRefuseAnotherFormatVersion) {
     file.set_attribute("/", "program", std::string("gradscape"));
     file.set_attribute("/", "program_version", std::string("9.8.7"));
     file.set_attribute("/", "file_type", std::string("trace"));
-    file.set_attribute("/", "format_version", std::int64_t{2});
+    file.set_attribute("/", "format_version", kFormatVersion + 1);
     file.set_attribute("/", "complete", std::int64_t{1});
   }
-  expect_error([&] { open_published(path(), "trace"); }, {path(), "format version 2", "version 1", "9.8.7"});
+  expect_error([&] { open_published(path(), "trace"); }, {path(), "format version 3", "versions 1 to 2", "9.8.7"});
+}
+
+// Changes as another program makes them, with HDF5's own checksums right.
+TEST_F(Publish, WhatWasChangedIsCaught) {
+  const auto publish_two = [&] {
+    publish_h5(path(), kOrigin, [](h5::File& file) {
+      file.write("/a", std::vector<double>{1, 2});
+      file.write("/b", std::vector<double>{1, 2});
+      file.write("/seconds", std::vector<double>{1, 2});
+      file.set_attribute("/a", "labels", std::string("x,y"));
+      file.set_attribute("/a", "units", std::string("m"));
+    });
+  };
+  const auto changed = [&](auto&& change) {
+    publish_two();
+    { change(open_for_changes(path()).get()); }
+    expect_error([&] { open_published(path(), "trace"); }, {path(), "does not hold what was written", "hash"});
+  };
+  publish_two();
+  EXPECT_NO_THROW(open_published(path(), "trace"));
+  changed([](hid_t file) { H5Adelete(file, "variant"); });
+  changed([](hid_t file) { H5Arename(file, "variant", "variants"); });
+  changed([](hid_t file) {
+    const h5::Handle attribute(H5Aopen(file, "name", H5P_DEFAULT), H5Aclose),
+        type(H5Aget_type(attribute.get()), H5Tclose);
+    H5Awrite(attribute.get(), type.get(), "game");
+  });
+  changed([](hid_t file) { H5Ldelete(file, "/b", H5P_DEFAULT); });
+  changed([](hid_t file) { H5Lmove(file, "/b", file, "/c", H5P_DEFAULT, H5P_DEFAULT); });
+  changed([](hid_t file) { H5Lcreate_hard(file, "/a", file, "/c", H5P_DEFAULT, H5P_DEFAULT); });
+  changed([](hid_t file) { H5Adelete_by_name(file, "/a", "labels", H5P_DEFAULT); });
+  publish_two();
+  { H5Adelete_by_name(open_for_changes(path()).get(), "/b", h5::kHash, H5P_DEFAULT); }
+  expect_error([&] { open_published(path(), "trace"); }, {path(), "/b has no hash"});
+  publish_two();
+  { H5Adelete(open_for_changes(path()).get(), "content_hash"); }
+  expect_error([&] { open_published(path(), "trace"); }, {path(), "has no hash of its content"});
+  publish_two();
+  overwrite_dataset<double>(path(), "/b", {1, 3});
+  expect_error([&] { open_published(path(), "trace").read<double>("/b"); },
+               {path(), "/b does not hold what was written"});
+  EXPECT_NO_THROW(open_published(path(), "trace").read<double>("/a"));
+}
+
+TEST_F(Publish, TheContentsHashLeavesOutWallTimes) {
+  const auto hash_of = [&](double value, double seconds, const std::string& name) {
+    Provenance origin = kOrigin;
+    origin.name = name;
+    publish_h5(path(), origin, [&](h5::File& file) {
+      file.write("/values", std::vector<double>{value});
+      file.write("/seconds", std::vector<double>{seconds});
+    });
+    return *find_content_hash(open_published(path(), ""));
+  };
+  const std::uint64_t hash = hash_of(1, 1, "name");
+  EXPECT_EQ(hash_of(1, 2, "name"), hash);
+  EXPECT_NE(hash_of(2, 1, "name"), hash);
+  EXPECT_NE(hash_of(1, 1, "other"), hash);
+}
+
+TEST_F(Publish, FilesOfFormat1AreRead) {
+  publish_values(path(), {1, 2});
+  make_format_1(path());
+  EXPECT_EQ(read_values(path()), (std::vector<double>{1, 2}));
+  EXPECT_FALSE(find_content_hash(open_published(path(), "trace")));
 }
 
 TEST_F(Publish, AFlippedBitIsCaught) {

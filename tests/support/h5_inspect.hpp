@@ -90,10 +90,42 @@ class RawDataset {
   h5::Handle creation_;
 };
 
+/// A file opened for changes that HDF5 makes as any program's: its own checksums are right afterwards.
+inline h5::Handle open_for_changes(const std::string& path) {
+  h5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
+  if (file.get() < 0) throw std::runtime_error("cannot change " + path);
+  return file;
+}
+
 /// Takes a dataset out of a file.
 inline void delete_dataset(const std::string& path, const std::string& name) {
-  const h5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
+  const h5::Handle file = open_for_changes(path);
   if (H5Ldelete(file.get(), name.c_str(), H5P_DEFAULT) < 0) throw std::runtime_error("cannot delete " + name);
+}
+
+/// Writes other values of the stored type into a dataset.
+template <class T>
+void overwrite_dataset(const std::string& path, const std::string& name, const std::vector<T>& values) {
+  const h5::Handle file = open_for_changes(path);
+  const h5::Handle dataset(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (H5Dwrite(dataset.get(), h5::native_type(h5::element_of<T>()), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
+    throw std::runtime_error("cannot overwrite " + name);
+}
+
+/// Takes the hashes out of a file and sets its version: what a program before hashes wrote.
+inline void make_format_1(const std::string& path) {
+  const h5::Handle file = open_for_changes(path);
+  const std::int64_t version = 1;
+  const h5::Handle attribute(H5Aopen(file.get(), "format_version", H5P_DEFAULT), H5Aclose);
+  bool good = H5Awrite(attribute.get(), H5T_NATIVE_INT64, &version) >= 0 && H5Adelete(file.get(), "content_hash") >= 0;
+  good = good && H5Ovisit(
+                     file.get(), H5_INDEX_NAME, H5_ITER_NATIVE,
+                     [](hid_t root, const char* name, const H5O_info_t* info, void*) -> herr_t {
+                       if (info->type != H5O_TYPE_DATASET) return 0;
+                       return H5Adelete_by_name(root, name, h5::kHash, H5P_DEFAULT);
+                     },
+                     nullptr) >= 0;
+  if (!good) throw std::runtime_error("cannot take the hashes out of " + path);
 }
 
 /// Flips one bit of a dataset's stored data.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "gradscape/core/types.hpp"
 
@@ -17,10 +18,12 @@ class Fingerprint {
   ~Fingerprint();
   Fingerprint(const Fingerprint&) = delete;
   Fingerprint& operator=(const Fingerprint&) = delete;
+  Fingerprint(Fingerprint&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
 
   void add(const void* bytes, std::size_t size);
   void add(std::string_view text) { add(text.data(), text.size()); }
   void add(std::uint64_t number) { add(&number, sizeof number); }
+  std::uint64_t value() const;
   std::string hex() const;
 
  private:

@@ -6,8 +6,8 @@
 
 namespace gradscape {
 
-/// Takes `state` from its step to `last` by training again, calling `observe` at each step, and compares every step's
-/// loss with `recorded`, bit for bit (NaN equals NaN). Error at the first difference, naming the step and both values;
+/// Takes `state` from its step to `last` by training again, calling `observe` at each step, and compares all that
+/// `recorded` says of every step but its wall time, bit for bit (NaN equals NaN). Error at the first difference, naming the step and both values;
 /// error also where a step was not recorded. `keep_going` is asked before each step; replay stops early, returning
 /// false, when it says no.
 template <class S>

@@ -47,8 +47,8 @@ class GridWriter {
 
 void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid);
 
-/// Error where variables are missing or of lengths that do not fit together, as they are where seeds are united. Files
-/// of older programs have no noise floor: it is NaN.
+/// Error where variables are missing or of lengths that do not fit together, as they are where seeds are united, and
+/// where bands are not those of the cells. Files of older programs have no noise floor: it is NaN.
 Grid read_grid(const std::string& path);
 
 /// Nothing, where two records of a step agree in every bit (NaN equals NaN); else the first variable that differs, with

@@ -18,13 +18,15 @@ struct MergeInput {
   std::int64_t last = 0;                     // the last step that can be wanted
   std::function<bool(std::int64_t)> wanted;  // the steps that the grid is to hold
   std::int64_t seed = 0;                     // of the run, for unite_seeds()
+  std::vector<double> multipliers = {};      // that the sweep's configuration names; none: not known
 };
 
 /// Unites the shards of sweep `name` into one grid, and publishes it as the run's landscape file, whose path is
 /// returned. The shards must belong together: the caller checks. Memory does not depend on the number of shards, and by
 /// some bytes only on the number of steps.
-/// Error where a shard is damaged or was computed by another program than the first (the field is named), and where
-/// there is none. Holes::mark leaves damaged shards out, saying so, and takes what partial shards hold too.
+/// Error where a shard is damaged, has other multipliers than it should or was computed by another program than the
+/// first (the field is named), and where there is none. Holes::mark leaves damaged shards out, saying so, and takes
+/// what partial shards hold too.
 std::string merge_shards(const MergeInput& input, const std::string& name, Holes holes = Holes::refuse);
 
 /// Unites the shards of runs that differ in their seed alone (the caller checks) into one grid with a leading dimension

@@ -11,8 +11,9 @@
 
 namespace gradscape {
 
-/// Version of the files' schemas (docs/format.md); raised when a reader of the old one would go wrong.
-inline constexpr std::int64_t kFormatVersion = 1;
+/// Version of the files' schemas (docs/format.md); raised when a reader of the old one would go wrong. Files of version
+/// 1 have no hashes, and are read too.
+inline constexpr std::int64_t kFormatVersion = 2;
 
 /// What every file says of its origin, as attributes of its root.
 struct Provenance {
@@ -24,17 +25,22 @@ struct Provenance {
   std::string data_fingerprint;  // of the training images
 };
 
-/// Writes an HDF5 file under a temporary name beside `path`, with provenance and, last, the attribute `complete`; then
-/// fsync and rename. On any failure the temporary file is removed, an older `path` is left as it was, and Error is
-/// thrown.
+/// Writes an HDF5 file under a temporary name beside `path`, with provenance and, last, the attributes `content_hash`
+/// and `complete`; then fsync and rename. On any failure the temporary file is removed, an older `path` is left as it
+/// was, and Error is thrown.
 void publish_h5(const std::string& path, const Provenance& provenance, const std::function<void(h5::File&)>& fill);
 
 /// The same for a text file.
 void publish_text(const std::string& path, const std::string& text);
 
 /// Opens a published file and checks that it is a complete gradscape file of type `file_type` (any, if empty) and of a
-/// format version that this program reads. Error otherwise.
+/// format version that this program reads, with the attributes and the datasets it was published with: their values are
+/// compared with their hashes as they are read. Error otherwise; AccessError where it cannot be had now.
 h5::File open_published(const std::string& path, const std::string& file_type);
+
+/// The same without comparing the list of its datasets: a cheap first look at one of many files that are opened whole
+/// later. The values of what is read are compared with their hashes all the same.
+h5::File peek_published(const std::string& path, const std::string& file_type);
 
 /// Which program wrote a file, by the names of the root's attributes: version, revision, compiler, flags, libraries.
 /// Bits of different ones need not agree.
@@ -48,7 +54,7 @@ std::string difference(const Program& here, const Program& there);
 enum class Owner { gradscape, another, nobody };
 Owner owner_of(const std::string& path);
 
-/// The hash of all that a published file holds, as it says itself; nothing in files of format 1.
+/// The hash of all that a published file holds but its wall times, as it says itself; nothing in files of format 1.
 std::optional<std::uint64_t> find_content_hash(const h5::File& file);
 
 Provenance read_provenance(const h5::File& file);
