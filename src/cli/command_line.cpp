@@ -13,13 +13,13 @@
 
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/experiment.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/interrupt.hpp"
-#include "gradscape/core/isa.hpp"
 #include "gradscape/core/parallel.hpp"
-#include "gradscape/core/progress.hpp"
-#include "gradscape/core/version.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/isa.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/host/version.hpp"
 
 namespace gradscape {
 namespace {

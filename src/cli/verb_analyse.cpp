@@ -2,14 +2,14 @@
 
 #include <memory>
 
-#include "gradscape/cli/analysis_job.hpp"
-#include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/step_selection.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/interrupt.hpp"
-#include "gradscape/core/progress.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/study/analysis_job.hpp"
+#include "gradscape/study/run_access.hpp"
 
 namespace gradscape {
 namespace {

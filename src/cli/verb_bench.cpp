@@ -5,14 +5,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "gradscape/cli/bench_job.hpp"
 #include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/isa.hpp"
-#include "gradscape/core/version.hpp"
+#include "gradscape/cost/bench_job.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/isa.hpp"
+#include "gradscape/host/version.hpp"
 
 namespace gradscape {
 namespace {

@@ -7,16 +7,16 @@
 #include <memory>
 #include <set>
 
-#include "gradscape/cli/run_access.hpp"
-#include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/file/dimensions.hpp"
+#include "gradscape/host/console.hpp"
 #include "gradscape/store/digest.hpp"
-#include "gradscape/store/dimensions.hpp"
 #include "gradscape/store/grid_file.hpp"
-#include "gradscape/store/merge.hpp"
 #include "gradscape/store/trace_file.hpp"
+#include "gradscape/study/merge.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/sweep_state.hpp"
 
 namespace gradscape {
 namespace {

@@ -9,13 +9,13 @@
 #include <optional>
 
 #include "gradscape/cli/json_text.hpp"
-#include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/host/console.hpp"
 #include "gradscape/landscape/noise_floor.hpp"
-#include "gradscape/store/merge.hpp"
+#include "gradscape/study/merge.hpp"
+#include "gradscape/study/run_access.hpp"
 
 namespace gradscape {
 namespace {

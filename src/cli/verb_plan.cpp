@@ -7,15 +7,15 @@
 #include <optional>
 
 #include "gradscape/cli/json_text.hpp"
-#include "gradscape/cli/run_rate.hpp"
 #include "gradscape/cli/study_options.hpp"
-#include "gradscape/cli/study_plan.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
-#include "gradscape/core/process_usage.hpp"
-#include "gradscape/core/progress.hpp"
+#include "gradscape/cost/run_rate.hpp"
+#include "gradscape/cost/study_plan.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/process_usage.hpp"
+#include "gradscape/host/progress.hpp"
 
 namespace gradscape {
 namespace {

@@ -5,18 +5,18 @@
 #include <optional>
 #include <set>
 
-#include "gradscape/cli/merge_job.hpp"
-#include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
-#include "gradscape/cli/sweep_job.hpp"
-#include "gradscape/cli/task_share.hpp"
-#include "gradscape/cli/train_job.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/interrupt.hpp"
-#include "gradscape/core/progress.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
 #include "gradscape/store/trace_file.hpp"
+#include "gradscape/study/merge_job.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/sweep_job.hpp"
+#include "gradscape/study/task_share.hpp"
+#include "gradscape/study/train_job.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {

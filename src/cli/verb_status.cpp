@@ -8,15 +8,15 @@
 #include <set>
 
 #include "gradscape/cli/json_text.hpp"
-#include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/study_options.hpp"
-#include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/folder_name.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/progress.hpp"
-#include "gradscape/store/merge.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/study/merge.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/sweep_state.hpp"
 
 namespace gradscape {
 namespace {

@@ -4,16 +4,16 @@
 #include <memory>
 #include <optional>
 
-#include "gradscape/cli/merge_job.hpp"
-#include "gradscape/cli/run_access.hpp"
 #include "gradscape/cli/step_selection.hpp"
-#include "gradscape/cli/sweep_job.hpp"
-#include "gradscape/cli/task_share.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/interrupt.hpp"
-#include "gradscape/core/progress.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/study/merge_job.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/sweep_job.hpp"
+#include "gradscape/study/task_share.hpp"
 
 namespace gradscape {
 namespace {

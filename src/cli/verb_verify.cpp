@@ -3,12 +3,12 @@
 #include <filesystem>
 #include <memory>
 
-#include "gradscape/cli/sweep_state.hpp"
 #include "gradscape/cli/verbs.hpp"
-#include "gradscape/cli/verify_job.hpp"
-#include "gradscape/core/console.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/host/console.hpp"
 #include "gradscape/store/digest.hpp"
+#include "gradscape/study/sweep_state.hpp"
+#include "gradscape/study/verify_job.hpp"
 
 namespace gradscape {
 namespace {

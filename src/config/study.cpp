@@ -12,7 +12,7 @@
 
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/input_file.hpp"
+#include "gradscape/file/input_file.hpp"
 
 namespace gradscape {
 namespace {

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/input_file.hpp"
+#include "gradscape/file/input_file.hpp"
 
 namespace gradscape {
 namespace {

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/input_file.hpp"
+#include "gradscape/file/input_file.hpp"
 
 namespace gradscape {
 namespace {

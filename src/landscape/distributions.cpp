@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "gradscape/core/parallel.hpp"
-#include "gradscape/nn/row_sums.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 namespace {

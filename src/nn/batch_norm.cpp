@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "gradscape/nn/row_sums.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 

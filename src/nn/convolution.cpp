@@ -6,7 +6,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
-#include "gradscape/nn/row_sums.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "gradscape/core/lanes.hpp"
+#include "gradscape/kernel/lanes.hpp"
 #include "gradscape/nn/convolution.hpp"
 
 namespace gradscape {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "gradscape/core/parallel.hpp"
-#include "gradscape/nn/gemm.hpp"
-#include "gradscape/nn/row_sums.hpp"
+#include "gradscape/kernel/gemm.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/nn/row_sums.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "gradscape/nn/row_sums.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 

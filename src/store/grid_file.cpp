@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/store/dimensions.hpp"
+#include "gradscape/file/dimensions.hpp"
 
 namespace gradscape {
 namespace {

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/process_identity.hpp"
-#include "gradscape/core/version.hpp"
+#include "gradscape/host/process_identity.hpp"
+#include "gradscape/host/version.hpp"
 
 namespace gradscape {
 namespace {

@@ -9,7 +9,7 @@
 #include <functional>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/process_identity.hpp"
+#include "gradscape/host/process_identity.hpp"
 #include "gradscape/store/publish.hpp"
 
 namespace gradscape {

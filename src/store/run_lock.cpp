@@ -16,8 +16,8 @@
 #include <sstream>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/interrupt.hpp"
-#include "gradscape/core/progress.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
 
 namespace gradscape {
 namespace {

@@ -1,7 +1,7 @@
 #include "gradscape/store/series_file.hpp"
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/store/dimensions.hpp"
+#include "gradscape/file/dimensions.hpp"
 
 namespace gradscape {
 namespace {

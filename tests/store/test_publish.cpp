@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "gradscape/core/version.hpp"
+#include "gradscape/host/version.hpp"
 #include "gradscape/store/publish.hpp"
 #include "support/errors.hpp"
 #include "support/h5_inspect.hpp"

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "gradscape/core/process_identity.hpp"
+#include "gradscape/host/process_identity.hpp"
 #include "gradscape/store/run_directory.hpp"
 #include "support/errors.hpp"
 #include "support/temporary_directory.hpp"

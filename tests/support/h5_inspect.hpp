@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "gradscape/store/h5.hpp"
+#include "gradscape/file/h5.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace gradscape::testing {

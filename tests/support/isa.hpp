@@ -6,7 +6,7 @@
 #include <string>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/isa.hpp"
+#include "gradscape/host/isa.hpp"
 
 namespace gradscape::testing {
 

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "gradscape/cli/placed_runs.hpp"
 #include "gradscape/cli/verb.hpp"
+#include "gradscape/study/placed_runs.hpp"
 
 namespace gradscape {
 

@@ -6,9 +6,9 @@
 
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/scratch.hpp"
+#include "gradscape/kernel/gemm.hpp"
+#include "gradscape/kernel/tile_form.hpp"
 #include "gradscape/nn/channel_norm.hpp"
-#include "gradscape/nn/gemm.hpp"
-#include "gradscape/nn/tile_form.hpp"
 
 namespace gradscape {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "gradscape/nn/engine.hpp"
+#include "gradscape/kernel/engine.hpp"
 #include "gradscape/nn/network.hpp"
 
 namespace gradscape {

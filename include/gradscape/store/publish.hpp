@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "gradscape/store/h5.hpp"
+#include "gradscape/file/h5.hpp"
 
 namespace gradscape {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <thread>
 
-#include "gradscape/core/process_identity.hpp"
+#include "gradscape/host/process_identity.hpp"
 
 namespace gradscape {
 

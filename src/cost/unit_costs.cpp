@@ -1,0 +1,249 @@
+#include "gradscape/cost/unit_costs.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/process_usage.hpp"
+#include "gradscape/host/scratch_folder.hpp"
+#include "gradscape/landscape/replay.hpp"
+#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/trace_file.hpp"
+#include "gradscape/study/checkpoint_spacing.hpp"
+#include "gradscape/study/run_access.hpp"
+
+namespace gradscape {
+namespace {
+
+/// CPU seconds since the last call, or since construction.
+class CpuLap {
+ public:
+  double operator()() {
+    const double now = cpu_seconds();
+    return now - std::exchange(last_, now);
+  }
+
+ private:
+  double last_ = cpu_seconds();
+};
+
+constexpr double kEnough = 1.0;  // CPU seconds of one kind of work that say what it costs
+constexpr int kFewest = 2;       // repetitions that are counted, however long they take
+constexpr int kFloorEvery = 4;   // probed steps from one noise floor to the next
+constexpr int kMostFloors = 8;
+
+/// Mean CPU seconds of work(), after one call that is not counted.
+template <class Work>
+double mean_cost(Work&& work, const std::function<void()>& working) {
+  work();
+  CpuLap lap;
+  double sum = 0;
+  int count = 0;
+  while (count < kFewest || sum < kEnough) {
+    if (interrupted()) throw interruption("", "", "");
+    work();
+    sum += lap();
+    ++count;
+    working();
+    if (count >= 1000) break;
+  }
+  return sum / count;
+}
+
+/// The line through the costs of `few` and of `many`.
+LinearCost line(double few, double cost_of_few, double many, double cost_of_many) {
+  const double each = std::max(0.0, (cost_of_many - cost_of_few) / (many - few));
+  return {std::max(0.0, cost_of_few - few * each), each};
+}
+
+template <class S>
+class CostTimer {
+ public:
+  CostTimer(const Experiment& experiment, const std::function<void()>& working)
+      : experiment_(experiment), working_(working), dataset_(timed_load()), process_(make_process()) {}
+
+  UnitCosts run() {
+    const std::int64_t loading = peak_memory();
+    reset_peak_memory();
+    costs_.total_steps = process_.total_steps();
+    CpuLap lap;
+    TrainingState<S> state = process_.initial_state();
+    costs_.init = lap();
+    time_training(state);
+    time_checkpoint(state);
+    costs_.train_memory_bytes = std::max(loading, peak_memory());
+    reset_peak_memory();
+    time_probes(state);
+    costs_.sweep_memory_bytes = std::max(loading, peak_memory());
+    time_traces();
+    time_grids();
+    return costs_;
+  }
+
+ private:
+  const Dataset& timed_load() {
+    CpuLap lap;
+    const Dataset& dataset = load_data(experiment_.data);
+    costs_.load = lap();
+    return dataset;
+  }
+
+  TrainingProcess<S> make_process() {
+    CpuLap lap;
+    TrainingProcess<S> process(experiment_.data, experiment_.model, experiment_.train, dataset_);
+    experiment_ = with_checkpoint_spacing(experiment_, process);
+    costs_.checkpoint_every = experiment_.train.checkpoint_every;
+    provenance_ = make_provenance(experiment_, dataset_);
+    costs_.setup = lap();
+    return process;
+  }
+
+  void time_training(TrainingState<S>& state) {
+    costs_.step = mean_cost([&] { process_.advance(state, {}); }, working_);
+    const ImageSet& images = dataset_.test;
+    if (images.size() == 0) return;
+    const Index batch_size = std::min<Index>(experiment_.train.batch_size, images.size());
+    const Pass pass{Mode::evaluation, static_cast<std::uint64_t>(experiment_.train.seed), 0};
+    const double batch_cost = mean_cost(
+        [&] {
+          const Batch<S> batch = plain_batch<S>(images, process_.standardisation(), 0, batch_size);
+          process_.network().evaluate(state.theta, state.buffers, batch, pass, nullptr, nullptr);
+        },
+        working_);
+    costs_.test = batch_cost * static_cast<double>(images.size()) / static_cast<double>(batch_size);
+  }
+
+  void time_checkpoint(const TrainingState<S>& state) {
+    const std::string path = scratch_.path() + "/checkpoint.h5";
+    CpuLap lap;
+    write_checkpoint(path, provenance_, state, process_);
+    costs_.checkpoint_write = lap();
+    costs_.checkpoint_bytes = size_of(path);
+    require_same_run(read_provenance(open_published(path, "checkpoint")), experiment_, provenance_.data_fingerprint,
+                     path);
+    require_same_state(state, read_checkpoint<S>(path, process_), path);
+    costs_.checkpoint_read = lap();
+  }
+
+  /// Probes without and with a noise floor, in turns: it makes the step's own probes dearer too, as memory is given
+  /// back and taken again.
+  void time_probes(TrainingState<S>& state) {
+    SweepOptions options = experiment_.sweep;
+    options.first = state.step;
+    options.every = 1;
+    options.last = -1;
+    StepProber<S> prober(options, process_, kFloorEvery);
+    double first_floor = 0, with_floor = 0, without = 0;
+    int floors = 0, plain = 0;
+    std::int64_t floor_at = -1;
+    for (int done = 0; plain < 1 || (with_floor + without < kEnough && floors < kMostFloors); ++done) {
+      if (interrupted()) throw interruption("", "", "");
+      process_.advance(state, [&](const StepView<S>& view) {
+        const std::int64_t at = floor_step(options, kFloorEvery, view.record.step);
+        const bool measures = std::exchange(floor_at, at) != at;
+        CpuLap lap;
+        (void)prober.probe_step(view);
+        const double cost = lap();
+        if (done == 0) {
+          first_floor = cost;
+        } else if (measures) {
+          with_floor += cost;
+          ++floors;
+        } else {
+          without += cost;
+          ++plain;
+        }
+      });
+      working_();
+    }
+    costs_.probe = without / plain;
+    costs_.floor = std::max(0.0, (floors > 0 ? with_floor / floors : first_floor) - costs_.probe);
+  }
+
+  void time_traces() {
+    const std::string path = scratch_.path() + "/trace.h5";
+    const auto time = [&](std::size_t steps, double& writing, double& reading) {
+      Trace trace;
+      trace.steps.resize(steps);
+      trace.tests.resize(1);
+      for (std::size_t i = 0; i < steps; ++i) trace.steps[i].step = static_cast<std::int64_t>(i);
+      writing = mean_of_files([&] { write_trace(path, provenance_, trace); });
+      reading = mean_of_files([&] { (void)read_trace(path); });
+      return static_cast<double>(size_of(path));
+    };
+    fit(1, 1000, time, costs_.trace_bytes, costs_.trace_write, costs_.trace_read);
+  }
+
+  void time_grids() {
+    const std::string path = scratch_.path() + "/grid.h5";
+    const SweepOptions& sweep = experiment_.sweep;
+    SweepRecord record;
+    const auto batch = static_cast<std::size_t>(experiment_.train.batch_size);
+    record.cells.resize(sweep.multipliers.size());
+    record.batch_index.resize(batch);
+    const bool augmented = experiment_.data.augment_flip || experiment_.data.augment_crop > 0;
+    record.augmentation.resize(batch, Augmentation{0, 0, augmented});
+    const auto time = [&](std::size_t steps, double& writing, double& reading) {
+      Grid grid{sweep.multipliers, sweep.direction, sweep.precision, std::vector<SweepRecord>(steps, record)};
+      for (std::size_t i = 0; i < steps; ++i) grid.records[i].step = static_cast<std::int64_t>(i);
+      writing = mean_of_files([&] { write_grid(path, provenance_, grid); });
+      reading = mean_of_files([&] {
+        require_same_run(read_provenance(open_published(path, "grid")), experiment_, provenance_.data_fingerprint,
+                         path);
+        (void)read_grid(path);
+      });
+      return static_cast<double>(size_of(path));
+    };
+    fit(1, 200, time, costs_.grid_bytes, costs_.grid_write, costs_.grid_read);
+  }
+
+  template <class Time>
+  static void fit(std::size_t few, std::size_t many, Time&& time, LinearCost& bytes, LinearCost& write,
+                  LinearCost& read) {
+    double write_few = 0, read_few = 0, write_many = 0, read_many = 0;
+    const double bytes_few = time(few, write_few, read_few);
+    const double bytes_many = time(many, write_many, read_many);
+    const auto a = static_cast<double>(few), b = static_cast<double>(many);
+    bytes = line(a, bytes_few, b, bytes_many);
+    write = line(a, write_few, b, write_many);
+    read = line(a, read_few, b, read_many);
+  }
+
+  template <class Work>
+  double mean_of_files(Work&& work) {
+    constexpr int kFiles = 5;
+    if (interrupted()) throw interruption("", "", "");
+    CpuLap lap;
+    for (int i = 0; i < kFiles; ++i) work();
+    working_();
+    return lap() / kFiles;
+  }
+
+  static std::int64_t size_of(const std::string& path) {
+    return static_cast<std::int64_t>(std::filesystem::file_size(path));
+  }
+
+  Experiment experiment_;
+  const std::function<void()>& working_;
+  UnitCosts costs_;
+  const Dataset& dataset_;
+  Provenance provenance_;
+  TrainingProcess<S> process_;
+  ScratchFolder scratch_;
+};
+
+}  // namespace
+
+UnitCosts UnitCosts::with_arithmetic(double factor) const {
+  UnitCosts costs = *this;
+  for (double* part : {&costs.step, &costs.probe, &costs.floor, &costs.test}) *part *= factor;
+  return costs;
+}
+
+UnitCosts measure_unit_costs(const Experiment& experiment, const std::function<void()>& working) {
+  return with_precision(experiment, [&]<class S>() { return CostTimer<S>(experiment, working).run(); });
+}
+
+}  // namespace gradscape

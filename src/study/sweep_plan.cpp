@@ -1,0 +1,36 @@
+#include "gradscape/study/sweep_plan.hpp"
+
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/train/schedule.hpp"
+
+namespace gradscape {
+
+std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,
+                                   std::int64_t total) {
+  std::vector<Segment> segments;
+  const auto add = [&](std::int64_t first, std::int64_t last) {
+    Segment segment{first, last, {}};
+    for (std::int64_t step = first; step < last; ++step)
+      if (is_probed(options, step, total)) segment.probed.push_back(step);
+    if (!segment.probed.empty()) segments.push_back(segment);
+  };
+  for (std::size_t i = 0; i + 1 < checkpoints.size(); ++i) add(checkpoints[i], checkpoints[i + 1]);
+  if (checkpoints.back() == total) add(total, total + 1);
+  return segments;
+}
+
+std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, std::int64_t every, std::int64_t total) {
+  if (steps.empty()) steps.push_back(0);
+  for (std::int64_t step = (steps.back() / every + 1) * every; step < total; step += every) steps.push_back(step);
+  if (steps.back() < total) steps.push_back(total);
+  return steps;
+}
+
+std::vector<Segment> plan_sweep(const RunDirectory& directory, const Experiment& experiment) {
+  const std::int64_t total = total_steps(experiment.train, last_checkpoint(directory).steps_per_epoch);
+  require_first_checkpoint(directory);
+  require_within_run(experiment.sweep, total);
+  return plan_segments(directory.checkpoint_steps(), experiment.sweep, total);
+}
+
+}  // namespace gradscape

@@ -1,0 +1,261 @@
+#include "gradscape/study/train_job.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/landscape/replay.hpp"
+#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/run_lock.hpp"
+#include "gradscape/store/trace_file.hpp"
+#include "gradscape/study/checkpoint_spacing.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/shard_judge.hpp"
+
+namespace gradscape {
+namespace {
+
+/// What a directory holds that this run could go on from.
+enum class Found { nothing, configuration, checkpoint };
+
+/// Looks whether the directory may be used, and throws where it may not. Changes nothing.
+Found inspect(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
+              const Provenance& provenance, std::int64_t total) {
+  if (!directory.holds_run()) {
+    const bool configured = std::filesystem::exists(directory.config_path());
+    if (const auto files = directory.data_files(); !files.empty())
+      throw Error(directory.root(),
+                  fmt::format("holds {}, but no {} to say of which run", files.front(),
+                              configured ? "marker gradscape-run beside config.toml" : "config.toml"),
+                  configured ? "choose another --out" : "choose another --out, or put the config.toml back");
+    if (configured)
+      throw UsageError(directory.config_path(), "is no run's, and a run there would replace it",
+                       "choose another --out, as in --out runs/" + experiment.experiment.name);
+    return Found::nothing;
+  }
+  if (request.force) return Found::nothing;
+  const auto steps = directory.checkpoint_steps();
+  Provenance found = provenance;
+  found.config = to_toml(read_stored_experiment(directory));
+  for (const std::int64_t step : steps) try {
+      found = read_provenance(open_published(directory.checkpoint_path(step), "checkpoint"));
+      break;
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+    }
+  require_same_run(found, experiment, provenance.data_fingerprint, directory.root());
+  if (steps.empty()) return Found::configuration;
+  if (!request.resume)
+    throw UsageError(directory.root(), "already holds this run",
+                     "--resume to continue or extend it, --force to start over, --out for another place");
+  if (steps.back() > total)
+    throw UsageError(
+        "train.steps",
+        fmt::format("{} has {} steps already, this configuration asks for {}", directory.root(), steps.back(), total),
+        "ask for as many or more, or choose another --out");
+  return Found::checkpoint;
+}
+
+/// Everything that can be refused before anything is written.
+Found check_request(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
+                    const Provenance& provenance, std::int64_t total) {
+  const Found found = inspect(experiment, directory, request, provenance, total);
+  if (request.probe) {
+    require_within_run(experiment.sweep, total);
+    if (found != Found::nothing)
+      ShardJudge(directory, "main", experiment, provenance.data_fingerprint).require_none_foreign();
+  }
+  return found;
+}
+
+/// One training run with its files.
+template <class S>
+class TrainJob {
+ public:
+  TrainJob(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request)
+      : directory_(directory),
+        dataset_(load_data(experiment.data)),
+        process_(experiment.data, experiment.model, experiment.train, dataset_),
+        experiment_(with_checkpoint_spacing(experiment, process_)),
+        provenance_(make_provenance(experiment_, dataset_)),
+        lock_(make_folder(directory.root(), directory.lock_path())) {
+    const Found found = check_request(experiment_, directory, request, provenance_, process_.total_steps());
+    directory.remove_remains();
+    if (request.force) directory.remove_run();
+    directory.mark();
+    if (found == Found::checkpoint) {
+      read_last_checkpoint();
+      directory.remove_beyond(state_.step);
+    } else {
+      state_ = process_.initial_state();
+      if (found == Found::configuration) directory.remove_beyond(-1);
+    }
+    publish_text(directory.config_path(), provenance_.config);
+    if (found != Found::checkpoint)
+      write_checkpoint(directory.checkpoint_path(0), provenance_, state_, process_);
+    else
+      fill_trace_holes();
+    if (request.probe) prober_.emplace(experiment_.sweep, process_, floor_segment(directory));
+  }
+
+  void run() {
+    const std::int64_t total = process_.total_steps();
+    const std::string label =
+        experiment_.experiment.variant.empty() ? experiment_.experiment.name : experiment_.experiment.variant;
+    if (state_.step >= total) {
+      say(fmt::format("{}: all {} steps are done", directory_.root(), total));
+    } else {
+      provide_floor_of_next_probe();
+      Progress progress("train " + label, total);
+      begin_segment();
+      while (state_.step < total) {
+        step(progress);
+        const bool stop = interrupted();
+        if (stop || state_.step % experiment_.train.checkpoint_every == 0 || state_.step == total) save();
+        if (stop && state_.step < total) throw stopped(state_.step);
+      }
+    }
+    if (prober_ && prober_->wants(total) && !std::filesystem::exists(directory_.shard_path("main", total, total + 1)))
+      probe_end();
+  }
+
+ private:
+  static const std::string& make_folder(const std::string& folder, const std::string& lock) {
+    std::error_code code;
+    std::filesystem::create_directories(folder, code);
+    if (code) throw Error(folder, "cannot create the directory: " + code.message());
+    return lock;
+  }
+
+  /// Takes the state of the last checkpoint that is whole; damaged ones behind it are made again by training.
+  void read_last_checkpoint() {
+    const auto steps = directory_.checkpoint_steps();
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
+        state_ = read_own_checkpoint<S>(directory_, *step, experiment_, provenance_.data_fingerprint, process_);
+        for (auto damaged = steps.rbegin(); damaged != step; ++damaged)
+          std::filesystem::remove(directory_.checkpoint_path(*damaged));
+        return;
+      } catch (const Error& error) {
+        if (!is_damage(error) || *step == 0) throw;
+        say(fmt::format("{}\n  training goes on from the checkpoint before it", error.what()));
+      }
+  }
+
+  /// Takes steps whose trace is missing or damaged once more, from the checkpoint before them to the one behind.
+  void fill_trace_holes() {
+    for (const TraceHole& hole : find_trace_holes(directory_, directory_.checkpoint_steps())) {
+      say(fmt::format("{}\n  steps {} to {} are trained again", hole.problem, hole.first, hole.last - 1));
+      TrainingState<S> state = read_state(hole.first);
+      Trace trace;
+      while (state.step < hole.last) {
+        if (interrupted()) throw stopped(hole.first);
+        process_.advance(state, [&](const StepView<S>& view) { trace.steps.push_back(view.record); });
+        if (is_tested(state.step)) trace.tests.push_back(process_.test(state));
+      }
+      require_same_state(state, read_state(hole.last), directory_.checkpoint_path(hole.last));
+      lock_.require_held();
+      for (const std::string& path : hole.damaged) std::filesystem::remove(path);
+      write_trace(directory_.trace_path(hole.first, hole.last), provenance_, trace);
+    }
+  }
+
+  TrainingState<S> read_state(std::int64_t step) {
+    return read_own_checkpoint<S>(directory_, step, experiment_, provenance_.data_fingerprint, process_);
+  }
+
+  bool is_tested(std::int64_t step) const {
+    const std::int64_t every = experiment_.train.test_every;
+    return step == process_.total_steps() || (every > 0 && step % every == 0);
+  }
+
+  Error stopped(std::int64_t step) const {
+    return interruption(directory_.root(),
+                        fmt::format("{} of {} steps are done and saved", step, process_.total_steps()),
+                        "the same command with --resume continues");
+  }
+
+  /// One step of training, its probe and, where due, a test.
+  void step(Progress& progress) {
+    double loss = 0;
+    process_.advance(state_, [&](const StepView<S>& view) {
+      trace_.steps.push_back(view.record);
+      loss = view.record.loss;
+      if (prober_ && prober_->wants(view.record.step)) records_.push_back(prober_->probe_step(view));
+    });
+    if (is_tested(state_.step)) trace_.tests.push_back(process_.test(state_));
+    std::string detail = fmt::format("loss {:.4f}", loss);
+    if (!trace_.tests.empty()) detail += fmt::format("  test {:.1f} %", 100 * trace_.tests.back().accuracy);
+    progress.update(state_.step, detail);
+  }
+
+  /// A run that goes on inside of a segment may need a noise floor from before.
+  void provide_floor_of_next_probe() {
+    if (!prober_) return;
+    std::int64_t next = state_.step;
+    while (next < process_.total_steps() && !prober_->wants(next)) ++next;
+    if (prober_->wants(next))
+      provide_floor(*prober_, next, directory_, experiment_, provenance_.data_fingerprint, process_);
+  }
+
+  void begin_segment() {
+    segment_first_ = state_.step;
+    trace_ = {};
+    records_.clear();
+  }
+
+  /// Publishes the segment. The checkpoint comes last: where it is, the rest is too.
+  void save() {
+    lock_.require_held();
+    if (!records_.empty()) write_shard(segment_first_, state_.step);
+    write_trace(directory_.trace_path(segment_first_, state_.step), provenance_, trace_);
+    write_checkpoint(directory_.checkpoint_path(state_.step), provenance_, state_, process_);
+    begin_segment();
+  }
+
+  void write_shard(std::int64_t first, std::int64_t last) {
+    const SweepOptions& sweep = experiment_.sweep;
+    write_grid(directory_.shard_path("main", first, last), provenance_,
+               {sweep.multipliers, sweep.direction, sweep.precision, records_, prober_->layers()});
+  }
+
+  /// The step after the last update, on the batch that training would take next.
+  void probe_end() {
+    records_.clear();
+    provide_floor_of_next_probe();
+    process_.preview(state_, [&](const StepView<S>& view) { records_.push_back(prober_->probe_step(view)); });
+    write_shard(state_.step, state_.step + 1);
+  }
+
+  const RunDirectory& directory_;
+  const Dataset& dataset_;
+  TrainingProcess<S> process_;
+  const Experiment experiment_;
+  Provenance provenance_;
+  RunLock lock_;
+  std::optional<StepProber<S>> prober_;
+  TrainingState<S> state_;
+  std::int64_t segment_first_ = 0;
+  Trace trace_;
+  std::vector<SweepRecord> records_;
+};
+
+}  // namespace
+
+void require_trainable(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
+  with_precision(experiment, [&]<class S>() {
+    const Dataset& dataset = load_data(experiment.data);
+    TrainingProcess<S> process(experiment.data, experiment.model, experiment.train, dataset);
+    const Experiment resolved = with_checkpoint_spacing(experiment, process);
+    check_request(resolved, directory, request, make_provenance(resolved, dataset), process.total_steps());
+  });
+}
+
+void train(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
+  with_precision(experiment, [&]<class S>() { TrainJob<S>(experiment, directory, request).run(); });
+}
+
+}  // namespace gradscape
