@@ -19,7 +19,7 @@ tarball=$(echo "$scratch"/package/gradscape-*.tar.gz)
 tar -xzf "$tarball" -C "$scratch"
 package=$scratch/$(basename "$tarball" .tar.gz)
 binary=$package/bin/gradscape
-for file in README.md LICENSE configs/quickstart.toml configs/paper/fig4.toml tools/plot_landscape.py tools/paper.sh \
+for file in README.md SECURITY.md LICENSE configs/quickstart.toml configs/paper/fig4.toml tools/plot_landscape.py tools/paper.sh \
             tools/gradscape_plots/cli.py docs/format.md; do
   [ -s "$package/$file" ] || fail "$file is not in the package"
 done
@@ -30,6 +30,10 @@ if others=$(grep -vxE '(libc|libm|libpthread|libdl|librt)\.so\.[0-9]+|ld-linux-x
   fail "it needs more than glibc: $others"
 fi
 if readelf -d "$binary" | grep -E 'RPATH|RUNPATH'; then fail "it looks for libraries where it was built"; fi
+readelf -hW "$binary" | grep -q 'Type: *DYN' || fail "it is not position-independent"
+readelf -lW "$binary" | grep -q GNU_RELRO || fail "its relocations stay writable"
+readelf -dW "$binary" | grep -qE 'BIND_NOW|FLAGS.* NOW' || fail "it binds symbols when they are called"
+readelf --dyn-syms -W "$binary" | grep -q __stack_chk_fail || fail "it has no stack protector"
 echo "glibc: $(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -n 1) or later"
 
 jail=$scratch/jail

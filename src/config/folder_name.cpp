@@ -29,7 +29,7 @@ bool is_run_folder(std::string_view name) {
 }
 
 bool is_own_name(std::string_view name) {
-  constexpr std::string_view kNames[] = {"checkpoints", "trace", "sweep", "partial", "gradscape-run"};
+  constexpr std::string_view kNames[] = {"checkpoints", "trace", "sweep", "partial", "slurm", "gradscape-run"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) || name.ends_with(".h5") ||
          name.ends_with(".toml") || is_run_folder(name);
 }
@@ -56,7 +56,7 @@ void require_folder_name(const std::string& where, const std::string& what, cons
   std::replace_if(shown.begin(), shown.end(), is_control, '?');
   throw UsageError(where, fmt::format("{} = \"{}\" cannot be a folder's name: {}", what, shown, wrong),
                    fmt::format("1 to {} bytes, none of {} or control characters, no . - or space in front, no space "
-                               "behind; not checkpoints, trace, sweep, partial, seed-1, lr-0.1, x.h5, x.toml",
+                               "behind; not checkpoints, trace, sweep, partial, slurm, seed-1, lr-0.1, x.h5, x.toml",
                                kLongest, kRefused));
 }
 

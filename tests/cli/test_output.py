@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from support import BINARY, FULL, PLAIN, Case, environment, gradscape, main, wait_for
+from support import BINARY, FULL, PLAIN, ROOT, Case, environment, gradscape, main, wait_for
 
 # Long enough for lines of progress; stopped before its end.
 ENDLESS = PLAIN | {"model.width": 0.25, "train.steps": 100000, "train.checkpoint_every": 100000, "train.test_every": 0}
@@ -123,6 +123,16 @@ class Output(Case):
         os.close(writing)
         self.assertEqual(done.returncode, 1)
         self.assert_same_files(self.whole, run)
+
+    def test_one_module_writes_to_the_streams(self) -> None:
+        """Another way to print would throw, or lose what it printed."""
+        ways = re.compile(r"fmt::print\(|std::(cout|cerr|clog|puts|printf|perror)\b|\bf?printf\(|\bfputs\(|"
+                          r"\bstd(out|err)\b")
+        for path in sorted((ROOT / "src").rglob("*.cpp")) + sorted((ROOT / "include").rglob("*.hpp")):
+            if path.name in ("console.cpp", "require_cpu.cpp"):
+                continue
+            code = re.sub(r"//.*", "", path.read_text())
+            self.assertIsNone(ways.search(code), path)
 
     # --- training that goes on, and is stopped ---
 

@@ -205,6 +205,17 @@ class Submission(Study):
         self.assert_whole(self.out)
         self.assertEqual(self.submit()[0], [])
 
+    def test_what_cannot_be_said_leaves_nothing_undone(self) -> None:
+        """No stderr of submit.sh, and no log of the jobs."""
+        for name in ("train.log", "sweep.log", "merge.log"):
+            (self.place / name).symlink_to("/dev/full")
+        done = subprocess.run([SUBMIT, self.config, "--out", self.out, "--no-figure", "--tasks", "2"], cwd=self.place,
+                              env=environment(PATH=self.path, GRADSCAPE_BINARY=BINARY), stdout=subprocess.DEVNULL,
+                              preexec_fn=lambda: os.close(2), timeout=300)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(len((self.out / "slurm/jobs").read_text().split()), 3)
+        self.assert_whole(self.out)
+
     def test_seeds_and_rates(self) -> None:
         """Complete with the files that unite runs, and not without them."""
         for more, name in (({"experiment.seeds": [1, 2]}, "landscape.h5"),

@@ -31,8 +31,9 @@ TEST(FolderName, RefusesTheRestAndSaysWhy) {
   for (const std::string name : {".", "..", ".hidden"}) refuse(name, "it begins with .");
   for (const std::string name : {"-", "-x", "--resume"}) refuse(name, "it begins with -");
   for (const std::string name : {" a", "a ", " "}) refuse(name, "a space");
-  for (const std::string name : {"checkpoints", "trace", "sweep", "partial", "gradscape-run", "config.toml", "runs.h5",
-                                 "landscape.h5", "a.h5", "a.toml", "seed-1", "seed-0017", "lr-0.1", "lr-1e-7", "lr-1"})
+  for (const std::string name :
+       {"checkpoints", "trace", "sweep", "partial", "slurm", "gradscape-run", "config.toml", "runs.h5", "landscape.h5",
+        "a.h5", "a.toml", "seed-1", "seed-0017", "lr-0.1", "lr-1e-7", "lr-1"})
     refuse(name, "of its own");
 }
 

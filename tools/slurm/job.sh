@@ -6,6 +6,9 @@
 
 child="" received=""
 
+# A log that cannot be written, as on a full disk, ends no work.
+say() { echo "$(date -Is) $*" 2>/dev/null || true; }
+
 hand_on() {
   received=$1
   if [ -n "$child" ]; then kill -s "$1" "$child" 2>/dev/null || true; fi
@@ -22,13 +25,13 @@ requeue() {
   local job=$SLURM_JOB_ID
   # An array's last task has the array's own number, which would requeue every task.
   if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
-  echo "$(date -Is) $job: stopped before its end, all is saved; it goes back into the queue"
+  say "$job: stopped before its end, all is saved; it goes back into the queue"
   if scontrol requeue "$job"; then
     # Slurm ends the script; leaving before it does would count as failure.
     sleep 120 &
     wait $!
   else
-    echo "$job: requeueing was refused; submit.sh submits what is missing" >&2
+    say "$job: requeueing was refused; submit.sh submits what is missing"
   fi
   exit 75
 }
@@ -36,7 +39,7 @@ requeue() {
 # run COMMAND...: ends the script where the command does not end well.
 run() {
   local code last=""
-  echo "$(date -Is) job $SLURM_JOB_ID on $(hostname), start $((1 + ${SLURM_RESTART_COUNT:-0})): $*"
+  say "job $SLURM_JOB_ID on $(hostname), start $((1 + ${SLURM_RESTART_COUNT:-0})): $*"
   "$@" &
   child=$!
   # One may have come before there was a child.
@@ -53,7 +56,7 @@ run() {
   # knows: a cancelled job must not come back, a pre-empted one does by itself.
   if [ "$last" != TERM ] && { [ "$code" -eq 75 ] || [ "$code" -eq 138 ]; }; then requeue; fi
   if [ "$code" -ne 0 ]; then
-    echo "$(date -Is) ended with code $code" >&2
+    say "ended with code $code"
     exit "$code"
   fi
 }

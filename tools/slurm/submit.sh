@@ -23,6 +23,8 @@ usage: submit.sh CONFIG [OPTION...] [-- SBATCH_OPTION...]
   --dry-run          print the job files and the commands; write and submit nothing
 END
 }
+# What cannot be said must not leave a study half submitted.
+say() { { echo "$*" >&3; } 3>&2 2>/dev/null || true; }
 die() { echo "submit.sh: $1" >&2; exit "${2:-1}"; }
 whole() { case $2 in '' | *[!0-9]* | 0*) die "$1 $2: a whole number from 1 on" 2 ;; esac; }
 
@@ -114,7 +116,7 @@ if [ -n "$untrained" ]; then
   unswept=0-$((tasks - 1))
 else
   if is_complete; then
-    echo "$out is complete: nothing is submitted" >&2
+    say "$out is complete: nothing is submitted"
     exit 0
   fi
   # Code 1 with nothing named: what is missing is the merge, or `status` cannot read the study.
@@ -222,7 +224,7 @@ submit() {
     number=$("${command[@]}") || take_back "$1"
     number=${number%%;*}  # the cluster's name may follow
     echo "$number" >>"$place/jobs"
-    echo "$1: job $number" >&2
+    say "$1: job $number"
     echo "$number"
   fi
 }
@@ -237,4 +239,4 @@ before=""
 if [ -n "$untrained" ]; then before=afterany:$(submit train); fi
 if [ -n "$unswept" ]; then before=afterany:$(submit sweep "$before"); fi
 submit merge "$before" >/dev/null
-[ "$dry" = 1 ] || echo "logs: $place/log" >&2
+[ "$dry" = 1 ] || say "logs: $place/log"
