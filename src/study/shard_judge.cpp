@@ -51,12 +51,14 @@ ShardJudge::ShardJudge(const RunDirectory& directory, std::string name, const Ex
 
 void ShardJudge::require_own(const h5::File& file) const {
   const Provenance origin = read_provenance(file);
+  if (origin.config == own_config_ && origin.data_fingerprint == data_) return;
   require_same_run(origin, settings_, data_, file.path());
   const auto list = sweep_differences(settings_, parse_stored_experiment(origin.config, file.path()));
   if (!list.empty())
     throw UsageError(file.path(),
                      fmt::format("sweep \"{}\" was made with other settings: {}", name_, fmt::join(list, "; ")),
                      "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
+  own_config_ = origin.config;
 }
 
 void ShardJudge::require_none_foreign() const {

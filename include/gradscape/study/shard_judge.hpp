@@ -48,8 +48,9 @@ class ShardJudge {
   std::string name_;
   Experiment settings_;
   std::string data_;
-  std::optional<Error> foreign_;  // what is wrong with the first such shard
-  bool mixed_ = false;            // the shards are of several programs
+  std::optional<Error> foreign_;    // what is wrong with the first such shard
+  bool mixed_ = false;              // the shards are of several programs
+  mutable std::string own_config_;  // of the last own shard: most have the same, which need not be read again
 };
 
 /// The run's configuration with the [sweep] that the shards of sweep `name` were made with, the stored one where there
