@@ -7,7 +7,6 @@
 #include <fstream>
 #include <iterator>
 #include <random>
-#include <regex>
 #include <sstream>
 
 #include "gradscape/core/fingerprint.hpp"
@@ -85,10 +84,22 @@ std::string process_suffix() {
 }
 
 std::optional<ProcessIdentity> parse_process_suffix(const std::string& text) {
-  static const std::regex pattern("(.*)-([0-9a-f]{16})-([0-9]{1,18})-[0-9a-f]{8}");
-  std::smatch parts;
-  if (!std::regex_match(text, parts, pattern)) return {};
-  return ProcessIdentity{parts[1], parts[2], std::stoll(parts[3]), 0};
+  // From its end, as a host's name may hold what parts the others.
+  std::string rest = text, parts[3];
+  for (std::string& part : parts) {
+    const std::size_t dash = rest.rfind('-');
+    if (dash == std::string::npos) return {};
+    part = rest.substr(dash + 1);
+    rest.resize(dash);
+  }
+  const auto& [random, pid, space] = parts;
+  const auto consists_of = [](const std::string& part, std::size_t size, const char* digits) {
+    return part.size() == size && part.find_first_not_of(digits) == std::string::npos;
+  };
+  if (!consists_of(random, 8, "0123456789abcdef") || !consists_of(space, 16, "0123456789abcdef") || pid.empty() ||
+      pid.size() > 18 || !consists_of(pid, pid.size(), "0123456789"))
+    return {};
+  return ProcessIdentity{rest, space, std::stoll(pid), 0};
 }
 
 }  // namespace gradscape
