@@ -169,7 +169,7 @@ std::string renewal(const std::string& path) {
 }
 
 RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const std::string& name) {
-  RunReport run{directory, experiment_of_sweep(directory, name, experiment)};
+  RunReport run{.directory = directory, .experiment = experiment_of_sweep(directory, name, experiment)};
   TrainOptions& train = run.experiment.train;
   if (train.checkpoint_every == kAutomatic && directory.holds_run())
     train.checkpoint_every = read_stored_experiment(directory).train.checkpoint_every;

@@ -45,9 +45,9 @@ std::string renewal(const std::string& path);
 struct RunReport {
   RunDirectory directory;
   Experiment experiment;
-  std::int64_t trained = 0;      // updates done, by the last whole checkpoint
-  std::int64_t total = -1;       // of the run; -1: not known before training begins (epochs, checkpoint_every = "auto")
-  std::string data_fingerprint;  // of the training images; empty before training begins
+  std::int64_t trained = 0;  // updates done, by the last whole checkpoint
+  std::int64_t total = -1;   // of the run; -1: not known before training begins (epochs, checkpoint_every = "auto")
+  std::string data_fingerprint = {};  // of the training images; empty before training begins
   std::vector<std::string> problems =
       {};                             // checkpoints and traces that are damaged or missing: `train --resume` mends them
   std::vector<StaleFile> stale = {};  // derived files of the run, of whatever sweep
