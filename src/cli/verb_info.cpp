@@ -165,7 +165,7 @@ void print_series(const h5::File& file) {
   }
   if (!file.exists("/lr") || !file.exists("/test_step")) return;
   const auto rates = file.read<double>("/lr"), accuracy = file.read<double>("/test_accuracy");
-  const std::size_t tests = accuracy.size() / rates.size();
+  const std::size_t tests = rates.empty() ? 0 : accuracy.size() / rates.size();
   for (std::size_t i = 0; i < rates.size() && tests > 0; ++i)
     print_line(fmt::format("lr {}", rates[i]),
                fmt::format("last test accuracy {:.2f} %", 100 * accuracy[(i + 1) * tests - 1]));

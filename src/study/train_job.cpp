@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/interrupt.hpp"
@@ -136,6 +137,7 @@ class TrainJob {
     const auto steps = directory_.checkpoint_steps();
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
         state_ = read_own_checkpoint<S>(directory_, *step, experiment_, provenance_.data_fingerprint, process_);
+        if (step != steps.rbegin()) keep_test_steps(steps.back());
         for (auto damaged = steps.rbegin(); damaged != step; ++damaged)
           std::filesystem::remove(directory_.checkpoint_path(*damaged));
         return;
@@ -145,11 +147,22 @@ class TrainJob {
       }
   }
 
+  /// The run may have ended where it is trained again now, and had a test there.
+  void keep_test_steps(std::int64_t last) {
+    try {
+      for (const auto& [step, record] : read_whole_trace(directory_, state_.step, last).tests) tested_.insert(step);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+    }
+  }
+
   /// Takes steps whose trace is missing or damaged once more, from the checkpoint before them to the one behind.
   void fill_trace_holes() {
     for (const TraceHole& hole : find_trace_holes(directory_, directory_.checkpoint_steps())) {
       say(fmt::format("{}\n  steps {} to {} are trained again", hole.problem, hole.first, hole.last - 1));
       TrainingState<S> state = read_state(hole.first);
+      const h5::File end = open_published(directory_.checkpoint_path(hole.last), "checkpoint");
+      if (read_checkpoint_info(end).total_steps == hole.last) tested_.insert(hole.last);  // the run ended there
       Trace trace;
       while (state.step < hole.last) {
         if (interrupted()) throw stopped(hole.first);
@@ -169,7 +182,7 @@ class TrainJob {
 
   bool is_tested(std::int64_t step) const {
     const std::int64_t every = experiment_.train.test_every;
-    return step == process_.total_steps() || (every > 0 && step % every == 0);
+    return step == process_.total_steps() || (every > 0 && step % every == 0) || tested_.contains(step);
   }
 
   Error stopped(std::int64_t step) const {
@@ -238,6 +251,7 @@ class TrainJob {
   RunLock lock_;
   std::optional<StepProber<S>> prober_;
   TrainingState<S> state_;
+  std::set<std::int64_t> tested_;  // steps with a test, beside those that are due
   std::int64_t segment_first_ = 0;
   Trace trace_;
   std::vector<SweepRecord> records_;
