@@ -11,12 +11,13 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/file/dimensions.hpp"
 #include "gradscape/host/console.hpp"
+#include "gradscape/landscape/sweep_survey.hpp"
 #include "gradscape/store/digest.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/merge.hpp"
 #include "gradscape/study/run_access.hpp"
-#include "gradscape/study/sweep_state.hpp"
+#include "gradscape/study/run_state.hpp"
 
 namespace gradscape {
 namespace {
@@ -114,13 +115,15 @@ void print_seeds(const h5::File& file, const std::vector<std::int64_t>& seeds) {
 void print_grid(const std::string& path) {
   const h5::File file = open_published(path, "grid");
   if (file.exists("/seed")) return print_seeds(file, file.read<std::int64_t>("/seed"));
-  const Grid grid = read_grid(path);
+  const Table grid = read_table(path, sweep_schema());
+  check_sweep(grid, path);
   std::vector<std::int64_t> steps;
   Index finite = 0, not_finite = 0, below_noise = 0, not_done = 0;
   double floor_min = std::numeric_limits<double>::infinity(), floor_max = 0;
   double loss_width = 0, difference_width = 0;
   Index counted = 0;
-  for (const SweepRecord& record : grid.records) {
+  for (std::size_t row = 0; row < grid.size(); ++row) {
+    const SweepRecord record = record_at(grid, row);
     steps.push_back(record.step);
     for (const Cell& cell : record.cells) {
       const bool noise = cell.status == CellStatus::below_noise;
@@ -141,8 +144,8 @@ void print_grid(const std::string& path) {
     ++counted;
   }
   print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
-  print_line("multipliers", fmt::format("[{}] along {}, {} precision", fmt::join(grid.multipliers, ", "),
-                                        grid.direction, grid.precision));
+  print_line("multipliers", fmt::format("[{}] along {}, {} precision", fmt::join(grid.dimension("alpha").values, ", "),
+                                        grid.attributes.at("direction"), grid.attributes.at("probe_precision")));
   print_line("cells", fmt::format("{} finite, {} non-finite, {} below noise{}", finite, not_finite, below_noise,
                                   not_done > 0 ? fmt::format(", {} not done", not_done) : ""));
   if (floor_min <= floor_max)
@@ -154,7 +157,7 @@ void print_grid(const std::string& path) {
 }
 
 /// The file of an analysis, or of a band across runs.
-void print_series(const h5::File& file) {
+void print_table(const h5::File& file) {
   const auto steps = file.read<std::int64_t>("/step");
   print_line("steps", fmt::format("{}: {}", steps.size(), describe_steps(steps)));
   if (file.exists("/layer")) {
@@ -195,7 +198,7 @@ void print_h5(const std::string& path) {
   } else if (origin.file_type == "grid") {
     print_grid(path);
   } else {
-    print_series(file);
+    print_table(file);
   }
   print_origin(file, origin);
 }
@@ -204,15 +207,6 @@ void print_h5(const std::string& path) {
 std::string stale_note(const std::string& path) {
   const auto because = stale_because(path);
   return because ? fmt::format(" (stale: it {}; renew it with: {})", *because, renewal(path)) : "";
-}
-
-/// Names of the analyses' files that lie in a run directory.
-std::vector<std::string> analyses_in(const RunDirectory& directory) {
-  std::vector<std::string> found;
-  for (const std::string name : {"shift", "distributions", "theorem"})
-    if (const std::string path = directory.root() + "/" + name + ".h5"; fs::exists(path))
-      found.push_back(name + ".h5" + stale_note(path));
-  return found;
 }
 
 void print_run(const RunDirectory& directory) {
@@ -232,14 +226,16 @@ void print_run(const RunDirectory& directory) {
   print_data(read_provenance(open_published(directory.checkpoint_path(info.step), "checkpoint")));
   const WholeTrace trace = read_whole_trace(directory, 0, info.step);
   print_trace(trace.steps, trace.tests);
-  for (const std::string& name : directory.sweeps()) {
-    const std::string merged = directory.landscape_path(name);
-    print_line("sweep " + name,
-               fmt::format("{} shards, {}", directory.shard_files(name).size(),
+  std::set<std::string> told;
+  for (const SurveyId& survey : directory.surveys()) {
+    const std::string merged = directory.merged_path(survey);
+    told.insert(merged);
+    print_line(survey.kind + " " + survey.name,
+               fmt::format("{} shards, {}", directory.shard_files(survey).size(),
                            fs::exists(merged) ? "merged in " + merged + stale_note(merged) : "not merged"));
   }
-  if (const auto analyses = analyses_in(directory); !analyses.empty())
-    print_line("analyses", fmt::format("{}", fmt::join(analyses, ", ")));
+  for (const std::string& path : directory.derived_files())  // of older programs, which kept no shards of analyses
+    if (!told.contains(path)) print_line("also", path + stale_note(path));
 }
 
 void print_info(const std::string& path) {

@@ -15,7 +15,7 @@
 #include "gradscape/host/console.hpp"
 #include "gradscape/landscape/noise_floor.hpp"
 #include "gradscape/study/merge.hpp"
-#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/open_run.hpp"
 
 namespace gradscape {
 namespace {
@@ -66,8 +66,8 @@ Report judge(const Experiment& experiment, TrainingProcess<S>& process, const Tr
 /// Step 0 of what a configuration describes.
 Report judge_configuration(const Experiment& experiment) {
   return with_precision(experiment, [&]<class S>() {
-    TrainingProcess<S> process(experiment.data, experiment.model, experiment.train, load_data(experiment.data));
-    return judge<S>(experiment, process, process.initial_state());
+    OpenRun<S> run(experiment, RunDirectory(""));
+    return judge<S>(experiment, run.process(), run.process().initial_state());
   });
 }
 
@@ -78,10 +78,8 @@ Report judge_run(const Experiment& experiment, const RunDirectory& directory, st
     throw UsageError("--step", fmt::format("{} has no checkpoint of step {}", directory.root(), step),
                      "it has: " + describe_steps(checkpoints));
   return with_precision(experiment, [&]<class S>() {
-    const Dataset& dataset = load_data(experiment.data);
-    TrainingProcess<S> process(experiment.data, experiment.model, experiment.train, dataset);
-    return judge<S>(experiment, process,
-                    read_own_checkpoint<S>(directory, step, experiment, dataset.train.fingerprint(), process));
+    OpenRun<S> run(experiment, directory);
+    return judge<S>(experiment, run.process(), run.checkpoint(step));
   });
 }
 

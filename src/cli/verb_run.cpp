@@ -14,7 +14,7 @@
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/merge_job.hpp"
 #include "gradscape/study/run_access.hpp"
-#include "gradscape/study/sweep_job.hpp"
+#include "gradscape/study/survey_job.hpp"
 #include "gradscape/study/task_share.hpp"
 #include "gradscape/study/train_job.hpp"
 #include "gradscape/train/schedule.hpp"
@@ -95,19 +95,24 @@ void add_run(VerbList& verbs) {
       if (across_runs) return;
       // Steps that an earlier `train` took without probes are probed now; else there is nothing to do.
       const Experiment experiment = read_stored_experiment(run.directory);
-      sweep(experiment, run.directory, "main", plan_sweep(run.directory, experiment));
-      merge_runs({run.directory}, "main", Holes::refuse);
+      std::vector<std::string> kinds = surveys_beside(experiment.sweep);
+      kinds.insert(kinds.begin(), "sweep");
+      for (const std::string& kind : kinds) {
+        const SurveyId id{kind, "main"};
+        survey_run({id}, experiment, run.directory, plan_survey(run.directory, experiment, id));
+        merge_runs({run.directory}, id, Holes::refuse, print_path);
+      }
     });
     if (across_runs) {
       std::vector<RunDirectory> all;
       for (const PlacedRun& run : runs) all.push_back(run.directory);
-      merge_runs(all, "main", Holes::refuse);
+      merge_runs(all, {}, Holes::refuse, print_path);
       return;
     }
     std::set<std::string> folders;
     for (const PlacedRun& run : runs)
       if (!run.united.empty()) folders.insert(run.united);
-    for (const std::string& folder : folders) unite_runs(folder, "main", Holes::refuse);
+    for (const std::string& folder : folders) unite_runs(folder, {}, Holes::refuse, print_path);
   });
 }
 

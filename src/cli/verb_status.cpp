@@ -16,7 +16,7 @@
 #include "gradscape/host/progress.hpp"
 #include "gradscape/study/merge.hpp"
 #include "gradscape/study/run_access.hpp"
-#include "gradscape/study/sweep_state.hpp"
+#include "gradscape/study/run_state.hpp"
 
 namespace gradscape {
 namespace {
@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 struct StatusCommand {
   std::string place;  // RUN_DIR, folder of runs, or CONFIG
   std::string out;
-  std::string name = "main";
+  SurveyId id;
   std::optional<int> tasks;
   bool missing = false;
   bool json = false;
@@ -38,7 +38,7 @@ std::vector<RunReport> inspect_all(const StatusCommand& command) {
     if (!command.out.empty())
       throw UsageError("--out", "says where a configuration's runs lie, and " + command.place + " is a directory");
     for (const RunDirectory& run : find_runs(command.place))
-      reports.push_back(inspect_run(run, read_stored_experiment(run), command.name));
+      reports.push_back(inspect_run(run, read_stored_experiment(run), command.id));
     return reports;
   }
   if (!command.place.ends_with(".toml"))
@@ -48,9 +48,8 @@ std::vector<RunReport> inspect_all(const StatusCommand& command) {
   options.config = command.place;
   options.out = command.out;
   for (const PlacedRun& run : place_runs(options))
-    reports.push_back(inspect_run(run.directory,
-                                  run.directory.holds_run() ? read_stored_experiment(run.directory) : run.experiment,
-                                  command.name));
+    reports.push_back(inspect_run(
+        run.directory, run.directory.holds_run() ? read_stored_experiment(run.directory) : run.experiment, command.id));
   // The order in which `sweep DIR --task` takes them.
   std::sort(reports.begin(), reports.end(), [](const RunReport& a, const RunReport& b) {
     return fs::path(a.directory.root()) < fs::path(b.directory.root());
@@ -84,22 +83,29 @@ std::vector<StaleFile> find_stale_unions(const std::vector<RunReport>& runs) {
   return stale;
 }
 
+void print_survey(const SurveyReport& survey) {
+  std::string states;
+  for (int i = 0; i < kSegmentStates; ++i) {
+    const auto state = static_cast<SegmentState>(i);
+    if (i == 0 || survey.count(state) > 0)
+      states += fmt::format("{}{} {}", i == 0 ? "" : ", ", survey.count(state), segment_state_name(state));
+  }
+  const std::string label =
+      survey.id == SurveyId{} ? "segments" : survey.id.kind + (survey.id.name == "main" ? "" : " " + survey.id.name);
+  print_out("  {:<9} {} of {}; {}{}\n", label, states, survey.segments.size(), survey.merged ? "merged" : "not merged",
+            left_text(survey.left));
+}
+
 void print_run(const RunReport& run) {
   print_out("{}: {}\n", run.directory.root(), run.complete() ? "complete" : "not complete");
   print_out("  trained   {} of {} steps{}\n", run.trained,
             run.total < 0 ? "(unknown before training begins)" : std::to_string(run.total),
             left_text(run.training_left));
-  std::string states;
-  for (int i = 0; i < kSegmentStates; ++i) {
-    const auto state = static_cast<SegmentState>(i);
-    if (i == 0 || run.count(state) > 0)
-      states += fmt::format("{}{} {}", i == 0 ? "" : ", ", run.count(state), segment_state_name(state));
-  }
-  print_out("  segments  {} of {}; {}{}\n", states, run.segments.size(), run.merged ? "merged" : "not merged",
-            left_text(run.sweep_left));
+  for (const SurveyReport& survey : run.surveys) print_survey(survey);
   for (const std::string& problem : run.problems) print_out("  damaged   {}\n", problem);
-  for (const SegmentReport& report : run.segments)
-    if (!report.problem.empty()) print_out("  damaged   {}\n", report.problem);
+  for (const SurveyReport& survey : run.surveys)
+    for (const SegmentReport& report : survey.segments)
+      if (!report.problem.empty()) print_out("  damaged   {}\n", report.problem);
   print_stale(run.stale);
   if (run.last_write) {
     const auto ago = std::chrono::system_clock::now() - *run.last_write;
@@ -116,39 +122,53 @@ nlohmann::json describe_stale(const StaleFile& file) {
   return {{"file", file.path}, {"because", file.because}, {"renewed_by", file.renewed_by}};
 }
 
-nlohmann::json describe_run(const RunReport& run) {
-  nlohmann::json segments = {{"planned", run.segments.size()}};
-  nlohmann::json problems = run.problems;
-  nlohmann::json stale = nlohmann::json::array();
-  for (const StaleFile& file : run.stale) stale.push_back(describe_stale(file));
+/// `problems`: where what is damaged is added to.
+nlohmann::json describe_survey(const SurveyReport& survey, nlohmann::json& problems) {
+  nlohmann::json segments = {{"planned", survey.segments.size()}};
   std::int64_t probed = 0, planned = 0;
   for (int i = 0; i < kSegmentStates; ++i)
-    segments[segment_state_name(static_cast<SegmentState>(i))] = run.count(static_cast<SegmentState>(i));
-  for (const SegmentReport& report : run.segments) {
+    segments[segment_state_name(static_cast<SegmentState>(i))] = survey.count(static_cast<SegmentState>(i));
+  for (const SegmentReport& report : survey.segments) {
     if (!report.problem.empty()) problems.push_back(report.problem);
     probed += report.probed;
     planned += static_cast<std::int64_t>(report.segment.probed.size());
   }
-  return {{"directory", run.directory.root()},
-          {"variant", run.experiment.experiment.variant},
-          {"seed", run.experiment.train.seed},
-          {"complete", run.complete()},
-          {"trained_steps", run.trained},
-          {"total_steps", run.total < 0 ? nlohmann::json() : nlohmann::json(run.total)},
-          {"segments", segments},
+  return {{"segments", segments},
           {"probed_steps", probed},
           {"planned_probed_steps", planned},
-          {"damaged", problems},
-          {"stale", stale},
-          {"merged", run.merged},
-          {"last_write", run.last_write ? nlohmann::json(time_text(*run.last_write)) : nlohmann::json()},
-          {"training_left_seconds", number_or_null(run.training_left)},
-          {"sweep_left_seconds", number_or_null(run.sweep_left)}};
+          {"merged", survey.merged},
+          {"sweep_left_seconds", number_or_null(survey.left)}};
+}
+
+nlohmann::json describe_run(const RunReport& run) {
+  nlohmann::json problems = run.problems;
+  nlohmann::json stale = nlohmann::json::array();
+  for (const StaleFile& file : run.stale) stale.push_back(describe_stale(file));
+  nlohmann::json document = describe_survey(run.surveys.front(), problems);  // the one that was asked for
+  document["other_surveys"] = nlohmann::json::array();
+  for (std::size_t i = 1; i < run.surveys.size(); ++i) {
+    nlohmann::json other = describe_survey(run.surveys[i], problems);
+    other["kind"] = run.surveys[i].id.kind;
+    other["name"] = run.surveys[i].id.name;
+    document["other_surveys"].push_back(other);
+  }
+  document.update({{"directory", run.directory.root()},
+                   {"variant", run.experiment.experiment.variant},
+                   {"seed", run.experiment.train.seed},
+                   {"complete", run.complete()},
+                   {"trained_steps", run.trained},
+                   {"total_steps", run.total < 0 ? nlohmann::json() : nlohmann::json(run.total)},
+                   {"damaged", problems},
+                   {"stale", stale},
+                   {"last_write", run.last_write ? nlohmann::json(time_text(*run.last_write)) : nlohmann::json()},
+                   {"training_left_seconds", number_or_null(run.training_left)}});
+  return document;
 }
 
 void print_json(const StatusCommand& command, const std::vector<RunReport>& runs, const std::vector<StaleFile>& unions,
                 bool complete) {
-  nlohmann::json document = {{"complete", complete}, {"sweep", command.name}, {"runs", nlohmann::json::array()}};
+  nlohmann::json document = {
+      {"complete", complete}, {"kind", command.id.kind}, {"sweep", command.id.name}, {"runs", nlohmann::json::array()}};
   document["stale"] = nlohmann::json::array();
   for (const StaleFile& file : unions) document["stale"].push_back(describe_stale(file));
   for (const RunReport& run : runs) document["runs"].push_back(describe_run(run));
@@ -159,6 +179,14 @@ void print_json(const StatusCommand& command, const std::vector<RunReport>& runs
   write_output(json_text(document));
 }
 
+/// The kind of the first survey that is not complete.
+std::string first_open_kind(const std::vector<RunReport>& runs) {
+  for (const RunReport& run : runs)
+    for (const SurveyReport& survey : run.surveys)
+      if (!survey.complete()) return survey.id.kind;
+  return "sweep";
+}
+
 void report_status(const StatusCommand& command) {
   if (command.missing && !command.tasks)
     throw UsageError("--missing", "needs --tasks: an index says nothing without the number of shares",
@@ -167,7 +195,8 @@ void report_status(const StatusCommand& command) {
     throw UsageError("--missing", "does not go with --json", "--json --tasks N lists them as missing_tasks");
   if (command.tasks && *command.tasks < 1)
     throw UsageError("--tasks", fmt::format("{} tasks cannot share anything", *command.tasks), "1 or more");
-  require_folder_name("--name", "sweep", command.name);
+  require_survey_kind(command.id.kind);
+  require_folder_name("--name", command.id.kind, command.id.name);
   const std::vector<RunReport> runs = inspect_all(command);
   const auto open = std::count_if(runs.begin(), runs.end(), [](const RunReport& run) { return !run.complete(); });
   const std::vector<StaleFile> unions = find_stale_unions(runs);
@@ -191,7 +220,7 @@ void report_status(const StatusCommand& command) {
   const bool trained = std::all_of(
       runs.begin(), runs.end(), [](const RunReport& run) { return run.trained == run.total && run.problems.empty(); });
   throw Error(command.place, fmt::format("{} of {} runs are not complete", open, runs.size()),
-              trained ? "`gradscape sweep` computes what is missing"
+              trained ? fmt::format("`gradscape {}` computes what is missing", first_open_kind(runs))
                       : "`gradscape train --resume` (or `run --resume`) goes on training, then `gradscape sweep`");
 }
 
@@ -204,7 +233,10 @@ void add_status(VerbList& verbs) {
               "a run, a folder of runs, or the configuration of a study whose runs may not have begun")
       .required();
   verb.option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)");
-  verb.option("--name", command->name, "name of the sweep").shows_default();
+  verb.option("--kind", command->id.kind,
+              "sweep | shift | distributions | theorem; with sweep, analyses that were begun are told of too")
+      .shows_default();
+  verb.option("--name", command->id.name, "name of the sweep or analysis").shows_default();
   verb.option("--tasks", command->tasks, "number of shares that the sweep is done in").type_name("N");
   verb.flag("--missing", command->missing,
             "print only the indices of the tasks with something left to do, as in 0,3-5: what sbatch --array takes");

@@ -5,9 +5,10 @@
 
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/file/folder.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/store/digest.hpp"
-#include "gradscape/study/sweep_state.hpp"
+#include "gradscape/study/run_state.hpp"
 #include "gradscape/study/verify_job.hpp"
 
 namespace gradscape {
@@ -22,15 +23,14 @@ struct VerifyCommand {
 };
 
 /// Files beside the runs, as those that unite several: their checksums.
-void check_loose_files(const fs::path& folder, std::vector<std::string>& problems) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory() && !RunDirectory(entry.path().string()).holds_run())
-      check_loose_files(entry.path(), problems);
-    const std::string name = entry.path().filename().string();
-    if (!entry.is_regular_file() || !name.ends_with(".h5") || name.front() == '.') continue;
+void check_loose_files(const std::string& folder, std::vector<std::string>& problems) {
+  for (const std::string& name : names_in(folder)) {
+    const std::string path = folder + "/" + name;
+    if (fs::is_directory(path) && !RunDirectory(path).holds_run()) check_loose_files(path, problems);
+    if (!fs::is_regular_file(path) || !name.ends_with(".h5") || name.front() == '.') continue;
     try {
-      check_content(entry.path().string());
-      require_fresh(entry.path().string());
+      check_content(path);
+      require_fresh(path);
     } catch (const Error& error) {
       problems.emplace_back(error.what());
     }

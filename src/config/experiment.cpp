@@ -13,6 +13,8 @@
 #include <type_traits>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/landscape/step_ranges.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
@@ -295,6 +297,11 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
                    experiment.sweep.multipliers[i]) > 1)
       throw UsageError(where,
                        fmt::format("sweep.multipliers holds {} more than once", experiment.sweep.multipliers[i]));
+  if (!experiment.sweep.steps.empty()) (void)parse_step_ranges(experiment.sweep.steps, where);
+  for (const std::string& kind : surveys_beside(experiment.sweep))
+    if (const auto& known = survey_names(); std::count(known.begin() + 1, known.end(), kind) == 0)
+      throw UsageError(where, fmt::format("sweep.also: there is no survey \"{}\"", abridge(kind)),
+                       fmt::format("one of: {}", fmt::join(known.begin() + 1, known.end(), ", ")));
   if (experiment.sweep.last >= 0 && experiment.sweep.last < experiment.sweep.first)
     throw UsageError(where, fmt::format("sweep.last = {} lies before sweep.first = {}", experiment.sweep.last,
                                         experiment.sweep.first));
@@ -329,7 +336,10 @@ std::vector<std::string> cost_differences(const Experiment& here, const Experime
 }
 
 std::vector<std::string> sweep_differences(const Experiment& here, const Experiment& there) {
-  return differences(here, there, [](const Field& field, const Experiment&) { return field.section == "sweep"; });
+  return differences(here, there, [](const Field& field, const Experiment&) {
+    static const std::set<std::string> others = {"first", "last", "every", "steps", "also"};
+    return field.section == "sweep" && !others.contains(field.key);
+  });
 }
 
 }  // namespace gradscape

@@ -12,8 +12,8 @@
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/host/scratch_folder.hpp"
-#include "gradscape/landscape/sweep.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/landscape/sweep_survey.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/study/run_access.hpp"
 
 namespace gradscape {
@@ -67,7 +67,7 @@ class BenchJob {
         dataset_(load_dataset(experiment_.data)),
         provenance_(make_provenance(experiment_, dataset_)),
         process_(experiment_.data, experiment_.model, experiment_.train, dataset_),
-        prober_(experiment_.sweep, process_, experiment_.train.steps + 1),
+        survey_(experiment_.sweep, process_, experiment_.train.steps + 1),
         state_(process_.initial_state()) {}
 
   BenchResult run() {
@@ -113,11 +113,10 @@ class BenchJob {
     double storing = 0;
     process_.advance(state_, [&](const StepView<S>& view) {
       Lap part;
-      const SweepRecord record = prober_.probe_step(view);
+      Table table = survey_.begin();
+      survey_.add(view, table);
       probing = part();
-      const SweepOptions& sweep = experiment_.sweep;
-      write_grid(scratch_.path() + "/shard.h5", provenance_,
-                 {sweep.multipliers, sweep.direction, sweep.precision, {record}});
+      write_table(scratch_.path() + "/shard.h5", provenance_, table);
       storing = part();
     });
     const double all = whole();
@@ -166,7 +165,7 @@ class BenchJob {
   Dataset dataset_;
   Provenance provenance_;
   TrainingProcess<S> process_;
-  StepProber<S> prober_;
+  SweepSurvey<S> survey_;
   TrainingState<S> state_;
   ScratchFolder scratch_;
   Vector<S> grad_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "gradscape/landscape/sweep.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/study/task_share.hpp"
 
@@ -35,9 +36,9 @@ PlannedTask plan_training(const CostedRun& run, double launch) {
 void add_segment(const CostedRun& run, const Segment& segment, const Segment* before, PlannedTask& task) {
   const UnitCosts& costs = run.costs;
   const auto probed = static_cast<double>(segment.probed.size());
-  std::int64_t steps = segment.last - segment.first;
+  std::int64_t steps = segment.probed.back() + 1 - segment.first;
   const std::int64_t every = run.experiment.train.checkpoint_every;
-  const std::int64_t floor_at = floor_step(run.experiment.sweep, every, segment.probed.front());
+  const std::int64_t floor_at = floor_step(every, segment.probed.front());
   const bool end = segment.first == costs.total_steps;
   const bool floor_known = floor_at < segment.first && before != nullptr;
   int reads = end ? 1 : 2;
@@ -120,9 +121,10 @@ std::vector<PlannedTask> plan_study(std::vector<CostedRun> runs, int tasks, doub
   std::vector<std::int64_t> probed;
   for (const CostedRun& run : runs) {
     require_within_run(run.experiment.sweep, run.costs.total_steps);
-    segments.push_back(
-        plan_segments(planned_checkpoints({}, run.experiment.train.checkpoint_every, run.costs.total_steps),
-                      run.experiment.sweep, run.costs.total_steps));
+    const auto checkpoints = planned_checkpoints({}, run.experiment.train.checkpoint_every, run.costs.total_steps);
+    segments.push_back(has_steps({}, run.experiment)
+                           ? plan_segments(checkpoints, run.experiment.sweep, run.costs.total_steps)
+                           : std::vector<Segment>{});
     for (const Segment& segment : segments.back()) probed.push_back(static_cast<std::int64_t>(segment.probed.size()));
   }
   const std::vector<int> owners = assign_tasks(probed, tasks);

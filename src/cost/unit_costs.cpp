@@ -9,7 +9,8 @@
 #include "gradscape/host/process_usage.hpp"
 #include "gradscape/host/scratch_folder.hpp"
 #include "gradscape/landscape/replay.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/landscape/sweep_survey.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/checkpoint_spacing.hpp"
 #include "gradscape/study/run_access.hpp"
@@ -83,26 +84,26 @@ class CostTimer {
   }
 
  private:
-  const Dataset& timed_load() {
+  std::shared_ptr<const Dataset> timed_load() {
     CpuLap lap;
-    const Dataset& dataset = load_data(experiment_.data);
+    auto dataset = load_data(experiment_.data);
     costs_.load = lap();
     return dataset;
   }
 
   TrainingProcess<S> make_process() {
     CpuLap lap;
-    TrainingProcess<S> process(experiment_.data, experiment_.model, experiment_.train, dataset_);
+    TrainingProcess<S> process(experiment_.data, experiment_.model, experiment_.train, *dataset_);
     experiment_ = with_checkpoint_spacing(experiment_, process);
     costs_.checkpoint_every = experiment_.train.checkpoint_every;
-    provenance_ = make_provenance(experiment_, dataset_);
+    provenance_ = make_provenance(experiment_, *dataset_);
     costs_.setup = lap();
     return process;
   }
 
   void time_training(TrainingState<S>& state) {
     costs_.step = mean_cost([&] { process_.advance(state, {}); }, working_);
-    const ImageSet& images = dataset_.test;
+    const ImageSet& images = dataset_->test;
     if (images.size() == 0) return;
     const Index batch_size = std::min<Index>(experiment_.train.batch_size, images.size());
     const Pass pass{Mode::evaluation, static_cast<std::uint64_t>(experiment_.train.seed), 0};
@@ -130,10 +131,9 @@ class CostTimer {
   /// Probes without and with a noise floor, in turns: it makes the step's own probes dearer too, as memory is given
   /// back and taken again.
   void time_probes(TrainingState<S>& state) {
+    while (state.step % kFloorEvery != 0) process_.advance(state, {});  // where a floor is measured
     SweepOptions options = experiment_.sweep;
-    options.first = state.step;
-    options.every = 1;
-    options.last = -1;
+    set_step_ranges({{state.step, -1, 1}}, options);
     StepProber<S> prober(options, process_, kFloorEvery);
     double first_floor = 0, with_floor = 0, without = 0;
     int floors = 0, plain = 0;
@@ -141,7 +141,7 @@ class CostTimer {
     for (int done = 0; plain < 1 || (with_floor + without < kEnough && floors < kMostFloors); ++done) {
       if (interrupted()) throw interruption("", "", "");
       process_.advance(state, [&](const StepView<S>& view) {
-        const std::int64_t at = floor_step(options, kFloorEvery, view.record.step);
+        const std::int64_t at = floor_step(kFloorEvery, view.record.step);
         const bool measures = std::exchange(floor_at, at) != at;
         CpuLap lap;
         (void)prober.probe_step(view);
@@ -186,13 +186,16 @@ class CostTimer {
     const bool augmented = experiment_.data.augment_flip || experiment_.data.augment_crop > 0;
     record.augmentation.resize(batch, Augmentation{0, 0, augmented});
     const auto time = [&](std::size_t steps, double& writing, double& reading) {
-      Grid grid{sweep.multipliers, sweep.direction, sweep.precision, std::vector<SweepRecord>(steps, record)};
-      for (std::size_t i = 0; i < steps; ++i) grid.records[i].step = static_cast<std::int64_t>(i);
-      writing = mean_of_files([&] { write_grid(path, provenance_, grid); });
+      Table table = sweep_schema({sweep.multipliers, sweep.direction, sweep.precision, {}, batch, augmented});
+      for (std::size_t i = 0; i < steps; ++i) {
+        record.step = static_cast<std::int64_t>(i);
+        append_record(record, table);
+      }
+      writing = mean_of_files([&] { write_table(path, provenance_, table); });
       reading = mean_of_files([&] {
         require_same_run(read_provenance(open_published(path, "grid")), experiment_, provenance_.data_fingerprint,
                          path);
-        (void)read_grid(path);
+        check_sweep(read_table(path, sweep_schema()), path);
       });
       return static_cast<double>(size_of(path));
     };
@@ -228,7 +231,7 @@ class CostTimer {
   Experiment experiment_;
   const std::function<void()>& working_;
   UnitCosts costs_;
-  const Dataset& dataset_;
+  std::shared_ptr<const Dataset> dataset_;
   Provenance provenance_;
   TrainingProcess<S> process_;
   ScratchFolder scratch_;

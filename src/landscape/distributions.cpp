@@ -58,10 +58,10 @@ constexpr StatisticsVariable kStatistics[] = {
 };
 constexpr const char* kKinds[] = {"activation", "weight"};
 
-void append(const Statistics& statistics, const std::string& kind, Series& series) {
+void append(const Statistics& statistics, const std::string& kind, Table& table) {
   for (const auto& variable : kStatistics)
-    series.variable(kind + "_" + variable.name).values.push_back(statistics.*variable.value);
-  auto& count = series.variable(kind + "_count").values;
+    table.variable(kind + "_" + variable.name).values.push_back(statistics.*variable.value);
+  auto& count = table.variable(kind + "_count").values;
   count.insert(count.end(), statistics.count.begin(), statistics.count.end());
 }
 
@@ -72,6 +72,22 @@ double root_mean_square(const std::vector<double>& a, const std::vector<double>&
 }
 
 }  // namespace
+
+Table distributions_schema(const Dimension& layer, std::size_t bins) {
+  const Dimension bin = counted_dimension("bin", "bin of a histogram: equal parts from low to high", bins);
+  Table table{"distributions", {}, {step_dimension(), layer, bin}, {}};
+  for (const std::string kind : kKinds) {
+    for (const auto& variable : kStatistics)
+      table.variables.push_back(
+          {kind + "_" + variable.name, "1", std::string(variable.long_name) + ", of " + kind + "s", {"step", "layer"}});
+    table.variables.push_back({kind + "_count", "1", "histogram of " + kind + "s", {"step", "layer", "bin"}});
+  }
+  const std::string drift = " from theta_t to theta_{t+1}, root mean square over units";
+  table.variables.push_back({"drift_mean", "1", "change of a unit's mean activation" + drift, {"step", "layer"}});
+  table.variables.push_back(
+      {"drift_variance", "1", "change of a unit's activation variance" + drift, {"step", "layer"}});
+  return table;
+}
 
 template <class S>
 Statistics describe_values(ConstRows<S> values, std::size_t bins) {
@@ -130,33 +146,20 @@ DistributionAnalysis<S>::DistributionAnalysis(TrainingProcess<S>& process, const
       bins_(bins) {}
 
 template <class S>
-Series DistributionAnalysis<S>::begin() const {
-  SeriesDimension bin{"bin", "1", "bin of a histogram: equal parts from low to high", {}, {}, true};
-  for (std::size_t i = 0; i < bins_; ++i) bin.values.push_back(static_cast<double>(i));
-  Series series{"distributions", {step_dimension(), layer_dimension(network_->blocks(), chosen_), bin}, {}};
-  for (const std::string kind : kKinds) {
-    for (const auto& variable : kStatistics)
-      series.variables.push_back(
-          {kind + "_" + variable.name, "1", std::string(variable.long_name) + ", of " + kind + "s", {"step", "layer"}});
-    series.variables.push_back({kind + "_count", "1", "histogram of " + kind + "s", {"step", "layer", "bin"}});
-  }
-  const std::string drift = " from theta_t to theta_{t+1}, root mean square over units";
-  series.variables.push_back({"drift_mean", "1", "change of a unit's mean activation" + drift, {"step", "layer"}});
-  series.variables.push_back(
-      {"drift_variance", "1", "change of a unit's activation variance" + drift, {"step", "layer"}});
-  return series;
+Table DistributionAnalysis<S>::begin() const {
+  return distributions_schema(layer_dimension(network_->blocks(), chosen_), bins_);
 }
 
 /// Runs the step's batch through the network at `theta`, its noise that of step `number`; appends the activations'
-/// statistics to `series` unless that is null.
+/// statistics to `table` unless that is null.
 template <class S>
 void DistributionAnalysis<S>::evaluate(const StepView<S>& step, const Vector<S>& theta, std::uint32_t number,
-                                       std::vector<Units>& units, Series* series) {
+                                       std::vector<Units>& units, Table* table) {
   units.assign(chosen_.size(), {});
   const auto see = [&](std::size_t layer, ConstRows<S> y) {
     for (std::size_t i = 0; i < chosen_.size(); ++i) {
       if (network_->blocks()[chosen_[i]].output != layer) continue;
-      if (series != nullptr) append(describe_values<S>(y, bins_), "activation", *series);
+      if (table != nullptr) append(describe_values<S>(y, bins_), "activation", *table);
       auto& [mean, variance] = units[i];
       column_sums(y, mean);
       const auto rows = static_cast<double>(y.rows());
@@ -178,19 +181,19 @@ void DistributionAnalysis<S>::evaluate(const StepView<S>& step, const Vector<S>&
 }
 
 template <class S>
-void DistributionAnalysis<S>::add(const StepView<S>& step, Series& series) {
-  series.dimension("step").values.push_back(static_cast<double>(step.record.step));
+void DistributionAnalysis<S>::add(const StepView<S>& step, Table& table) {
+  table.dimensions.front().values.push_back(static_cast<double>(step.record.step));
   std::vector<Units> now, next;
-  evaluate(step, step.theta, step.pass.step, now, &series);
+  evaluate(step, step.theta, step.pass.step, now, &table);
   evaluate(step, step.theta_next, step.pass.step + 1, next, nullptr);
   const auto& parts = network_->parameters().parts();
   for (std::size_t i = 0; i < chosen_.size(); ++i) {
-    series.variable("drift_mean").values.push_back(root_mean_square(next[i].mean, now[i].mean));
-    series.variable("drift_variance").values.push_back(root_mean_square(next[i].variance, now[i].variance));
+    table.variable("drift_mean").values.push_back(root_mean_square(next[i].mean, now[i].mean));
+    table.variable("drift_variance").values.push_back(root_mean_square(next[i].variance, now[i].variance));
     const std::string weight = network_->blocks()[chosen_[i]].name + ".weight";
     for (const Part& part : parts)
       if (part.name == weight)
-        append(describe_values<S>({step.theta.data() + part.offset, part.size, 1}, bins_), "weight", series);
+        append(describe_values<S>({step.theta.data() + part.offset, part.size, 1}, bins_), "weight", table);
   }
 }
 

@@ -15,22 +15,8 @@ const std::vector<std::string>& direction_names() {
   return list;
 }
 
-std::int64_t last_step(const SweepOptions& options, std::int64_t total) {
-  return options.last < 0 ? total : options.last;
-}
-
-bool is_selected(const SweepOptions& options, std::int64_t step, std::int64_t total) {
-  return step >= options.first && step <= last_step(options, total) && (step - options.first) % options.every == 0;
-}
-
 bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total) {
   return options.kind != "runs" && is_selected(options, step, total);
-}
-
-std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step) {
-  const std::int64_t begin = step / segment * segment;
-  if (begin <= options.first) return options.first;
-  return options.first + (begin - options.first + options.every - 1) / options.every * options.every;
 }
 
 int cells_at_once(double flops, std::size_t cells, int threads) {
@@ -59,7 +45,7 @@ StepProber<S>::StepProber(const SweepOptions& options, TrainingProcess<S>& proce
 template <class S>
 std::int64_t StepProber<S>::missing_floor(std::int64_t step) const {
   if (exact_) return -1;
-  const std::int64_t at = floor_step(options_, segment_, step);
+  const std::int64_t at = floor_step(segment_, step);
   return at == step || at == floor_step_ ? -1 : at;
 }
 
@@ -118,10 +104,10 @@ void draw_direction(std::uint64_t seed, std::int64_t step, const Vector<S>& grad
 }
 
 template <class S>
-void StepProber<S>::adopt_floor(const SweepRecord& record) {
+void StepProber<S>::adopt_floor(std::int64_t step, double noise_floor) {
   if (exact_) return;
-  floor_ = record.noise_floor;
-  floor_step_ = floor_step(options_, segment_, record.step);
+  floor_ = noise_floor;
+  floor_step_ = floor_step(segment_, step);
 }
 
 template <class S>
@@ -129,7 +115,7 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   SweepRecord record;
   record.step = step.record.step;
   check(missing_floor(record.step) < 0, "the segment's noise floor is known");
-  if (!exact_ && floor_step(options_, segment_, record.step) == record.step) measure_floor(step);
+  if (!exact_ && floor_step(segment_, record.step) == record.step) measure_floor(step);
   record.noise_floor = floor_;
   record.lr = step.record.lr;
   record.train_loss = step.record.loss;

@@ -1,10 +1,13 @@
 #include "gradscape/landscape/theorem.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
+#include "gradscape/core/same_value.hpp"
 
 namespace gradscape {
 namespace {
@@ -37,6 +40,23 @@ std::vector<std::size_t> choose_norms(const Network<double>& network, const Mode
 }
 
 }  // namespace
+
+Table theorem_schema(const Dimension& layer, const std::vector<double>& unit_layers) {
+  const Dimension unit = counted_dimension("unit", "a unit (channel) of a batch norm", unit_layers.size());
+  Table table{"theorem", {}, {step_dimension(), unit, layer}, {}};
+  table.variables.push_back(
+      {"unit_layer", "1", "the unit's layer, as a place of the dimension layer", {"unit"}, unit_layers});
+  for (const auto& side : kSides) table.variables.push_back({side.name, side.units, side.long_name, {"step", "unit"}});
+  return table;
+}
+
+void check_theorem(const Table& table, const std::string& where) {
+  const auto &lhs = table.variable("lhs").values, &rhs = table.variable("rhs").values,
+             &gap = table.variable("gap").values;
+  for (std::size_t i = 0; i < gap.size(); ++i)
+    if (!same_value(gap[i], rhs[i] - lhs[i]))
+      throw Error(where, fmt::format("gap is {} where rhs and lhs are {} and {}", gap[i], rhs[i], lhs[i]));
+}
 
 TheoremSides theorem_sides(ConstRows<double> y, ConstRows<double> dz, ConstRows<double> dy, Index unit, double gamma,
                            double eps) {
@@ -74,22 +94,17 @@ TheoremAnalysis<S>::TheoremAnalysis(TrainingProcess<S>& process, const std::vect
       chosen_(choose_norms(*network_, process.model(), layers)) {}
 
 template <class S>
-Series TheoremAnalysis<S>::begin() const {
-  SeriesDimension unit{"unit", "1", "a unit (channel) of a batch norm", {}, {}, true};
-  SeriesVariable layer{"unit_layer", "1", "the unit's layer, as a place of the dimension layer", {"unit"}};
+Table TheoremAnalysis<S>::begin() const {
+  std::vector<double> layers;
   for (std::size_t i = 0; i < chosen_.size(); ++i)
-    for (Index c = 0; c < network_->layers()[*block(i).norm]->out().channels; ++c) {
-      unit.values.push_back(static_cast<double>(unit.values.size()));
-      layer.values.push_back(static_cast<double>(i));
-    }
-  Series series{"theorem", {step_dimension(), unit, layer_dimension(network_->blocks(), chosen_)}, {layer}};
-  for (const auto& side : kSides) series.variables.push_back({side.name, side.units, side.long_name, {"step", "unit"}});
-  return series;
+    layers.insert(layers.end(), static_cast<std::size_t>(network_->layers()[*block(i).norm]->out().channels),
+                  static_cast<double>(i));
+  return theorem_schema(layer_dimension(network_->blocks(), chosen_), layers);
 }
 
 template <class S>
-void TheoremAnalysis<S>::add(const StepView<S>& step, Series& series) {
-  series.dimension("step").values.push_back(static_cast<double>(step.record.step));
+void TheoremAnalysis<S>::add(const StepView<S>& step, Table& table) {
+  table.dimensions.front().values.push_back(static_cast<double>(step.record.step));
   const Vector<double> theta = step.theta.template cast<double>();
   const Vector<double> buffers = step.buffers.template cast<double>();
   std::vector<std::vector<TheoremSides>> found(chosen_.size());
@@ -110,11 +125,19 @@ void TheoremAnalysis<S>::add(const StepView<S>& step, Series& series) {
   network_->evaluate(theta, buffers, in_double(step.batch), step.pass, &grad, nullptr, nullptr, &watch);
   for (const auto& sides : found)
     for (const TheoremSides& unit : sides) {
-      for (const auto& side : kSides) series.variable(side.name).values.push_back(unit.*side.value);
+      for (const auto& side : kSides) table.variable(side.name).values.push_back(unit.*side.value);
       // What the bound would be without the projections; where it is 0, so are all the rest.
       const double whole = unit.rhs / (1.0 - unit.removed);
       if (whole > 0) worst_ = std::max(worst_, std::abs(unit.gap - unit.gap_expected) / whole);
     }
+}
+
+template <class S>
+std::string TheoremAnalysis<S>::remark() const {
+  return fmt::format(
+      "the sides of theorem 4.1 differ by the term of eps, to {:.2g} of the bound (of what was computed "
+      "now)",
+      worst_);
 }
 
 template class TheoremAnalysis<float>;

@@ -1,10 +1,11 @@
 #include "gradscape/store/digest.hpp"
 
 #include <algorithm>
-#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "gradscape/core/fingerprint.hpp"
+#include "gradscape/file/folder.hpp"
 #include "gradscape/store/publish.hpp"
 
 namespace gradscape {
@@ -58,13 +59,8 @@ std::string content_digest(const std::string& path) {
 }
 
 std::string directory_digest(const std::string& path) {
-  namespace fs = std::filesystem;
   std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    const std::string name = entry.path().lexically_relative(path).generic_string();
-    if (entry.is_regular_file() && name.ends_with(".h5") && entry.path().filename().string().front() != '.')
-      names.push_back(name);
-  }
+  for (const std::string& file : files_below(path, ".h5")) names.push_back(file.substr(path.size() + 1));
   std::sort(names.begin(), names.end());
   Fingerprint hash;
   for (const auto& name : names) {

@@ -183,6 +183,8 @@ std::string difference(const Program& here, const Program& there) {
 Owner owner_of(const std::string& path) {
   try {
     return is_own(h5::File::open(path)) ? Owner::gradscape : Owner::another;
+  } catch (const AccessError&) {  // whose it is cannot be seen now
+    throw;
   } catch (const Error&) {
     return Owner::nobody;
   }

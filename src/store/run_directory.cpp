@@ -9,7 +9,9 @@
 #include <functional>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/file/folder.hpp"
 #include "gradscape/host/process_identity.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/publish.hpp"
 
 namespace gradscape {
@@ -19,15 +21,8 @@ namespace fs = std::filesystem;
 
 /// Names in a directory, sorted; none where there is no directory. Hidden names are temporary files and stay out.
 std::vector<std::string> list(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code code;
-  if (!fs::is_directory(directory, code)) return names;
-  for (const auto& entry : fs::directory_iterator(directory, code)) {
-    const std::string name = entry.path().filename().string();
-    if (name.front() != '.') names.push_back(name);
-  }
-  if (code) throw Error(directory, "cannot be listed: " + code.message());
-  std::sort(names.begin(), names.end());
+  std::vector<std::string> names = names_in(directory);
+  std::erase_if(names, [](const std::string& name) { return name.front() == '.'; });
   return names;
 }
 
@@ -76,6 +71,10 @@ std::string segment_name(std::int64_t first, std::int64_t last) {
 
 }  // namespace
 
+std::string describe(const SurveyId& survey) {
+  return fmt::format("{} \"{}\"", survey.kind, survey.name);
+}
+
 std::string RunDirectory::checkpoint_path(std::int64_t step) const {
   return fmt::format("{}/checkpoints/step-{:08}.h5", root_, step);
 }
@@ -84,16 +83,16 @@ std::string RunDirectory::trace_path(std::int64_t first, std::int64_t last) cons
   return root_ + "/trace/" + segment_name(first, last);
 }
 
-std::string RunDirectory::shard_path(const std::string& sweep, std::int64_t first, std::int64_t last) const {
-  return root_ + "/sweep/" + sweep + "/" + segment_name(first, last);
+std::string RunDirectory::shard_path(const SurveyId& survey, std::int64_t first, std::int64_t last) const {
+  return survey_folder(survey) + "/" + segment_name(first, last);
 }
 
-std::string RunDirectory::partial_path(const std::string& sweep, std::int64_t first, std::int64_t last) const {
-  return root_ + "/sweep/" + sweep + "/partial/" + segment_name(first, last);
+std::string RunDirectory::partial_path(const SurveyId& survey, std::int64_t first, std::int64_t last) const {
+  return survey_folder(survey) + "/partial/" + segment_name(first, last);
 }
 
-std::string RunDirectory::landscape_path(const std::string& sweep) const {
-  return root_ + (sweep == "main" ? "/landscape.h5" : "/landscape-" + sweep + ".h5");
+std::string RunDirectory::merged_path(const SurveyId& survey) const {
+  return root_ + "/" + survey_kind(survey.kind).merged + (survey.name == "main" ? "" : "-" + survey.name) + ".h5";
 }
 
 bool RunDirectory::holds_run() const {
@@ -122,25 +121,29 @@ std::vector<SegmentFile> RunDirectory::trace_files() const {
   return segments(root_ + "/trace");
 }
 
-std::vector<SegmentFile> RunDirectory::shard_files(const std::string& sweep) const {
-  return segments(root_ + "/sweep/" + sweep);
+std::vector<SegmentFile> RunDirectory::shard_files(const SurveyId& survey) const {
+  return segments(survey_folder(survey));
 }
 
-std::vector<SegmentFile> RunDirectory::partial_files(const std::string& sweep) const {
-  return segments(root_ + "/sweep/" + sweep + "/partial");
+std::vector<SegmentFile> RunDirectory::partial_files(const SurveyId& survey) const {
+  return segments(survey_folder(survey) + "/partial");
 }
 
-std::vector<std::string> RunDirectory::sweeps() const {
-  return list(root_ + "/sweep");
+std::vector<SurveyId> RunDirectory::surveys() const {
+  std::vector<SurveyId> found;
+  for (const std::string& kind : survey_names())
+    for (const std::string& name : list(root_ + "/" + kind)) found.push_back({kind, name});
+  return found;
 }
 
 std::vector<std::string> RunDirectory::derived_files() const {
-  static const std::vector<std::string> analyses = {"shift", "distributions", "theorem"};
   std::vector<std::string> files;
   for (const auto& name : list(root_)) {
-    bool derived = is_landscape(name);
-    for (const auto& kind : analyses) derived = derived || name == kind + ".h5" || name == kind + ".partial.h5";
-    if (derived) files.push_back(root_ + "/" + name);
+    const auto is_kinds = [&](const SurveyKind& kind) {
+      return name == kind.merged + ".h5" || (name.starts_with(kind.merged + "-") && name.ends_with(".h5")) ||
+             name == kind.merged + ".partial.h5";  // of older programs
+    };
+    if (std::any_of(survey_kinds().begin(), survey_kinds().end(), is_kinds)) files.push_back(root_ + "/" + name);
   }
   return files;
 }
@@ -152,9 +155,9 @@ std::vector<std::string> RunDirectory::data_files() const {
     for (const SegmentFile& segment : segments) files.push_back(segment.path);
   };
   add(trace_files());
-  for (const std::string& sweep : sweeps()) {
-    add(shard_files(sweep));
-    add(partial_files(sweep));
+  for (const SurveyId& survey : surveys()) {
+    add(shard_files(survey));
+    add(partial_files(survey));
   }
   return files;
 }
@@ -176,9 +179,9 @@ void RunDirectory::remove_run() const {
   for (const auto& file : files) remove(file);
   remove_remains();
   std::vector<std::string> folders = {root_ + "/checkpoints", root_ + "/trace"};
-  for (const std::string& sweep : sweeps())
-    for (const char* folder : {"/partial", ""}) folders.push_back(root_ + "/sweep/" + sweep + folder);
-  folders.push_back(root_ + "/sweep");
+  for (const SurveyId& survey : surveys())
+    for (const char* folder : {"/partial", ""}) folders.push_back(survey_folder(survey) + folder);
+  for (const std::string& kind : survey_names()) folders.push_back(root_ + "/" + kind);
   std::error_code not_empty;  // somebody else's files are in it
   for (const auto& folder : folders)
     if (fs::is_directory(fs::symlink_status(folder, not_empty))) fs::remove(folder, not_empty);
@@ -188,13 +191,13 @@ void RunDirectory::remove_run() const {
 
 void RunDirectory::remove_remains() const {
   std::vector<std::string> folders = {root_, root_ + "/checkpoints", root_ + "/trace"};
-  for (const std::string& sweep : sweeps())
-    for (const char* folder : {"", "/partial"}) folders.push_back(root_ + "/sweep/" + sweep + folder);
+  for (const SurveyId& survey : surveys())
+    for (const char* folder : {"", "/partial"}) folders.push_back(survey_folder(survey) + folder);
   for (const auto& folder : folders) {
     std::error_code ignored;  // what cannot be listed or deleted does no harm
     std::vector<fs::path> abandoned;
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (is_abandoned(entry.path())) abandoned.push_back(entry.path());
+    for (const std::string& name : names_in(folder))
+      if (is_abandoned(folder + "/" + name)) abandoned.push_back(folder + "/" + name);
     for (const auto& path : abandoned) fs::remove(path, ignored);
   }
 }
@@ -202,10 +205,10 @@ void RunDirectory::remove_remains() const {
 void RunDirectory::remove_beyond(std::int64_t step) const {
   for (const SegmentFile& file : trace_files())
     if (file.last > step) remove(file.path);
-  for (const std::string& sweep : sweeps()) {
-    for (const SegmentFile& file : shard_files(sweep))
+  for (const SurveyId& survey : surveys()) {
+    for (const SegmentFile& file : shard_files(survey))
       if (file.last > step && !(file.first == step && file.last == step + 1)) remove(file.path);
-    for (const SegmentFile& file : partial_files(sweep))
+    for (const SegmentFile& file : partial_files(survey))
       if (file.last > step) remove(file.path);
   }
 }

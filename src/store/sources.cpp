@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/file/folder.hpp"
 
 namespace gradscape {
 namespace {
@@ -43,7 +44,8 @@ Sources Sources::of(const std::string& folder, const std::vector<std::string>& p
   for (const std::string& pattern : patterns)
     for (const std::string& path : match_files(folder, pattern)) try {
         sources.add(open_published(path, ""));
-      } catch (const Error&) {  // damaged: other verbs tell of it
+      } catch (const Error& error) {  // damaged: other verbs tell of it
+        if (!is_damage(error)) throw;
       }
   return sources;
 }
@@ -53,10 +55,8 @@ std::vector<std::string> match_files(const std::string& folder, const std::strin
   const std::string first = pattern.substr(0, slash);
   std::vector<std::string> names, found;
   std::error_code none_there;
-  for (const auto& entry : fs::directory_iterator(folder, none_there))
-    if (const std::string name = entry.path().filename().string(); name.front() != '.' && matches(name, first))
-      names.push_back(name);
-  std::sort(names.begin(), names.end());
+  for (const std::string& name : names_in(folder))
+    if (name.front() != '.' && matches(name, first)) names.push_back(name);
   for (const std::string& name : names) {
     const std::string path = folder + "/" + name;
     if (slash == std::string::npos) {

@@ -9,9 +9,10 @@
 #include <map>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/file/dimensions.hpp"
 #include "gradscape/host/progress.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/sources.hpp"
+#include "gradscape/store/table_file.hpp"
 
 namespace gradscape {
 
@@ -51,31 +52,56 @@ void require_multipliers(const std::vector<double>& found, const std::vector<dou
                                    fmt::join(expected, ", ")));
 }
 
-/// The shards of a sweep, and which holds what.
+/// Error unless a shard's table is about what the first one's is.
+void require_same_shape(const Table& first, const Table& table, const std::string& where) {
+  if (first.kind == "grid")
+    require_multipliers(table.dimension("alpha").values, first.dimension("alpha").values, where);
+  if (const std::string difference = dimension_difference(first, table); !difference.empty())
+    throw Error(where, "is about other things than the first shard: " + difference);
+}
+
+/// The shards of a survey, and which holds what.
 struct Shards {
   std::vector<std::string> paths;
   std::map<std::int64_t, std::size_t> steps;  // wanted step: the first shard that holds it, or kNoSource
-  GridShape shape;
+  Table schema;
   Provenance provenance;  // the last shard's, which knows best how long the run is
   Program program;
   std::vector<std::string> left_out;  // what is wrong with damaged shards
 
-  void add(const h5::File& shard, const MergeInput& input) {
+  void add(const h5::File& shard, const MergeInput& input, const SurveyKind& kind) {
     Provenance origin = read_provenance(shard);
     require_same_program(shard.path(), program_of(shard), program);
     if (paths.empty()) {
-      shape.multipliers = shard.read<double>("/alpha");
-      if (!input.multipliers.empty()) require_multipliers(shape.multipliers, input.multipliers, shard.path());
-      shape.direction = shard.text_attribute("/", "direction");
-      shape.precision = shard.text_attribute("/", "probe_precision");
-      if (shard.exists("/layer")) shape.layers = read_labels(shard, "layer");
+      schema = without_rows(read_shape(shard, kind.schema()));
+      if (!input.multipliers.empty())
+        require_multipliers(schema.dimension("alpha").values, input.multipliers, shard.path());
     }
     provenance = std::move(origin);
-    shape.batch = std::max(shape.batch, shard.read<std::int32_t>("/sample").size());
-    shape.augmented = shape.augmented || shard.exists("/batch_flip");
-    for (const std::int64_t step : shard.read<std::int64_t>("/step"))
+    widen_schema(
+        shard.path(), [&](const std::string& name) { return shard.exists("/" + name); },
+        [&](const std::string& name) { return shard.shape("/" + name).front(); }, kind);
+    for (const std::int64_t step : shard.read<std::int64_t>("/" + schema.rows().name))
       if (input.wanted(step)) steps.emplace(step, paths.size());
     paths.push_back(shard.path());
+  }
+
+  /// Makes room for what another table, or shard, has and this one has not: longer batches, moved images.
+  template <class Has, class Size>
+  void widen_schema(const std::string& where, const Has& has, const Size& size, const SurveyKind& kind) {
+    for (Dimension& dimension : schema.dimensions)
+      if (dimension.ragged)
+        for (std::size_t i = dimension.size(); i < size(dimension.name); ++i)
+          dimension.values.push_back(static_cast<double>(i));
+    const Table all = kind.schema();
+    for (const Variable& variable : all.variables)
+      if (variable.absent == Absent::dropped && schema.find(variable.name) == nullptr && has(variable.name)) {
+        for (const std::string& name : variable.dimensions)
+          if (std::none_of(schema.dimensions.begin(), schema.dimensions.end(),
+                           [&](const Dimension& dimension) { return dimension.name == name; }))
+            throw Error(where, fmt::format("has {}, which the first shard has not", variable.name));
+        schema.variables.push_back(variable);
+      }
   }
 };
 
@@ -89,22 +115,25 @@ struct DamagedShard {
 using Damaged = std::map<std::string, std::string>;
 
 /// Below a run's directory.
-std::vector<std::string> shard_patterns(const std::string& name, Holes holes, const std::string& folder = "") {
-  std::vector<std::string> patterns = {folder + "sweep/" + name + "/segment-*.h5"};
-  if (holes == Holes::mark) patterns.push_back(folder + "sweep/" + name + "/partial/segment-*.h5");
+std::vector<std::string> shard_patterns(const SurveyId& survey, Holes holes, const std::string& runs = "") {
+  const std::string folder = runs + survey.kind + "/" + survey.name;
+  std::vector<std::string> patterns = {folder + "/segment-*.h5"};
+  if (holes == Holes::mark) patterns.push_back(folder + "/partial/segment-*.h5");
   return patterns;
 }
 
 /// Finds which shard holds which wanted step, and counts all of them among `sources`. Damaged shards are left out: what
 /// they held is there once more, or is missing. `program` is what the shards of an earlier run were computed by.
-Shards find_shards(const MergeInput& input, const std::string& name, Holes holes, const Damaged& damaged,
+Shards find_shards(const MergeInput& input, const SurveyId& survey, Holes holes, const Damaged& damaged,
                    Sources& sources, const Program& program = {}) {
   const RunDirectory& directory = input.directory;
-  std::vector<SegmentFile> files = directory.shard_files(name);
+  std::vector<SegmentFile> files = directory.shard_files(survey);
   if (holes == Holes::mark) {
-    const auto partial = directory.partial_files(name);
+    const auto partial = directory.partial_files(survey);
     files.insert(files.end(), partial.begin(), partial.end());
   }
+  const SurveyKind& kind = survey_kind(survey.kind);
+  const std::string file_type = kind.schema().kind;
   Shards shards;
   shards.program = program;
   const auto leave_out = [&](const std::string& problem) {
@@ -112,75 +141,78 @@ Shards find_shards(const MergeInput& input, const std::string& name, Holes holes
     say(fmt::format("{}\n  it is left out", problem));
   };
   for (const SegmentFile& file : files) try {
-      const h5::File shard = peek_published(file.path, "grid");
+      const h5::File shard = peek_published(file.path, file_type);
       sources.add(shard);
       if (const auto known = damaged.find(file.path); known != damaged.end())
         leave_out(known->second);
       else
-        shards.add(shard, input);
+        shards.add(shard, input, kind);
     } catch (const Error& error) {
       if (!is_damage(error)) throw;
       leave_out(error.what());
     }
   if (shards.paths.empty())
-    throw Error(directory.root(),
-                fmt::format("has no {}shards of a sweep named \"{}\"", files.empty() ? "" : "whole ", name),
-                "`gradscape sweep` makes them; `gradscape run` does so while training");
+    throw Error(
+        directory.root(),
+        fmt::format("has no {}shards of a {} named \"{}\"", files.empty() ? "" : "whole ", survey.kind, survey.name),
+        fmt::format("`gradscape {}` makes them{}", survey.kind,
+                    survey.kind == "sweep" ? "; `gradscape run` does so while training" : ""));
   std::vector<std::int64_t> missing;
   for (std::int64_t step = 0; step <= input.last; ++step)
     if (input.wanted(step) && shards.steps.emplace(step, kNoSource).second) missing.push_back(step);
-  shards.shape.records = shards.steps.size();
   if (missing.empty()) return shards;
-  const std::string found = fmt::format("sweep \"{}\" is not complete: {} of {} steps are missing: {}", name,
+  const std::string found = fmt::format("{} is not complete: {} of {} steps are missing: {}", describe(survey),
                                         missing.size(), shards.steps.size(), describe_steps(missing, missing.size()));
   if (holes == Holes::refuse)
     throw Error(directory.root(),
                 found + (shards.left_out.empty() ? "" : fmt::format("\n{}", fmt::join(shards.left_out, "\n"))),
-                "finish training with --resume where that is needed, then `gradscape sweep` computes what is missing; "
-                "`gradscape merge --partial` makes a file that marks them as not done");
+                fmt::format("finish training with --resume where that is needed, then `gradscape {}` computes what is "
+                            "missing; `gradscape merge --partial` makes a file that marks them as not done",
+                            survey.kind));
   say(fmt::format("{}: {}; they are marked as not done", directory.root(), found));
   return shards;
 }
 
-/// A step that is not done.
-SweepRecord make_hole(std::int64_t step, std::size_t cells) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const Cell cell{kNone, kNone, kNone, kNone, kNone, kNone, kNone, CellStatus::not_done};
-  return {step, kNone, kNone, kNone, kNone, std::vector<Cell>(cells, cell), {}, {}};
-}
-
-/// Writes the records step by step, with one shard in memory.
-void write_shards(GridWriter& writer, const Shards& sources) {
-  Grid grid;
+/// Writes the rows step by step, with one shard in memory.
+void write_shards(TableWriter& writer, const Shards& sources, const SurveyKind& kind) {
+  Table table;
   std::size_t open = kNoSource;
-  for (const auto& [step, source] : sources.steps) {
-    if (source == kNoSource) {
-      writer.add(make_hole(step, sources.shape.multipliers.size()));
+  const auto read = [&](std::size_t source) {
+    const std::string& path = sources.paths[open = source];
+    try {
+      table = read_table(path, kind.schema());
+      if (kind.check != nullptr) kind.check(table, path);
+      require_same_shape(sources.schema, table, path);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+      throw DamagedShard{path, error.what()};
+    }
+  };
+  for (auto step = sources.steps.begin(); step != sources.steps.end();) {
+    if (step->second == kNoSource) {
+      writer.add_hole(static_cast<double>((step++)->first));
       continue;
     }
-    if (source != open) try {
-        grid = read_grid(sources.paths[open = source]);
-        require_multipliers(grid.multipliers, sources.shape.multipliers, sources.paths[source]);
-      } catch (const Error& error) {
-        if (!is_damage(error)) throw;
-        throw DamagedShard{sources.paths[source], error.what()};
-      }
-    const auto record = std::lower_bound(grid.records.begin(), grid.records.end(), step,
-                                         [](const SweepRecord& r, std::int64_t s) { return r.step < s; });
-    if (record == grid.records.end() || record->step != step)
-      throw Error(sources.paths[source], fmt::format("no longer holds step {}", step), "merge again");
-    writer.add(*record);
+    if (step->second != open) read(step->second);
+    const std::size_t first = table.find_row(static_cast<double>(step->first));
+    std::size_t last = first;  // as many rows as follow each other here and there
+    while (last < table.size() && step != sources.steps.end() && step->second == open &&
+           table.rows().values[last] == static_cast<double>(step->first))
+      ++last, ++step;
+    if (last == first)
+      throw Error(sources.paths[open], fmt::format("no longer holds step {}", step->first), "merge again");
+    writer.add(table, first, last);
   }
 }
 
-void publish_grid(const std::string& path, const GridShape& shape, const std::vector<Shards>& all,
-                  const Sources& sources) {
+void publish_merged(const std::string& path, const Table& schema, const std::vector<std::int64_t>& seeds,
+                    const std::vector<Shards>& all, const SurveyKind& kind, const Sources& sources) {
   Provenance provenance = all.front().provenance;
-  provenance.file_type = "grid";
+  provenance.file_type = schema.kind;
   publish_h5(path, provenance, [&](h5::File& file) {
     sources.write(file);
-    GridWriter writer(file, shape);
-    for (const Shards& shards : all) write_shards(writer, shards);
+    TableWriter writer(file, schema, all.front().steps.size(), seeds);
+    for (const Shards& shards : all) write_shards(writer, shards, kind);
     writer.finish();
   });
 }
@@ -207,38 +239,40 @@ std::vector<std::int64_t> step_differences(const Shards& a, const Shards& b) {
 
 }  // namespace
 
-std::string merge_shards(const MergeInput& input, const std::string& name, Holes holes) {
+std::string merge_shards(const MergeInput& input, const SurveyId& survey, Holes holes) {
   return without_damaged([&](const Damaged& damaged) {
-    Sources sources(shard_patterns(name, holes));
-    const Shards shards = find_shards(input, name, holes, damaged, sources);
-    const std::string path = input.directory.landscape_path(name);
-    publish_grid(path, shards.shape, {shards}, sources);
+    Sources sources(shard_patterns(survey, holes));
+    const Shards shards = find_shards(input, survey, holes, damaged, sources);
+    const std::string path = input.directory.merged_path(survey);
+    publish_merged(path, shards.schema, {}, {shards}, survey_kind(survey.kind), sources);
     return path;
   });
 }
 
-std::string unite_seeds(const std::string& folder, const std::vector<MergeInput>& inputs, const std::string& name,
+std::string unite_seeds(const std::string& folder, const std::vector<MergeInput>& inputs, const SurveyId& survey,
                         Holes holes) {
   check(!inputs.empty(), "seeds to unite");
+  const SurveyKind& kind = survey_kind(survey.kind);
   return without_damaged([&](const Damaged& damaged) {
-    Sources sources(shard_patterns(name, holes, "seed-*/"));
+    Sources sources(shard_patterns(survey, holes, "seed-*/"));
     std::vector<Shards> all;
-    GridShape shape;
+    std::vector<std::int64_t> seeds;
     for (const MergeInput& input : inputs) {
-      all.push_back(find_shards(input, name, holes, damaged, sources, all.empty() ? Program{} : all.front().program));
+      all.push_back(find_shards(input, survey, holes, damaged, sources, all.empty() ? Program{} : all.front().program));
       const Shards& shards = all.back();
-      if (all.size() == 1) shape = shards.shape;
       if (const auto steps = step_differences(all.front(), shards); !steps.empty())
         throw Error(input.directory.root(),
                     fmt::format("does not hold the steps of {}: only one of them has {}",
                                 inputs.front().directory.root(), describe_steps(steps)),
                     "give all seeds the same length and the same [sweep]");
-      shape.batch = std::max(shape.batch, shards.shape.batch);
-      shape.augmented = shape.augmented || shards.shape.augmented;
-      shape.seeds.push_back(input.seed);
+      const Table& schema = shards.schema;
+      all.front().widen_schema(
+          shards.paths.front(), [&](const std::string& name) { return schema.find(name) != nullptr; },
+          [&](const std::string& name) { return schema.dimension(name).size(); }, kind);
+      seeds.push_back(input.seed);
     }
-    const std::string path = RunDirectory(folder).landscape_path(name);
-    publish_grid(path, shape, all, sources);
+    const std::string path = RunDirectory(folder).merged_path(survey);
+    publish_merged(path, all.front().schema, seeds, all, kind, sources);
     return path;
   });
 }

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/host/console.hpp"
 #include "gradscape/study/rates_job.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/study/shard_judge.hpp"
@@ -26,14 +25,15 @@ struct CheckedSweep {
   std::string data;       // fingerprint
 };
 
-CheckedSweep check_sweep(const RunDirectory& directory, const std::string& name) {
+CheckedSweep check_sweep(const RunDirectory& directory, const SurveyId& survey) {
   const std::int64_t total = last_checkpoint(directory).total_steps;
   const std::string data = read_provenance(open_published(directory.checkpoint_path(0), "checkpoint")).data_fingerprint;
   // The sweep's settings are the shards' own, and one for all.
-  const Experiment settings = experiment_of_sweep(directory, name, read_stored_experiment(directory));
-  ShardJudge(directory, name, settings, data).require_none_foreign();
-  const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_probed(sweep, step, total); };
-  return {{directory, last_step(settings.sweep, total), wanted, settings.train.seed, settings.sweep.multipliers},
+  const Experiment settings = experiment_of_survey(directory, survey, read_stored_experiment(directory));
+  ShardJudge(directory, survey, settings, data).require_none_foreign();
+  const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_selected(sweep, step, total); };
+  return {{directory, std::min(total, last_step(settings.sweep, total)), wanted, settings.train.seed,
+           survey.kind == "sweep" ? settings.sweep.multipliers : std::vector<double>{}},
           settings,
           data};
 }
@@ -65,18 +65,18 @@ std::vector<RunDirectory> seeds_in(const std::string& folder) {
 
 }  // namespace
 
-void unite_runs(const std::string& folder, const std::string& name, Holes holes) {
+void unite_runs(const std::string& folder, const SurveyId& survey, Holes holes, const TellPath& tell) {
   std::vector<CheckedSweep> sweeps;
   std::vector<MergeInput> inputs;
   for (const RunDirectory& run : seeds_in(folder)) {
-    sweeps.push_back(check_sweep(run, name));
+    sweeps.push_back(check_sweep(run, survey));
     require_same_but_seed(sweeps.front(), sweeps.back());
     inputs.push_back(sweeps.back().input);
   }
-  print_out("{}\n", unite_seeds(folder, inputs, name, holes));
+  tell(unite_seeds(folder, inputs, survey, holes));
 }
 
-void merge_runs(const std::vector<RunDirectory>& runs, const std::string& name, Holes holes) {
+void merge_runs(const std::vector<RunDirectory>& runs, const SurveyId& survey, Holes holes, const TellPath& tell) {
   std::vector<Error> errors;
   const auto attempt = [&](auto&& work) {
     try {
@@ -91,20 +91,20 @@ void merge_runs(const std::vector<RunDirectory>& runs, const std::string& name, 
   std::map<std::string, std::vector<RunDirectory>> rates;
   for (const RunDirectory& run : runs) {
     const std::string folder = fs::path(run.root()).parent_path().string();
-    if (read_stored_experiment(run).sweep.kind == "runs") {
+    if (survey.kind == "sweep" && read_stored_experiment(run).sweep.kind == "runs") {
       rates[folder].push_back(run);
       continue;
     }
-    if (runs.size() > 1 && seed_of_folder(run.root())) folders.insert(folder);
-    const auto merge = [&] { print_out("{}\n", merge_shards(check_sweep(run, name).input, name, holes)); };
+    if (survey.kind == "sweep" && runs.size() > 1 && seed_of_folder(run.root())) folders.insert(folder);
+    const auto merge = [&] { tell(merge_shards(check_sweep(run, survey).input, survey, holes)); };
     if (!attempt(merge)) broken.insert(folder);
   }
   for (const auto& [folder, members] : rates) {
-    const auto unite = [&] { print_out("{}\n", unite_rates(folder, members)); };
+    const auto unite = [&] { tell(unite_rates(folder, members)); };
     attempt(unite);
   }
   for (const std::string& folder : folders)
-    if (!broken.contains(folder)) attempt([&] { unite_runs(folder, name, holes); });
+    if (!broken.contains(folder)) attempt([&] { unite_runs(folder, survey, holes, tell); });
   if (errors.size() == 1) throw errors.front();
   std::string text;
   for (const Error& error : errors) text += fmt::format("\n{}", error.what());

@@ -9,7 +9,8 @@
 #include <set>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/store/series_file.hpp"
+#include "gradscape/landscape/step_survey.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/train/schedule.hpp"
@@ -90,11 +91,11 @@ std::string unite_rates(const std::string& folder, const std::vector<RunDirector
   }
   std::sort(runs.begin(), runs.end(),
             [](const RateRun& a, const RateRun& b) { return a.experiment.train.lr < b.experiment.train.lr; });
-  SeriesDimension rate{"lr", "1", "train.lr of the run", {}, {}, false};
+  Dimension rate{"lr", "1", "train.lr of the run", {}};
   for (const RateRun& run : runs) rate.values.push_back(run.experiment.train.lr);
-  SeriesDimension step = step_dimension();
+  Dimension step = step_dimension();
   step.values = common_steps(runs, &WholeTrace::steps, "training steps");
-  SeriesDimension test_step{"test_step", "step", "number of updates before a test", {}, {}, true};
+  Dimension test_step{"test_step", "step", "number of updates before a test", {}, {}, Element::int64};
   test_step.values = common_steps(runs, &WholeTrace::tests, "tests");
   const auto loss = collect(runs, &WholeTrace::steps, [](const TraceRecord& record) { return record.loss; });
   const auto accuracy = collect(runs, &WholeTrace::steps, [](const TraceRecord& record) { return record.accuracy; });
@@ -103,8 +104,9 @@ std::string unite_rates(const std::string& folder, const std::vector<RunDirector
       collect(runs, &WholeTrace::tests, [](const TestRecord& record) { return record.accuracy; });
   const auto least = extremes(loss, step.size(), [](double a, double b) { return std::fmin(a, b); });
   const auto largest = extremes(loss, step.size(), [](double a, double b) { return std::fmax(a, b); });
-  const Series series{
+  const Table table{
       "runs",
+      {},
       {rate, step, test_step},
       {{"loss", "loss", "training loss of the step's batch", {"lr", "step"}, loss},
        {"accuracy", "1", "fraction of the step's batch classified right", {"lr", "step"}, accuracy},
@@ -113,7 +115,8 @@ std::string unite_rates(const std::string& folder, const std::vector<RunDirector
        {"test_loss", "loss", "loss on the test images", {"lr", "test_step"}, test_loss},
        {"test_accuracy", "1", "fraction of the test images classified right", {"lr", "test_step"}, test_accuracy}}};
   const std::string path = folder + "/runs.h5";
-  write_series(path, runs.front().provenance, series, Sources::of(folder, {"lr-*/trace/segment-*.h5"}));
+  const Sources sources = Sources::of(folder, {"lr-*/trace/segment-*.h5"});
+  write_table(path, runs.front().provenance, table, &sources);
   return path;
 }
 

@@ -3,15 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <optional>
-
 #include "gradscape/core/error.hpp"
 #include "gradscape/file/input_file.hpp"
-#include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
-#include "gradscape/landscape/replay.hpp"
-#include "gradscape/store/trace_file.hpp"
 
 namespace gradscape {
 
@@ -53,43 +47,17 @@ void require_this_program(const h5::File& file) {
 }
 
 void require_within_run(const SweepOptions& sweep, std::int64_t total) {
-  if (sweep.first <= total && sweep.last <= total) return;
-  throw UsageError("sweep.first, sweep.last (--steps)",
-                   fmt::format("steps {} to {} lie outside the run, which has steps 0 to {}", sweep.first,
-                               last_step(sweep, total), total));
+  for (const StepRange& range : step_ranges(sweep))
+    if (range.first > total || range.last > total)
+      throw UsageError("sweep.first, sweep.last (--steps)",
+                       fmt::format("steps {} to {} lie outside the run, which has steps 0 to {}", range.first,
+                                   range.last < 0 ? total : range.last, total));
 }
 
 std::int64_t floor_segment(const RunDirectory& directory) {
   const std::string path = directory.checkpoint_path(directory.checkpoint_steps().front());
   return parse_experiment(read_provenance(open_published(path, "checkpoint")).config, path).train.checkpoint_every;
 }
-
-template <class S>
-void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory& directory,
-                   const Experiment& experiment, const std::string& data_fingerprint, TrainingProcess<S>& process) {
-  const std::int64_t wanted = prober.missing_floor(step);
-  if (wanted < 0) return;
-  const auto checkpoints = directory.checkpoint_steps();
-  const auto after = std::upper_bound(checkpoints.begin(), checkpoints.end(), wanted);
-  if (after == checkpoints.begin())
-    throw Error(directory.root(),
-                fmt::format("has no checkpoint at or before step {}, where the noise floor of step {} "
-                            "is measured",
-                            wanted, step));
-  const std::int64_t first = *(after - 1);
-  TrainingState<S> state = read_own_checkpoint<S>(directory, first, experiment, data_fingerprint, process);
-  const WholeTrace trace = read_whole_trace(directory, first, wanted + 1);
-  const auto observe = [&](const StepView<S>& view) {
-    if (view.record.step == wanted) prober.measure_floor(view);
-  };
-  if (!replay<S>(process, state, wanted + 1, trace.steps, observe, [] { return !interrupted(); }))
-    throw interruption(directory.root(), "nothing is lost", "the same command continues (run: with --resume)");
-}
-
-template void provide_floor<float>(StepProber<float>&, std::int64_t, const RunDirectory&, const Experiment&,
-                                   const std::string&, TrainingProcess<float>&);
-template void provide_floor<double>(StepProber<double>&, std::int64_t, const RunDirectory&, const Experiment&,
-                                    const std::string&, TrainingProcess<double>&);
 
 void require_first_checkpoint(const RunDirectory& directory) {
   const auto steps = directory.checkpoint_steps();
@@ -105,8 +73,8 @@ CheckpointInfo last_checkpoint(const RunDirectory& directory) {
   return read_checkpoint_info(open_published(directory.checkpoint_path(steps.back()), "checkpoint"));
 }
 
-const Dataset& load_data(const DataOptions& options) {
-  static std::optional<Dataset> dataset;
+std::shared_ptr<const Dataset> load_data(const DataOptions& options) {
+  static std::shared_ptr<const Dataset> dataset;  // runs of a study share it
   static std::string loaded;
   Experiment experiment;
   experiment.data = options;
@@ -114,12 +82,12 @@ const Dataset& load_data(const DataOptions& options) {
   for (const Field& field : fields())
     if (field.section == "data") key += field_text(field, experiment) + "\n";
   if (!dataset || key != loaded) {
-    dataset.reset();
-    dataset = load_dataset(options);
+    dataset.reset();  // first: it may be most of the memory
+    dataset = std::make_shared<const Dataset>(load_dataset(options));
     loaded = key;
     if (!dataset->read.empty()) say(fmt::format("{}: {}", dataset->name, dataset->read));
   }
-  return *dataset;
+  return dataset;
 }
 
 }  // namespace gradscape

@@ -8,41 +8,65 @@
 #include <filesystem>
 #include <set>
 
+#include "gradscape/landscape/survey_kinds.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/study/run_access.hpp"
 
 namespace gradscape {
 namespace {
 
+/// The type of a survey's files: "grid" of a sweep.
+std::string file_type(const SurveyId& survey) {
+  return survey_kind(survey.kind).schema().kind;
+}
+
 bool same(double a, double b) {
   return a == b || (std::isnan(a) && std::isnan(b));
 }
 
-bool has_steps(const SweepRecord& record, std::int64_t step) {
-  return record.step == step;
+/// Error unless rows say of the training what it recorded; which variables say so is a matter of their kind.
+void require_trained_so(const Table& rows, const SweepOptions& options, const WholeTrace& trace,
+                        const std::string& path) {
+  const bool native = rows.kind != "grid" || options.precision == "native";
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto step = static_cast<std::int64_t>(rows.rows().values[row]);
+    const auto found = trace.steps.find(step);
+    const auto fits = [&](const char* name, double TraceRecord::*value) {
+      const Variable* variable = rows.find(name);
+      return variable == nullptr || same(variable->values[row], found->second.*value);
+    };
+    if (found == trace.steps.end() || !fits("lr", &TraceRecord::lr) ||
+        (native && !(fits("train_loss", &TraceRecord::loss) && fits("train_grad_norm", &TraceRecord::grad_norm))))
+      throw Error(path, fmt::format("step {} is not as training recorded it", step));
+  }
 }
 
-void require_trained_so(const std::string& path, const std::vector<SweepRecord>& records, const SweepOptions& options,
-                        const WholeTrace& trace) {
-  for (const SweepRecord& record : records) {
-    const auto found = trace.steps.find(record.step);
-    const bool fits = found != trace.steps.end() && same(record.lr, found->second.lr) &&
-                      (options.precision != "native" || (same(record.train_loss, found->second.loss) &&
-                                                         same(record.train_grad_norm, found->second.grad_norm)));
-    if (!fits) throw Error(path, fmt::format("step {} is not as training recorded it", record.step));
-  }
+/// How many of the segment's steps rows hold.
+std::size_t count_held(const Table& rows, const Segment& segment) {
+  return static_cast<std::size_t>(std::count_if(segment.probed.begin(), segment.probed.end(), [&](std::int64_t step) {
+    return rows.find_row(static_cast<double>(step)) < rows.size();
+  }));
+}
+
+void add_steps(const SweepOptions& from, SweepOptions& to) {
+  set_step_ranges(unite(step_ranges(to), step_ranges(from)), to);
 }
 
 }  // namespace
 
-ShardJudge::ShardJudge(const RunDirectory& directory, std::string name, const Experiment& settings,
+ShardJudge::ShardJudge(const RunDirectory& directory, SurveyId survey, const Experiment& settings,
                        std::string data_fingerprint)
-    : directory_(directory), name_(std::move(name)), settings_(settings), data_(std::move(data_fingerprint)) {
+    : directory_(directory), survey_(std::move(survey)), settings_(settings), data_(std::move(data_fingerprint)) {
   std::set<Program> programs;
-  for (const SegmentFile& shard : directory_.shard_files(name_)) try {
-      const h5::File file = peek_published(shard.path, "grid");
+  std::string united;  // the configuration whose steps were united last
+  for (const SegmentFile& shard : directory_.shard_files(survey_)) try {
+      const h5::File file = peek_published(shard.path, file_type(survey_));
       const Program program = program_of(file);
       require_own(file);
       programs.insert(program);
+      if (own_config_ == united) continue;
+      united = own_config_;
+      add_steps(parse_stored_experiment(united, shard.path).sweep, settings_.sweep);
     } catch (const Error& error) {  // check() tells of what is damaged
       if (!is_damage(error) && !foreign_) foreign_ = error;
     }
@@ -53,33 +77,60 @@ void ShardJudge::require_own(const h5::File& file) const {
   const Provenance origin = read_provenance(file);
   if (origin.config == own_config_ && origin.data_fingerprint == data_) return;
   require_same_run(origin, settings_, data_, file.path());
-  const auto list = sweep_differences(settings_, parse_stored_experiment(origin.config, file.path()));
-  if (!list.empty())
-    throw UsageError(file.path(),
-                     fmt::format("sweep \"{}\" was made with other settings: {}", name_, fmt::join(list, "; ")),
-                     "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
+  if (survey_.kind == "sweep")
+    if (const auto list = sweep_differences(settings_, parse_stored_experiment(origin.config, file.path()));
+        !list.empty())
+      throw UsageError(file.path(),
+                       fmt::format("{} was made with other settings: {}", describe(survey_), fmt::join(list, "; ")),
+                       "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
   own_config_ = origin.config;
+}
+
+void ShardJudge::require_shape(const Table& table, const std::string& path) const {
+  if (survey_.kind == "sweep" && table.dimension("alpha").values != settings_.sweep.multipliers)
+    throw Error(path, "its multipliers are not those of its configuration");
+  if (!shape_) {
+    shape_ = without_rows(table);
+    return;
+  }
+  if (const std::string difference = dimension_difference(*shape_, table); !difference.empty())
+    throw UsageError(
+        path, fmt::format("{} was made with other settings: {}", describe(survey_), difference),
+        fmt::format("give another --name (with `gradscape {}`), or delete the folder of the old one", survey_.kind));
 }
 
 void ShardJudge::require_none_foreign() const {
   if (foreign_) throw Error(*foreign_);
+  if (survey_.kind == "sweep" || !shape_) return;  // their settings are in their configurations
+  for (const SegmentFile& shard : directory_.shard_files(survey_)) try {
+      const h5::File file = open_published(shard.path, file_type(survey_));
+      require_shape(read_shape(file, survey_kind(survey_.kind).schema()), shard.path);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+    }
 }
 
-template <class Fits>
-ShardCheck ShardJudge::judge(const std::string& path, Fits&& fits) const {
+ShardCheck ShardJudge::judge(const std::string& path, const Segment& segment, const WholeTrace* trace) const {
   if (!std::filesystem::exists(path)) return {};
   try {
+    const SurveyKind& kind = survey_kind(survey_.kind);
     {
-      const h5::File file = open_published(path, "grid");
+      const h5::File file = open_published(path, file_type(survey_));
       require_own(file);
       if (const std::string other = difference(this_program(), program_of(file)); mixed_ && !other.empty())
         throw Error(path, fmt::format("was computed by another program, as others were not: {}", other));
+      if (trace != nullptr) require_this_program(file);
     }
-    Grid grid = read_grid(path);
-    if (grid.multipliers != settings_.sweep.multipliers)
-      throw Error(path, "its multipliers are not those of its configuration");
-    fits(grid.records);
-    return {ShardState::whole, "", std::move(grid.records)};
+    Table rows = read_table(path, kind.schema());
+    require_shape(rows, path);
+    if (kind.check != nullptr) kind.check(rows, path);
+    if (rows.size() == 0) throw Error(path, "holds no step");
+    for (const double step : {rows.rows().values.front(), rows.rows().values.back()})
+      if (step < static_cast<double>(segment.first) || step >= static_cast<double>(segment.last))
+        throw Error(path, fmt::format("holds step {}: it was renamed", step));
+    if (trace != nullptr) require_trained_so(rows, settings_.sweep, *trace, path);
+    const bool whole = count_held(rows, segment) == segment.probed.size();
+    return {whole ? ShardState::whole : ShardState::incomplete, "", std::move(rows)};
   } catch (const AccessError&) {
     throw;
   } catch (const Error& error) {
@@ -88,31 +139,39 @@ ShardCheck ShardJudge::judge(const std::string& path, Fits&& fits) const {
 }
 
 ShardCheck ShardJudge::check(const Segment& segment) const {
-  const std::string path = directory_.shard_path(name_, segment.first, segment.last);
-  return judge(path, [&](const std::vector<SweepRecord>& records) {
-    if (!std::equal(records.begin(), records.end(), segment.probed.begin(), segment.probed.end(), has_steps))
-      throw Error(path, "does not hold the segment's probed steps");
-  });
+  return judge(directory_.shard_path(survey_, segment.first, segment.last), segment, nullptr);
 }
 
-ShardCheck ShardJudge::check_partial(const Segment& segment, const WholeTrace& trace) const {
-  const std::string path = directory_.partial_path(name_, segment.first, segment.last);
-  return judge(path, [&](const std::vector<SweepRecord>& records) {
-    if (records.size() > segment.probed.size() ||
-        !std::equal(records.begin(), records.end(), segment.probed.begin(), has_steps))
-      throw Error(path, "does not begin the segment's probed steps");
-    require_this_program(open_published(path, "grid"));
-    require_trained_so(path, records, settings_.sweep, trace);
-  });
+ShardCheck ShardJudge::begun(const Segment& segment, const WholeTrace& trace) const {
+  ShardCheck all;
+  for (const std::string& path : {directory_.shard_path(survey_, segment.first, segment.last),
+                                  directory_.partial_path(survey_, segment.first, segment.last)}) {
+    ShardCheck found = judge(path, segment, &trace);
+    if (!found.problem.empty()) all.problem += (all.problem.empty() ? "" : "\n") + found.problem;
+    if (found.rows.size() == 0) continue;
+    all.rows = all.state == ShardState::absent ? std::move(found.rows) : unite_rows(all.rows, found.rows);
+    all.state = ShardState::incomplete;
+  }
+  return all;
 }
 
-Experiment experiment_of_sweep(const RunDirectory& directory, const std::string& name, Experiment stored) {
-  for (const auto& list : {directory.shard_files(name), directory.partial_files(name)})
+Experiment experiment_of_survey(const RunDirectory& directory, const SurveyId& survey, Experiment stored) {
+  std::string config;  // of the last
+  bool any = false;
+  for (const auto& list : {directory.shard_files(survey), directory.partial_files(survey)})
     for (const SegmentFile& file : list) try {
-        const Provenance origin = read_provenance(open_published(file.path, "grid"));
-        stored.sweep = parse_stored_experiment(origin.config, file.path).sweep;
-        return stored;
-      } catch (const Error&) {  // damaged: another one may be whole
+        const Provenance origin = read_provenance(peek_published(file.path, file_type(survey)));
+        if (origin.config == config) continue;
+        const SweepOptions made = parse_stored_experiment(origin.config, file.path).sweep;
+        config = origin.config;
+        if (!any)
+          stored.sweep = made;
+        else
+          add_steps(made, stored.sweep);
+        any = true;
+      } catch (const AccessError&) {
+        throw;
+      } catch (const Error&) {  // damaged, or none of ours: another one may be whole
       }
   return stored;
 }

@@ -10,18 +10,25 @@
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/landscape/replay.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/run_lock.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
-#include "gradscape/study/checkpoint_spacing.hpp"
-#include "gradscape/study/run_access.hpp"
 #include "gradscape/study/shard_judge.hpp"
+#include "gradscape/study/survey_rider.hpp"
 
 namespace gradscape {
 namespace {
 
 /// What a directory holds that this run could go on from.
 enum class Found { nothing, configuration, checkpoint };
+
+/// The surveys that are made while training.
+std::vector<std::string> probed_kinds(const Experiment& experiment) {
+  std::vector<std::string> kinds = surveys_beside(experiment.sweep);
+  if (has_steps({}, experiment)) kinds.insert(kinds.begin(), "sweep");
+  return kinds;
+}
 
 /// Looks whether the directory may be used, and throws where it may not. Changes nothing.
 Found inspect(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
@@ -68,10 +75,18 @@ Found check_request(const Experiment& experiment, const RunDirectory& directory,
   if (request.probe) {
     require_within_run(experiment.sweep, total);
     if (found != Found::nothing)
-      ShardJudge(directory, "main", experiment, provenance.data_fingerprint).require_none_foreign();
+      for (const std::string& kind : probed_kinds(experiment))
+        ShardJudge(directory, {kind, "main"}, experiment, provenance.data_fingerprint).require_none_foreign();
   }
   return found;
 }
+
+/// What rides on training, and its name.
+template <class S>
+struct Rider {
+  SurveyId id;
+  SurveyRider<S> rider;
+};
 
 /// One training run with its files.
 template <class S>
@@ -79,10 +94,10 @@ class TrainJob {
  public:
   TrainJob(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request)
       : directory_(directory),
-        dataset_(load_data(experiment.data)),
-        process_(experiment.data, experiment.model, experiment.train, dataset_),
-        experiment_(with_checkpoint_spacing(experiment, process_)),
-        provenance_(make_provenance(experiment_, dataset_)),
+        run_(experiment, directory),
+        process_(run_.process()),
+        experiment_(run_.experiment()),
+        provenance_(run_.provenance()),
         lock_(make_folder(directory.root(), directory.lock_path())) {
     const Found found = check_request(experiment_, directory, request, provenance_, process_.total_steps());
     directory.remove_remains();
@@ -100,7 +115,16 @@ class TrainJob {
       write_checkpoint(directory.checkpoint_path(0), provenance_, state_, process_);
     else
       fill_trace_holes();
-    if (request.probe) prober_.emplace(experiment_.sweep, process_, floor_segment(directory));
+    if (!request.probe) return;
+    for (const std::string& kind : probed_kinds(experiment_)) {
+      const std::int64_t total = process_.total_steps();
+      const auto next = [this, total](std::int64_t step) {
+        while (step <= total && !is_selected(experiment_.sweep, step, total)) ++step;
+        return step <= total ? step : kNoStep;
+      };
+      const std::int64_t segment = floor_segment(directory);
+      riders_.push_back({{kind, "main"}, {open_survey<S>(kind, experiment_.sweep, {}, process_, segment), next}});
+    }
   }
 
   void run() {
@@ -110,7 +134,7 @@ class TrainJob {
     if (state_.step >= total) {
       say(fmt::format("{}: all {} steps are done", directory_.root(), total));
     } else {
-      provide_floor_of_next_probe();
+      prepare_riders();
       Progress progress("train " + label, total);
       begin_segment();
       while (state_.step < total) {
@@ -120,8 +144,7 @@ class TrainJob {
         if (stop && state_.step < total) throw stopped(state_.step);
       }
     }
-    if (prober_ && prober_->wants(total) && !std::filesystem::exists(directory_.shard_path("main", total, total + 1)))
-      probe_end();
+    if (is_selected(experiment_.sweep, total, total)) look_at_end();
   }
 
  private:
@@ -136,7 +159,7 @@ class TrainJob {
   void read_last_checkpoint() {
     const auto steps = directory_.checkpoint_steps();
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
-        state_ = read_own_checkpoint<S>(directory_, *step, experiment_, provenance_.data_fingerprint, process_);
+        state_ = run_.checkpoint(*step);
         if (step != steps.rbegin()) keep_test_steps(steps.back());
         for (auto damaged = steps.rbegin(); damaged != step; ++damaged)
           std::filesystem::remove(directory_.checkpoint_path(*damaged));
@@ -160,7 +183,7 @@ class TrainJob {
   void fill_trace_holes() {
     for (const TraceHole& hole : find_trace_holes(directory_, directory_.checkpoint_steps())) {
       say(fmt::format("{}\n  steps {} to {} are trained again", hole.problem, hole.first, hole.last - 1));
-      TrainingState<S> state = read_state(hole.first);
+      TrainingState<S> state = run_.checkpoint(hole.first);
       const h5::File end = open_published(directory_.checkpoint_path(hole.last), "checkpoint");
       if (read_checkpoint_info(end).total_steps == hole.last) tested_.insert(hole.last);  // the run ended there
       Trace trace;
@@ -169,15 +192,11 @@ class TrainJob {
         process_.advance(state, [&](const StepView<S>& view) { trace.steps.push_back(view.record); });
         if (is_tested(state.step)) trace.tests.push_back(process_.test(state));
       }
-      require_same_state(state, read_state(hole.last), directory_.checkpoint_path(hole.last));
+      require_same_state(state, run_.checkpoint(hole.last), directory_.checkpoint_path(hole.last));
       lock_.require_held();
       for (const std::string& path : hole.damaged) std::filesystem::remove(path);
       write_trace(directory_.trace_path(hole.first, hole.last), provenance_, trace);
     }
-  }
-
-  TrainingState<S> read_state(std::int64_t step) {
-    return read_own_checkpoint<S>(directory_, step, experiment_, provenance_.data_fingerprint, process_);
   }
 
   bool is_tested(std::int64_t step) const {
@@ -197,7 +216,7 @@ class TrainJob {
     process_.advance(state_, [&](const StepView<S>& view) {
       trace_.steps.push_back(view.record);
       loss = view.record.loss;
-      if (prober_ && prober_->wants(view.record.step)) records_.push_back(prober_->probe_step(view));
+      for (auto& [id, rider] : riders_) rider.see(view);
     });
     if (is_tested(state_.step)) trace_.tests.push_back(process_.test(state_));
     std::string detail = fmt::format("loss {:.4f}", loss);
@@ -205,66 +224,66 @@ class TrainJob {
     progress.update(state_.step, detail);
   }
 
-  /// A run that goes on inside of a segment may need a noise floor from before.
-  void provide_floor_of_next_probe() {
-    if (!prober_) return;
-    std::int64_t next = state_.step;
-    while (next < process_.total_steps() && !prober_->wants(next)) ++next;
-    if (prober_->wants(next))
-      provide_floor(*prober_, next, directory_, experiment_, provenance_.data_fingerprint, process_);
+  /// A run that goes on inside of a segment may need to look at a step before.
+  void prepare_riders() {
+    for (auto& [id, rider] : riders_)
+      if (!rider.prepare(state_.step, run_)) throw stopped(state_.step);
   }
 
   void begin_segment() {
     segment_first_ = state_.step;
     trace_ = {};
-    records_.clear();
+    for (auto& [id, rider] : riders_) rider.clear();
   }
 
   /// Publishes the segment. The checkpoint comes last: where it is, the rest is too.
   void save() {
     lock_.require_held();
-    if (!records_.empty()) write_shard(segment_first_, state_.step);
+    for (const auto& [id, rider] : riders_)
+      if (rider.rows().size() > 0) write_shard(id, rider.rows(), segment_first_, state_.step);
     write_trace(directory_.trace_path(segment_first_, state_.step), provenance_, trace_);
     write_checkpoint(directory_.checkpoint_path(state_.step), provenance_, state_, process_);
     begin_segment();
   }
 
-  void write_shard(std::int64_t first, std::int64_t last) {
-    const SweepOptions& sweep = experiment_.sweep;
-    write_grid(directory_.shard_path("main", first, last), provenance_,
-               {sweep.multipliers, sweep.direction, sweep.precision, records_, prober_->layers()});
+  void write_shard(const SurveyId& id, const Table& rows, std::int64_t first, std::int64_t last) {
+    write_table(directory_.shard_path(id, first, last), provenance_, rows);
   }
 
   /// The step after the last update, on the batch that training would take next.
-  void probe_end() {
-    records_.clear();
-    provide_floor_of_next_probe();
-    process_.preview(state_, [&](const StepView<S>& view) { records_.push_back(prober_->probe_step(view)); });
-    write_shard(state_.step, state_.step + 1);
+  void look_at_end() {
+    const std::int64_t step = state_.step;
+    for (auto& [id, rider] : riders_) {
+      if (std::filesystem::exists(directory_.shard_path(id, step, step + 1))) continue;
+      rider.clear();
+      if (!rider.prepare(step, run_)) throw stopped(step);
+      process_.preview(state_, [&rider = rider](const StepView<S>& view) { rider.see(view); });
+      write_shard(id, rider.rows(), step, step + 1);
+    }
   }
 
   const RunDirectory& directory_;
-  const Dataset& dataset_;
-  TrainingProcess<S> process_;
-  const Experiment experiment_;
-  Provenance provenance_;
+  OpenRun<S> run_;
+  TrainingProcess<S>& process_;
+  const Experiment& experiment_;
+  const Provenance& provenance_;
   RunLock lock_;
-  std::optional<StepProber<S>> prober_;
+  std::vector<Rider<S>> riders_;
   TrainingState<S> state_;
   std::set<std::int64_t> tested_;  // steps with a test, beside those that are due
   std::int64_t segment_first_ = 0;
   Trace trace_;
-  std::vector<SweepRecord> records_;
 };
 
 }  // namespace
 
 void require_trainable(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
   with_precision(experiment, [&]<class S>() {
-    const Dataset& dataset = load_data(experiment.data);
-    TrainingProcess<S> process(experiment.data, experiment.model, experiment.train, dataset);
-    const Experiment resolved = with_checkpoint_spacing(experiment, process);
-    check_request(resolved, directory, request, make_provenance(resolved, dataset), process.total_steps());
+    OpenRun<S> run(experiment, directory);
+    check_request(run.experiment(), directory, request, run.provenance(), run.process().total_steps());
+    if (!request.probe) return;
+    for (const std::string& kind : probed_kinds(run.experiment()))  // whether they can be opened
+      open_survey<S>(kind, run.experiment().sweep, {}, run.process(), 1);
   });
 }
 

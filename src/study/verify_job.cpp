@@ -11,15 +11,17 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
+#include "gradscape/file/folder.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
-#include "gradscape/landscape/replay.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/digest.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
-#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/open_run.hpp"
+#include "gradscape/study/run_state.hpp"
 #include "gradscape/study/shard_judge.hpp"
-#include "gradscape/study/sweep_state.hpp"
+#include "gradscape/study/survey_rider.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
@@ -27,11 +29,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A cell of a sweep, or a row of another survey.
 struct DrawnCell {
-  std::string sweep;
+  SurveyId survey;
   std::string shard;
   std::int64_t step = 0;
-  std::size_t cell = 0;
 };
 
 Error stopped(const RunDirectory& directory) {
@@ -43,10 +45,10 @@ class Verifier {
  public:
   Verifier(const RunDirectory& directory, const Experiment& experiment)
       : directory_(directory),
-        experiment_(experiment),
-        dataset_(load_data(experiment.data)),
-        data_(dataset_.train.fingerprint()),
-        process_(experiment.data, experiment.model, experiment.train, dataset_) {}
+        run_(experiment, directory),
+        experiment_(run_.experiment()),
+        data_(run_.data_fingerprint()),
+        process_(run_.process()) {}
 
   Verification run(std::int64_t cells) {
     check_files();
@@ -54,9 +56,9 @@ class Verifier {
     for (const std::int64_t step : directory_.checkpoint_steps()) attempt([&] { check_checkpoint(step); });
     attempt([&] { check_trace(); });
     for (const std::string& path : directory_.derived_files()) attempt([&] { require_fresh(path); });
-    for (const std::string& sweep : directory_.sweeps()) {
-      attempt([&] { check_sweep(sweep); });
-      if (fs::exists(directory_.landscape_path(sweep))) attempt([&] { check_merged(sweep); });
+    for (const SurveyId& survey : directory_.surveys()) {
+      attempt([&] { check_survey(survey); });
+      if (fs::exists(directory_.merged_path(survey))) attempt([&] { check_merged(survey); });
     }
     check_cells(cells);
     return found_;
@@ -79,13 +81,7 @@ class Verifier {
 
   /// Reading all of a file compares every hash.
   void check_files() {
-    std::vector<std::string> paths;
-    for (const auto& entry : fs::recursive_directory_iterator(directory_.root())) {
-      const std::string name = entry.path().filename().string();
-      if (entry.is_regular_file() && name.ends_with(".h5") && name.front() != '.')
-        paths.push_back(entry.path().string());
-    }
-    std::sort(paths.begin(), paths.end());
+    const std::vector<std::string> paths = files_below(directory_.root(), ".h5");
     Progress progress("read files", static_cast<std::int64_t>(paths.size()));
     for (const std::string& path : paths) {
       attempt([&] {
@@ -98,7 +94,7 @@ class Verifier {
 
   void check_checkpoint(std::int64_t step) {
     const std::string path = directory_.checkpoint_path(step);
-    const TrainingState<S> state = read_own_checkpoint<S>(directory_, step, experiment_, data_, process_);
+    const TrainingState<S> state = run_.checkpoint(step);
     const h5::File file = open_published(path, "checkpoint");
     const CheckpointInfo info = read_checkpoint_info(file);
     if (const std::string here = fingerprint(state.theta); here != info.theta_fingerprint)
@@ -120,118 +116,111 @@ class Verifier {
         found_.problems.push_back(hole.problem + "\n  hint: `gradscape train --resume` makes it again");
   }
 
-  /// Shards of one sweep have one set of settings and hold the steps that their names say.
-  void check_sweep(const std::string& sweep) {
-    const Experiment settings = experiment_of_sweep(directory_, sweep, experiment_);
-    attempt([&] { ShardJudge(directory_, sweep, settings, data_).require_none_foreign(); });
-    for (const SegmentFile& shard : directory_.shard_files(sweep))
+  /// Shards of one survey have one set of settings and hold the steps that their names say.
+  void check_survey(const SurveyId& survey) {
+    const Experiment settings = experiment_of_survey(directory_, survey, experiment_);
+    attempt([&] { ShardJudge(directory_, survey, settings, data_).require_none_foreign(); });
+    for (const SegmentFile& shard : directory_.shard_files(survey))
       attempt([&] {
-        const h5::File file = open_published(shard.path, "grid");
-        require_grid(shard.path, settings);
-        for (const std::int64_t step : file.read<std::int64_t>("/step"))
-          if (step < shard.first || step >= shard.last)
+        const Table table = require_table(shard.path, survey, settings);
+        for (const double step : table.rows().values)
+          if (step < static_cast<double>(shard.first) || step >= static_cast<double>(shard.last))
             throw Error(shard.path, fmt::format("holds step {}: it was renamed", step));
       });
   }
 
-  /// Error where what a grid file says twice differs: its bands from its cells, its multipliers from its settings.
-  static Grid require_grid(const std::string& path, const Experiment& settings) {
-    Grid grid = read_grid(path);
-    if (grid.multipliers != settings.sweep.multipliers)
+  /// Error where what a survey's file says twice differs: its bands from its cells, its multipliers from its settings.
+  static Table require_table(const std::string& path, const SurveyId& survey, const Experiment& settings) {
+    const SurveyKind& kind = survey_kind(survey.kind);
+    Table table = read_table(path, kind.schema());
+    if (kind.check != nullptr) kind.check(table, path);
+    if (survey.kind != "sweep") return table;
+    if (const auto& multipliers = table.dimension("alpha").values; multipliers != settings.sweep.multipliers)
       throw Error(path, fmt::format("has the multipliers [{}], those of its sweep are [{}]",
-                                    fmt::join(grid.multipliers, ", "), fmt::join(settings.sweep.multipliers, ", ")));
-    return grid;
+                                    fmt::join(multipliers, ", "), fmt::join(settings.sweep.multipliers, ", ")));
+    return table;
   }
 
   /// A merged file holds what the shards hold. Steps without a shard are the business of `status`.
-  void check_merged(const std::string& sweep) {
-    const std::string path = directory_.landscape_path(sweep);
-    const Grid merged = require_grid(path, experiment_of_sweep(directory_, sweep, experiment_));
-    for (const SegmentFile& shard : directory_.shard_files(sweep))
+  void check_merged(const SurveyId& survey) {
+    const std::string path = directory_.merged_path(survey);
+    const Table merged = require_table(path, survey, experiment_of_survey(directory_, survey, experiment_));
+    Table hole = without_rows(merged);
+    append_hole(0, hole);
+    for (const SegmentFile& shard : directory_.shard_files(survey))
       attempt([&] {
-        for (const SweepRecord& record : read_grid(shard.path).records) {
-          const auto there = std::lower_bound(merged.records.begin(), merged.records.end(), record.step,
-                                              [](const SweepRecord& r, std::int64_t step) { return r.step < step; });
-          if (there == merged.records.end() || there->step != record.step || is_hole(*there)) continue;
-          if (const auto difference = record_difference(*there, record, merged.multipliers); !difference.empty())
-            throw Error(path, fmt::format("at step {}, {} in {}", record.step, difference, shard.path),
+        const Table rows = read_table(shard.path, survey_kind(survey.kind).schema());
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+          const double step = rows.rows().values[row];
+          const std::size_t there = merged.find_row(step);
+          if (there == merged.size()) continue;
+          hole.dimensions.front().values[0] = step;
+          if (row_difference(merged, there, hole, 0).empty()) continue;
+          if (const auto difference = row_difference(merged, there, rows, row); !difference.empty())
+            throw Error(path, fmt::format("at step {}, {} in {}", step, difference, shard.path),
                         "`gradscape merge` makes it again");
         }
       });
   }
 
-  static bool is_hole(const SweepRecord& record) {
-    return std::all_of(record.cells.begin(), record.cells.end(),
-                       [](const Cell& cell) { return cell.status == CellStatus::not_done; });
-  }
-
   void check_cells(std::int64_t count) {
     std::vector<DrawnCell> all, drawn;
-    for (const std::string& sweep : directory_.sweeps())
-      for (const SegmentFile& shard : directory_.shard_files(sweep)) try {
-          const h5::File file = open_published(shard.path, "grid");
-          const std::size_t columns = file.read<double>("/alpha").size();
-          for (const std::int64_t step : file.read<std::int64_t>("/step"))
-            for (std::size_t cell = 0; cell < columns; ++cell) all.push_back({sweep, shard.path, step, cell});
+    for (const SurveyId& survey : directory_.surveys())
+      for (const SegmentFile& shard : directory_.shard_files(survey)) try {
+          const Table shape = read_shape(open_published(shard.path, ""), survey_kind(survey.kind).schema());
+          const std::size_t cells = survey.kind == "sweep" ? shape.dimension("alpha").size() : 1;
+          for (const double step : shape.rows().values)
+            for (std::size_t cell = 0; cell < cells; ++cell)
+              all.push_back({survey, shard.path, static_cast<std::int64_t>(step)});
         } catch (const Error&) {  // told of above
         }
     found_.stored_cells = all.size();
     std::mt19937_64 chance{std::random_device{}()};
     std::sample(all.begin(), all.end(), std::back_inserter(drawn), count, chance);
     Progress progress("recompute cells", static_cast<std::int64_t>(drawn.size()));
-    std::unique_ptr<StepProber<S>> prober;
-    std::string prepared;
     for (const DrawnCell& cell : drawn) {
-      attempt([&] {
-        if (!prober || prepared != cell.sweep) {
-          const Experiment settings = experiment_of_sweep(directory_, cell.sweep, experiment_);
-          prober = std::make_unique<StepProber<S>>(settings.sweep, process_, floor_segment(directory_));
-          prepared = cell.sweep;
-        }
-        check_cell(cell, *prober);
-      });
+      attempt([&] { check_cell(cell); });
       progress.update(static_cast<std::int64_t>(++found_.cells), fmt::format("step {}", cell.step));
     }
   }
 
-  void check_cell(const DrawnCell& cell, StepProber<S>& prober) {
-    const Grid grid = read_grid(cell.shard);
-    const auto stored = std::find_if(grid.records.begin(), grid.records.end(),
-                                     [&](const SweepRecord& record) { return record.step == cell.step; });
-    check(stored != grid.records.end(), "the shard held the step a moment ago");
-    const SweepRecord made = recompute(cell.step, prober);
-    if (const auto difference = record_difference(made, *stored, grid.multipliers); !difference.empty())
+  void check_cell(const DrawnCell& cell) {
+    const Table stored = read_table(cell.shard, survey_kind(cell.survey.kind).schema());
+    const std::size_t row = stored.find_row(static_cast<double>(cell.step));
+    check(row < stored.size(), "the shard held the step a moment ago");
+    const Table made = recompute(cell, stored);
+    if (const auto difference = row_difference(made, 0, stored, row); !difference.empty())
       throw Error(cell.shard, fmt::format("at step {}, {}", cell.step, difference),
-                  "here: recomputed, there: stored. It was made by another program, or changed; without it `gradscape "
-                  "sweep` computes it again");
+                  fmt::format("here: recomputed, there: stored. It was made by another program, or changed; without it "
+                              "`gradscape {}` computes it again",
+                              cell.survey.kind));
   }
 
-  SweepRecord recompute(std::int64_t step, StepProber<S>& prober) {
-    provide_floor(prober, step, directory_, experiment_, data_, process_);
-    const auto checkpoints = directory_.checkpoint_steps();
-    const auto after = std::upper_bound(checkpoints.begin(), checkpoints.end(), step);
-    if (after == checkpoints.begin())
-      throw Error(directory_.root(), fmt::format("has no checkpoint at or before step {}", step));
-    TrainingState<S> state = read_own_checkpoint<S>(directory_, *(after - 1), experiment_, data_, process_);
-    SweepRecord made;
-    const auto observe = [&](const StepView<S>& view) {
-      if (view.record.step == step) made = prober.probe_step(view);
-    };
-    if (step == process_.total_steps()) {
-      process_.preview(state, observe);
-      return made;
+  /// The row of a step as the survey of `stored` makes it.
+  Table recompute(const DrawnCell& cell, const Table& stored) {
+    if (prepared_ != cell.survey || !rider_) {
+      const Experiment settings = experiment_of_survey(directory_, cell.survey, experiment_);
+      rider_.emplace(
+          open_survey<S>(cell.survey.kind, settings.sweep, settings_of(stored), process_, floor_segment(directory_)),
+          [this](std::int64_t step) { return step <= wanted_ ? wanted_ : kNoStep; });
+      prepared_ = cell.survey;
     }
-    const WholeTrace trace = read_whole_trace(directory_, state.step, step + 1);
-    if (!replay<S>(process_, state, step + 1, trace.steps, observe, [] { return !interrupted(); }))
+    wanted_ = cell.step;
+    rider_->clear();
+    if (!rider_->prepare(cell.step, run_) ||
+        !run_.look_at(cell.step, [&](const StepView<S>& view) { rider_->see(view); }))
       throw stopped(directory_);
-    return made;
+    return rider_->rows();
   }
 
   const RunDirectory& directory_;
+  OpenRun<S> run_;
   const Experiment& experiment_;
-  const Dataset& dataset_;
-  std::string data_;
-  TrainingProcess<S> process_;
+  const std::string& data_;
+  TrainingProcess<S>& process_;
+  SurveyId prepared_;
+  std::int64_t wanted_ = 0;
+  std::optional<SurveyRider<S>> rider_;  // of the survey prepared_
   Verification found_;
 };
 

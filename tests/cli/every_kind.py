@@ -27,6 +27,7 @@ FILES = {
     "partial shard": (f"stopped/{PARTIAL}", f"stopped/{SHARD}"),
     "landscape": ("run/landscape.h5", "seeds/seed-2/landscape.h5"),
     "union of seeds": ("seeds/landscape.h5", "run/landscape.h5"),
+    "analysis shard": ("run/shift/main/segment-00000004-00000008.h5", "stopped/shift/main/segment-00000004-00000008.h5"),
     "shift": ("run/shift.h5", "stopped/shift.h5"),
     "distributions": ("run/distributions.h5", "stopped/distributions.h5"),
     "theorem": ("run/theorem.h5", "stopped/theorem.h5"),

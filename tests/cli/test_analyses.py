@@ -43,24 +43,29 @@ class Analyses(Case):
             gradscape(verb, parts, "--threads", 3, "--quiet")
             self.assert_same_data(whole / f"{verb}.h5", parts / f"{verb}.h5")
             self.assertEqual(attributes(whole / f"{verb}.h5")["file_type"], verb)
-            self.assertFalse((parts / f"{verb}.partial.h5").exists())
 
-    def test_steps_of_older_files_are_taken_over(self) -> None:
-        """What is there is not computed again: a value changed by hand stays; a damaged file, or one of other layers, is."""
+    def test_rows_that_are_there_are_taken_over(self) -> None:
+        """What is there is not computed again: a value changed by hand stays; a damaged shard is made again."""
         run = self.copy(self.run_directory)
-        path = run / "shift.h5"
+        shard = run / "shift/main/segment-00000000-00000007.h5"
         gradscape("shift", run, "--quiet")
-        whole = datasets(path)
-        with falsified(path) as file:
+        whole = datasets(run / "shift.h5")
+        with falsified(shard) as file:
             file["shift_norm"][2, 1] = 77.0
         gradscape("shift", run, "--steps", "0:20:2", "--quiet")
-        data = datasets(path)
+        data = datasets(run / "shift.h5")
+        self.assertEqual(data["step"].tolist(), sorted({*range(0, 21, 2), *range(0, 21, 3)}))
         self.assertEqual(data["shift_norm"][data["step"].tolist().index(6), 1], 77.0)
-        flip_a_bit(path, "shift_cos")
-        gradscape("shift", run, says=("its steps are computed again",))
-        self.assertEqual(datasets(path)["shift_norm"].tolist(), whole["shift_norm"].tolist())
-        gradscape("shift", run, "--layers", "2", says=("another dimension layer", "computed again"))
-        self.assertEqual(datasets(path)["shift_norm"].tolist(), whole["shift_norm"][:, 1:2].tolist())
+        flip_a_bit(shard, "shift_cos")
+        gradscape("shift", run, says=(str(shard), "computed again"))
+        data = datasets(run / "shift.h5")
+        kept = [data["step"].tolist().index(step) for step in whole["step"]]
+        self.assertEqual(data["shift_norm"][kept].tolist(), whole["shift_norm"].tolist())
+        gradscape("shift", run, "--layers", "2", expect=2, says=("made with other settings", "layers.4", "--name"))
+        gradscape("shift", run, "--layers", "2", "--name", "second", "--quiet")
+        self.assertEqual(datasets(run / "shift-second.h5")["shift_norm"].tolist(), whole["shift_norm"][:, 1:2].tolist())
+        gradscape("shift", run, "--name", "second", "--steps", "0:20:2", "--quiet")  # its own layers
+        self.assertEqual(datasets(run / "shift-second.h5")["shift_norm"].shape[1], 1)
 
     def test_interrupted(self) -> None:
         settings = SETTINGS | {"model.hidden": [256] * 12, "train.steps": 40, "train.checkpoint_every": 40, "sweep.every": 1}
@@ -73,11 +78,11 @@ class Analyses(Case):
             process.send_signal(number)
             errors = process.communicate(timeout=600)[1].decode()
             self.assertEqual(process.returncode, code, errors)
-            self.assertIn("steps are done and saved", errors)
-        self.assertTrue((run / "shift.partial.h5").exists())
+            self.assertIn("rows of this one are saved", errors)
+        self.assertTrue(any((run / "shift/main/partial").iterdir()))
         gradscape("shift", run, "--quiet")
         self.assert_same_data(whole / "shift.h5", run / "shift.h5")
-        self.assertFalse((run / "shift.partial.h5").exists())
+        self.assertFalse(any((run / "shift/main/partial").iterdir()))
 
     def test_words_for_what_cannot_be(self) -> None:
         run = self.copy(self.run_directory)
@@ -93,8 +98,8 @@ class Analyses(Case):
         gradscape("theorem", plain, expect=2, says=("batch norm", '"none"'))
         (run / "checkpoints/step-00000020.h5").unlink()
         (run / "trace/segment-00000014-00000020.h5").unlink()
-        gradscape("shift", run, expect=1, says=("has not been trained to step", "--resume"))
-        gradscape("shift", run, "--steps", "0:13:1", "--quiet")
+        gradscape("shift", run, expect=1, says=("stands at step 14 of 20", "--resume"))
+        gradscape("shift", run, "--steps", "0:13:1", "--name", "half", "--quiet")
         (run / "checkpoints/step-00000000.h5").unlink()
         gradscape("shift", run, expect=1, says=("step-00000000.h5",))
 
@@ -119,7 +124,8 @@ class Analyses(Case):
         told = gradscape("info", run / "shift.h5").stdout
         self.assertIn("7: 0, 3, 6, 9, 12, 15, 18", told)
         self.assertIn("1 layers.0, 2 layers.4, 3 layers.8", told)
-        self.assertIn("shift.h5, distributions.h5, theorem.h5", gradscape("info", run).stdout)
+        for verb in VERBS:
+            self.assertRegex(gradscape("info", run).stdout, rf"{verb} main +3 shards, merged in {run}/{verb}.h5")
 
     def test_deep_linear(self) -> None:
         run = self.make("run", DEEP_LINEAR, self.place / "run")

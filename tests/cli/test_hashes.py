@@ -135,7 +135,7 @@ class Hashes(EveryKind):
                 (f"run/{SHARD}", ("/alpha", "/loss_min", "/sample", "/beta", "/batch_index"), ("merge", "RUN"), 1),
                 (f"run/{SHARD}", ("/alpha", "/loss_min", "/sample", "/beta", "/batch_index"), ("sweep", "RUN"), 0),
                 (f"stopped/{PARTIAL}", ("/alpha", "/loss", "/noise_floor"), ("sweep", "RUN"), 0),
-                ("run/shift.h5", ("/shift_norm",), ("shift", "RUN", "--steps", "0:8:2"), 0),
+                ("run/shift/main/segment-00000004-00000008.h5", ("/shift_norm",), ("shift", "RUN", "--steps", "0:8:2"), 0),
                 ("run/checkpoints/step-00000008.h5", ("/parameters/layers.0.bias",),
                  ("train", config, "--out", "RUN", "--resume", "--train.steps", 9), 0)):
             for dataset in datasets:
@@ -146,7 +146,7 @@ class Hashes(EveryKind):
                 self.assertTrue(zero(content, *chunks_of(path)[dataset]))
                 path.write_bytes(content)
                 if command[0] == "shift" and name.endswith(CHECKPOINT):
-                    (run / "shift.h5").unlink()
+                    shutil.rmtree(run / "shift")
                 gradscape(*(run if word == "RUN" else word for word in command), expect=code,
                           says=(f"{path}: {dataset} does not hold what was written",))
                 if code == 0 and "stopped" not in name and command[0] != "train":

@@ -48,9 +48,10 @@ KINDS: dict[str, tuple[str, str, list[tuple[str, ...]]]] = {
     "partial shard": (*FILES["partial shard"], [*whole("stopped"), ("sweep", "stopped"), ("merge", "stopped", "--partial")]),
     "landscape": (*FILES["landscape"], whole("run")),
     "union of seeds": (*FILES["union of seeds"], [("verify", "seeds", "--cells", "0")]),
-    "shift": (*FILES["shift"], [*whole("run"), ("shift", "run")]),
-    "distributions": (*FILES["distributions"], [*whole("run"), ("distributions", "run")]),
-    "theorem": (*FILES["theorem"], [*whole("run"), ("theorem", "run")]),
+    "analysis shard": (*FILES["analysis shard"], [*whole("run"), ("merge", "run", "--kind", "shift"), ("shift", "run")]),
+    "shift": (*FILES["shift"], whole("run")),
+    "distributions": (*FILES["distributions"], whole("run")),
+    "theorem": (*FILES["theorem"], whole("run")),
     "runs": (*FILES["runs"], [("verify", "rates", "--cells", "0")])}
 WRITING = ("sweep", "merge", "run", "shift", "distributions", "theorem")
 

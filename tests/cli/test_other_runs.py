@@ -233,7 +233,6 @@ class OtherRuns(Case):
     def test_other_settings_under_the_same_name(self) -> None:
         for arguments, words in ((("--multipliers", "1,2"),
                                   "sweep.multipliers is [1.0, 2.0] here and [0.5, 2.0] there"),
-                                 (("--steps", "0:8:2"), "sweep.every is 2 here and 1 there"),
                                  (("--direction", "update"), "sweep.direction is \"update\" here"),
                                  (("--probe-precision", "double"), "sweep.precision is \"double\" here")):
             self.assert_refused("sweep", self.spare, *arguments, says=("\"main\"", words, "--name"))

@@ -198,7 +198,7 @@ class Sweep(Case):
         self.assert_ignored(set_value("train_loss", 1.5), "step 0")
         self.assert_ignored(set_value("train_grad_norm", 1.5), "step 0")
         self.assert_ignored(set_value("lr", 1.5), "step 0")
-        self.assert_ignored(set_value("step", 1), "begin")
+        self.assert_ignored(set_value("step", 1), "ascend")
 
     def test_a_partial_shard_left_beside_its_shard(self) -> None:
         out = self.copy(self.whole)

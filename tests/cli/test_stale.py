@@ -48,12 +48,14 @@ class Stale(Case):
         self.assertEqual((root["sources"], root["sources_count"]), ("sweep/main/segment-*.h5", 3))
         hashes = [int(attributes(path)["content_hash"]) for path in (self.whole / "sweep/main").glob("*.h5")]
         self.assertEqual(int(root["sources_hash"]), sum(hashes) % 2**64)
-        self.assertEqual(attributes(self.whole / "shift.h5")["sources"], "trace/segment-*.h5")
+        self.assertEqual(attributes(self.whole / "shift.h5")["sources"], "shift/main/segment-*.h5")
 
     def test_a_run_that_was_extended(self) -> None:
         run = self.copy(self.whole)
         gradscape("train", self.config, "--out", run, "--resume", "--train.steps", 12, "--quiet")
-        gradscape("sweep", run, "--quiet")
+        self.assertRegex(gradscape("status", run, expect=1).stdout, r"shift +\d+ done, \d+ missing of")
+        for verb in ("sweep", "shift", "distributions"):
+            gradscape(verb, run, "--quiet", "--task", "0/1")
         self.assertIn("stale", gradscape("info", run).stdout)
         self.assert_stale(run, "landscape.h5", "shift.h5", "distributions.h5")
 
@@ -99,7 +101,8 @@ class Stale(Case):
                     item.attrs.pop("xxh3", None)
                 file.attrs.create("format_version", 1, dtype=np.int64)
         gradscape("train", self.config, "--out", run, "--resume", "--train.steps", 9, "--quiet")
-        gradscape("sweep", run, "--quiet")
+        for verb in ("sweep", "shift", "distributions"):
+            gradscape(verb, run, "--quiet", "--task", "0/1")
         document = json.loads(gradscape("status", run, "--json", expect=1).stdout)
         self.assertEqual([Path(file["file"]).name for file in document["runs"][0]["stale"]], ["distributions.h5"])
 

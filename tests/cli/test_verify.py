@@ -55,10 +55,10 @@ class Verify(Case):
         change(out / SHARD, "accuracy")
         (out / "landscape.h5").unlink()
         gradscape("verify", out, "--cells", 0)
-        self.refused(out, f"{out / SHARD}: at step 4, accuracy at multiplier 0.5 is ", "recomputed")
+        self.refused(out, f"{out / SHARD}: at step 4, accuracy at alpha 0.5 is ", "recomputed")
         out = self.copy(self.run_directory, "merged")
         change(out / "landscape.h5", "accuracy")
-        self.refused(out, f"{out}/landscape.h5: at step 0, accuracy at multiplier 0.5 is ", "gradscape merge",
+        self.refused(out, f"{out}/landscape.h5: at step 0, accuracy at alpha 0.5 is ", "gradscape merge",
                      more=("--cells", 0))
         out = self.copy(self.run_directory, "checkpoint")
         change(out / "checkpoints/step-00000006.h5", "parameters/layers.0.weight")

@@ -117,21 +117,21 @@ TEST(LinearData, TargetsAreOneLinearMapOfStandardNormalFeatures) {
 
 /// What an analysis finds at every step of a run.
 template <class S, class Analysis, class... Arguments>
-Series analyse_run(const SmallRun& run, const StepObserver<S>& also, Arguments&&... arguments) {
+Table analyse_run(const SmallRun& run, const StepObserver<S>& also, Arguments&&... arguments) {
   const auto process = run.process<S>();
   Analysis analysis(*process, std::forward<Arguments>(arguments)...);
-  Series series = analysis.begin();
+  Table table = analysis.begin();
   train_from<S>(*process, process->initial_state(), [&](const StepView<S>& view) {
-    analysis.add(view, series);
+    analysis.add(view, table);
     if (also) also(view);
   });
-  return series;
+  return table;
 }
 
 TEST(Shift, IsDefinition21) {
   constexpr std::size_t kDepth = 4;
   std::vector<double> norms, cosines;
-  const Series series = analyse_run<double, ShiftAnalysis<double>>(
+  const Table table = analyse_run<double, ShiftAnalysis<double>>(
       linear_run(kDepth, 3),
       [&](const StepView<double>& view) {
         auto weights = weights_of(view.theta, kDepth);
@@ -145,23 +145,23 @@ TEST(Shift, IsDefinition21) {
         }
       },
       std::vector<std::string>{});
-  ASSERT_EQ(series.variable("shift_norm").values.size(), 3 * kDepth);
-  EXPECT_EQ(series.dimension("layer").labels,
+  ASSERT_EQ(table.variable("shift_norm").values.size(), 3 * kDepth);
+  EXPECT_EQ(table.dimension("layer").labels,
             (std::vector<std::string>{"layers.0", "layers.1", "layers.2", "layers.3"}));
   for (std::size_t i = 0; i < norms.size(); ++i) {
-    const double found = series.variable("shift_norm").values[i];
+    const double found = table.variable("shift_norm").values[i];
     if (i % kDepth == 0)
       EXPECT_EQ(found, 0) << "nothing lies before the first layer";
     else
       EXPECT_LT(relative(found, norms[i]), 1e-7) << i;  // a small difference of large gradients
-    EXPECT_NEAR(series.variable("shift_cos").values[i], cosines[i], 1e-12);
+    EXPECT_NEAR(table.variable("shift_cos").values[i], cosines[i], 1e-12);
   }
 }
 
 TEST(Shift, OfChosenLayersIsThatOfAll) {
   const SmallRun run = vgg_run(2);
-  const Series all = analyse_run<float, ShiftAnalysis<float>>(run, {}, std::vector<std::string>{});
-  const Series some =
+  const Table all = analyse_run<float, ShiftAnalysis<float>>(run, {}, std::vector<std::string>{});
+  const Table some =
       analyse_run<float, ShiftAnalysis<float>>(run, {}, std::vector<std::string>{"11", "features.4", "3"});
   EXPECT_EQ(some.dimension("layer").values, (std::vector<double>{2, 3, 11}));
   const std::size_t depth = all.dimension("layer").size();
@@ -239,7 +239,7 @@ TEST(Distributions, OfTheFirstLayer) {
       return y;
     };
     std::vector<double> means, variances, drifts;
-    const Series series = analyse_run<double, DistributionAnalysis<double>>(
+    const Table table = analyse_run<double, DistributionAnalysis<double>>(
         run,
         [&](const StepView<double>& view) {
           const Square y = activation(view, view.theta), z = activation(view, view.theta_next);
@@ -249,11 +249,11 @@ TEST(Distributions, OfTheFirstLayer) {
         },
         std::vector<std::string>{"1"}, std::size_t{16});
     for (std::size_t i = 0; i < 2; ++i) {
-      EXPECT_NEAR(series.variable("activation_mean").values[i], means[i], 1e-12) << norm;
-      EXPECT_NEAR(series.variable("activation_variance").values[i], variances[i], 1e-12) << norm;
-      EXPECT_NEAR(series.variable("drift_mean").values[i], drifts[i], 1e-12) << norm;
+      EXPECT_NEAR(table.variable("activation_mean").values[i], means[i], 1e-12) << norm;
+      EXPECT_NEAR(table.variable("activation_variance").values[i], variances[i], 1e-12) << norm;
+      EXPECT_NEAR(table.variable("drift_mean").values[i], drifts[i], 1e-12) << norm;
     }
-    EXPECT_EQ(series.variable("activation_count").values.size(), 2 * 16u);
+    EXPECT_EQ(table.variable("activation_count").values.size(), 2 * 16u);
   }
 }
 
@@ -261,13 +261,13 @@ TEST(Theorem, TheSidesDifferByTheTermOfEps) {
   for (SmallRun run : {vgg_run(2), mlp_run(3), linear_run(5, 2, "batch")}) {
     const auto process = run.process<double>();
     TheoremAnalysis<double> analysis(*process, {});
-    Series series = analysis.begin();
+    Table table = analysis.begin();
     train_from<double>(*process, process->initial_state(),
-                       [&](const StepView<double>& view) { analysis.add(view, series); });
-    const auto value = [&](const char* name, std::size_t i) { return series.variable(name).values[i]; };
+                       [&](const StepView<double>& view) { analysis.add(view, table); });
+    const auto value = [&](const char* name, std::size_t i) { return table.variable(name).values[i]; };
     double largest_share = 0;
-    ASSERT_GT(series.variable("lhs").values.size(), 20u);
-    for (std::size_t i = 0; i < series.variable("lhs").values.size(); ++i) {
+    ASSERT_GT(table.variable("lhs").values.size(), 20u);
+    for (std::size_t i = 0; i < table.variable("lhs").values.size(); ++i) {
       if (value("rhs", i) == 0 || std::isnan(value("removed", i))) continue;  // a dead unit
       const double whole = value("rhs", i) / (1 - value("removed", i));
       EXPECT_LE(std::abs(value("gap", i) - value("gap_expected", i)), 1e-9 * whole) << run.model.arch << i;

@@ -98,7 +98,7 @@ TEST(StepProber, AdoptsTheFloorOfAnEarlierRecord) {
   ASSERT_FALSE(same_bits(records[2].noise_floor, records[3].noise_floor)) << "segments have floors of their own";
 
   StepProber<float> later(options, *process, 3);
-  later.adopt_floor(records[4]);
+  later.adopt_floor(4, records[4].noise_floor);
   EXPECT_EQ(later.missing_floor(5), -1);
   EXPECT_EQ(later.missing_floor(2), 0) << "another segment's is not known";
   train_from<float>(*process, process->initial_state(), [&](const StepView<float>& view) {

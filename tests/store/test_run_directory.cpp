@@ -25,10 +25,10 @@ TEST(RunDirectory, NamesFilesAsDocumented) {
   EXPECT_EQ(run.checkpoint_path(500), "runs/x/checkpoints/step-00000500.h5");
   EXPECT_EQ(run.checkpoint_path(1'234'567'890), "runs/x/checkpoints/step-1234567890.h5");
   EXPECT_EQ(run.trace_path(0, 500), "runs/x/trace/segment-00000000-00000500.h5");
-  EXPECT_EQ(run.shard_path("main", 1000, 1001), "runs/x/sweep/main/segment-00001000-00001001.h5");
-  EXPECT_EQ(run.partial_path("main", 500, 1000), "runs/x/sweep/main/partial/segment-00000500-00001000.h5");
-  EXPECT_EQ(run.landscape_path("main"), "runs/x/landscape.h5");
-  EXPECT_EQ(run.landscape_path("fine"), "runs/x/landscape-fine.h5");
+  EXPECT_EQ(run.shard_path(sweep_id("main"), 1000, 1001), "runs/x/sweep/main/segment-00001000-00001001.h5");
+  EXPECT_EQ(run.partial_path(sweep_id("main"), 500, 1000), "runs/x/sweep/main/partial/segment-00000500-00001000.h5");
+  EXPECT_EQ(run.merged_path(sweep_id("main")), "runs/x/landscape.h5");
+  EXPECT_EQ(run.merged_path(sweep_id("fine")), "runs/x/landscape-fine.h5");
 }
 
 TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
@@ -37,7 +37,7 @@ TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
   EXPECT_FALSE(run.holds_run());
   EXPECT_TRUE(run.checkpoint_steps().empty());
   EXPECT_TRUE(run.trace_files().empty());
-  EXPECT_TRUE(run.sweeps().empty());
+  EXPECT_TRUE(run.surveys().empty());
 
   // Numbers past eight digits sort as numbers, not as texts.
   for (const std::int64_t step :
@@ -46,8 +46,8 @@ TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
   touch(run.trace_path(500, 1000));
   touch(run.trace_path(0, 500));
   touch(run.trace_path(500, 700));
-  touch(run.shard_path("main", 0, 500));
-  touch(run.shard_path("fine", 500, 501));
+  touch(run.shard_path(sweep_id("main"), 0, 500));
+  touch(run.shard_path(sweep_id("fine"), 500, 501));
   touch(run.config_path());
   EXPECT_FALSE(run.holds_run()) << "files of these names may be anybody's";
   run.mark();
@@ -59,26 +59,26 @@ TEST(RunDirectory, ListsWhatIsThereInOrderOfSteps) {
     EXPECT_EQ(file.path, run.trace_path(file.first, file.last));
   }
   EXPECT_EQ(traces, (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 500}, {500, 700}, {500, 1000}}));
-  EXPECT_EQ(run.sweeps(), (std::vector<std::string>{"fine", "main"}));
-  ASSERT_EQ(run.shard_files("fine").size(), 1u);
-  EXPECT_EQ(run.shard_files("fine")[0].first, 500);
-  EXPECT_TRUE(run.shard_files("coarse").empty());
+  EXPECT_EQ(run.surveys(), (std::vector<SurveyId>{sweep_id("fine"), sweep_id("main")}));
+  ASSERT_EQ(run.shard_files(sweep_id("fine")).size(), 1u);
+  EXPECT_EQ(run.shard_files(sweep_id("fine"))[0].first, 500);
+  EXPECT_TRUE(run.shard_files(sweep_id("coarse")).empty());
 }
 
 TEST(RunDirectory, PartialShardsAreNoShards) {
   const TemporaryDirectory directory;
   const RunDirectory run(directory.path());
-  for (const auto& path :
-       {run.shard_path("main", 0, 5), run.partial_path("main", 5, 9), run.partial_path("main", 9, 12)})
+  for (const auto& path : {run.shard_path(sweep_id("main"), 0, 5), run.partial_path(sweep_id("main"), 5, 9),
+                           run.partial_path(sweep_id("main"), 9, 12)})
     touch(path);
-  EXPECT_EQ(run.sweeps(), std::vector<std::string>{"main"});
-  ASSERT_EQ(run.shard_files("main").size(), 1u);
-  ASSERT_EQ(run.partial_files("main").size(), 2u);
-  EXPECT_EQ(run.partial_files("main")[0].path, run.partial_path("main", 5, 9));
+  EXPECT_EQ(run.surveys(), std::vector<SurveyId>{sweep_id("main")});
+  ASSERT_EQ(run.shard_files(sweep_id("main")).size(), 1u);
+  ASSERT_EQ(run.partial_files(sweep_id("main")).size(), 2u);
+  EXPECT_EQ(run.partial_files(sweep_id("main"))[0].path, run.partial_path(sweep_id("main"), 5, 9));
   run.remove_beyond(9);
-  ASSERT_EQ(run.partial_files("main").size(), 1u);
-  EXPECT_EQ(run.partial_files("main")[0].last, 9);
-  EXPECT_EQ(run.shard_files("main").size(), 1u);
+  ASSERT_EQ(run.partial_files(sweep_id("main")).size(), 1u);
+  EXPECT_EQ(run.partial_files(sweep_id("main"))[0].last, 9);
+  EXPECT_EQ(run.shard_files(sweep_id("main")).size(), 1u);
 }
 
 TEST(RunDirectory, OverlooksTemporaryAndForeignFiles) {
@@ -99,9 +99,10 @@ TEST(RunDirectory, OverlooksTemporaryAndForeignFiles) {
 TEST(RunDirectory, RemovesTheRunAndNothingElse) {
   const TemporaryDirectory directory;
   const RunDirectory run(directory.path());
-  for (const auto& path : {run.config_path(), run.checkpoint_path(0), run.trace_path(0, 5),
-                           run.shard_path("main", 0, 5), run.partial_path("main", 5, 9), run.landscape_path("main"),
-                           run.landscape_path("fine"), run.root() + "/shift.h5", run.root() + "/theorem.partial.h5"})
+  for (const auto& path :
+       {run.config_path(), run.checkpoint_path(0), run.trace_path(0, 5), run.shard_path(sweep_id("main"), 0, 5),
+        run.partial_path(sweep_id("main"), 5, 9), run.merged_path(sweep_id("main")), run.merged_path(sweep_id("fine")),
+        run.root() + "/shift.h5", run.root() + "/theorem.partial.h5"})
     touch(path);
   run.mark();
   for (const char* name : {"notes.txt", "figure.png", "landscape.png", "other/config.toml"}) touch(directory / name);

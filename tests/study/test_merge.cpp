@@ -17,7 +17,8 @@ class Merge : public ::testing::Test {
  protected:
   void add_shard(std::int64_t first, std::int64_t last, const std::vector<std::int64_t>& steps,
                  const std::string& config = "config", const std::string& sweep = "main") {
-    write_grid(run_.shard_path(sweep, first, last), {"grid", "name", "bn", config, "data", "print"}, make_grid(steps));
+    write_grid(run_.shard_path(sweep_id(sweep), first, last), {"grid", "name", "bn", config, "data", "print"},
+               make_grid(steps));
   }
   TemporaryDirectory directory_;
   RunDirectory run_{directory_.path()};
@@ -27,8 +28,8 @@ TEST_F(Merge, UnitesShards) {
   add_shard(4, 6, {4, 5});
   add_shard(0, 4, {0, 1, 2, 3});
   add_shard(6, 7, {6}, "the last shard's config");
-  const std::string path = merge_shards({run_, 6, kAll, 0}, "main");
-  EXPECT_EQ(path, run_.landscape_path("main"));
+  const std::string path = merge_shards({run_, 6, kAll, 0}, sweep_id("main"));
+  EXPECT_EQ(path, run_.merged_path(sweep_id("main")));
   expect_same_grid(read_grid(path), make_grid({0, 1, 2, 3, 4, 5, 6}));
   const Provenance origin = read_provenance(open_published(path, "grid"));
   EXPECT_EQ(origin.config, "the last shard's config") << "it knows best how long the run is";
@@ -41,13 +42,13 @@ TEST_F(Merge, ShardsHaveTheMultipliersOfTheirSweep) {
   add_shard(0, 2, {0, 1});
   add_shard(2, 4, {2, 3});
   input.multipliers = make_grid({}).multipliers;
-  EXPECT_NO_THROW(merge_shards(input, "main"));
-  const std::string first = run_.shard_path("main", 0, 2), second = run_.shard_path("main", 2, 4);
+  EXPECT_NO_THROW(merge_shards(input, sweep_id("main")));
+  const std::string first = run_.shard_path(sweep_id("main"), 0, 2), second = run_.shard_path(sweep_id("main"), 2, 4);
   for (const std::string& path : {first, second}) {  // with zeros for multipliers, as of a lost sector, and no hash
     const std::string whole = read_bytes(path);
     make_format_1(path);
     overwrite_dataset<double>(path, "/alpha", {0, 0});
-    expect_error([&] { merge_shards(input, "main"); }, {path, "has the multipliers [0, 0]", "[0.5, 2]"});
+    expect_error([&] { merge_shards(input, sweep_id("main")); }, {path, "has the multipliers [0, 0]", "[0.5, 2]"});
     write_bytes(path, whole);
   }
 }
@@ -56,24 +57,24 @@ TEST_F(Merge, OverlappingShardsCountOnce) {
   add_shard(0, 3, {0, 1, 2});  // before an interruption
   add_shard(0, 5, {0, 1, 2, 3, 4});
   add_shard(2, 5, {2, 3, 4});
-  expect_same_grid(read_grid(merge_shards({run_, 4, kAll, 0}, "main")), make_grid({0, 1, 2, 3, 4}));
+  expect_same_grid(read_grid(merge_shards({run_, 4, kAll, 0}, sweep_id("main"))), make_grid({0, 1, 2, 3, 4}));
 }
 
 TEST_F(Merge, KeepsTheWantedStepsOnly) {
   add_shard(0, 10, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
   const auto even = [](std::int64_t step) { return step % 2 == 0 && step >= 2; };
-  expect_same_grid(read_grid(merge_shards({run_, 8, even, 0}, "main")), make_grid({2, 4, 6, 8}));
+  expect_same_grid(read_grid(merge_shards({run_, 8, even, 0}, sweep_id("main"))), make_grid({2, 4, 6, 8}));
 }
 
 TEST_F(Merge, BatchesOfDifferentLengthAndAugmentationFitTogether) {
   Grid first = make_grid({0}), second = make_grid({1});
   first.records[0].batch_index = {7};
   first.records[0].augmentation = {{2, -1, true}};
-  write_grid(run_.shard_path("main", 0, 1), {}, first);
-  write_grid(run_.shard_path("main", 1, 2), {}, second);
+  write_grid(run_.shard_path(sweep_id("main"), 0, 1), {}, first);
+  write_grid(run_.shard_path(sweep_id("main"), 1, 2), {}, second);
   Grid both = first;
   both.records.push_back(second.records[0]);
-  expect_same_grid(read_grid(merge_shards({run_, 1, kAll, 0}, "main")), both);
+  expect_same_grid(read_grid(merge_shards({run_, 1, kAll, 0}, sweep_id("main"))), both);
 }
 
 TEST_F(Merge, NamesTheHoles) {
@@ -81,12 +82,12 @@ TEST_F(Merge, NamesTheHoles) {
   add_shard(6, 9, {6, 7, 8});
   expect_error(
       [&] {
-        merge_shards({run_, 10, kAll, 0}, "main");
+        merge_shards({run_, 10, kAll, 0}, sweep_id("main"));
       },
       {run_.root(), "\"main\" is not complete", "5 of 11 steps are missing", "3-5, 9-10", "--resume"});
-  EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main"))) << "no landscape with holes";
+  EXPECT_FALSE(std::filesystem::exists(run_.merged_path(sweep_id("main")))) << "no landscape with holes";
   const auto by_three = [](std::int64_t step) { return step % 3 == 0; };
-  expect_error([&] { merge_shards({run_, 10, by_three, 0}, "main"); }, {"2 of 4 steps are missing: 3, 9"});
+  expect_error([&] { merge_shards({run_, 10, by_three, 0}, sweep_id("main")); }, {"2 of 4 steps are missing: 3, 9"});
 }
 
 TEST_F(Merge, NamesEveryHole) {
@@ -95,23 +96,28 @@ TEST_F(Merge, NamesEveryHole) {
     add_shard(step, step + 1, {step});
     holes += (holes.empty() ? "" : ", ") + std::to_string(step + 1);
   }
-  expect_error([&] { merge_shards({run_, 39, kAll, 0}, "main"); }, {"20 of 40 steps are missing: " + holes + "\n"});
+  expect_error(
+      [&] {
+        merge_shards({run_, 39, kAll, 0}, sweep_id("main"));
+      },
+      {"20 of 40 steps are missing: " + holes + "\n"});
 }
 
 TEST_F(Merge, MarksHolesWhereAsked) {
   add_shard(0, 3, {0, 1, 2});
   add_shard(6, 8, {6, 7});
-  write_grid(run_.partial_path("main", 3, 6), {"grid", "name", "bn", "config", "data", "print"}, make_grid({3}));
+  write_grid(run_.partial_path(sweep_id("main"), 3, 6), {"grid", "name", "bn", "config", "data", "print"},
+             make_grid({3}));
   add_shard(8, 9, {8});
-  std::filesystem::resize_file(run_.shard_path("main", 8, 9), 1000);
-  const std::string path = merge_shards({run_, 8, kAll, 0}, "main", Holes::mark);
+  std::filesystem::resize_file(run_.shard_path(sweep_id("main"), 8, 9), 1000);
+  const std::string path = merge_shards({run_, 8, kAll, 0}, sweep_id("main"), Holes::mark);
   const Grid merged = read_grid(path), whole = make_grid({0, 1, 2, 3, 4, 5, 6, 7, 8});
   ASSERT_EQ(merged.records.size(), 9U);
   for (std::size_t i = 0; i < 9; ++i) {
     const SweepRecord& record = merged.records[i];
     EXPECT_EQ(record.step, static_cast<std::int64_t>(i));
     if (i != 4 && i != 5 && i != 8) {
-      EXPECT_EQ(record_difference(record, whole.records[i], whole.multipliers), "") << i;
+      EXPECT_EQ(row_difference(to_table(merged), i, to_table(whole), i), "") << i;
       continue;
     }
     EXPECT_TRUE(std::isnan(record.lr) && std::isnan(record.train_loss) && std::isnan(record.noise_floor));
@@ -128,16 +134,17 @@ TEST_F(Merge, MarksHolesWhereAsked) {
 TEST_F(Merge, SweepsAreApart) {
   add_shard(0, 2, {0, 1});
   add_shard(0, 1, {0}, "config", "fine");
-  EXPECT_EQ(merge_shards({run_, 0, kAll, 0}, "fine"), run_.landscape_path("fine"));
-  EXPECT_FALSE(std::filesystem::exists(run_.landscape_path("main")));
-  expect_error([&] { merge_shards({run_, 1, kAll, 0}, "coarse"); }, {run_.root(), "no shards", "\"coarse\""});
+  EXPECT_EQ(merge_shards({run_, 0, kAll, 0}, sweep_id("fine")), run_.merged_path(sweep_id("fine")));
+  EXPECT_FALSE(std::filesystem::exists(run_.merged_path(sweep_id("main"))));
+  expect_error([&] { merge_shards({run_, 1, kAll, 0}, sweep_id("coarse")); }, {run_.root(), "no shards", "\"coarse\""});
 }
 
 TEST_F(Merge, ADamagedShardIsAnErrorThatNamesIt) {
   add_shard(0, 2, {0, 1});
   add_shard(2, 4, {2, 3});
-  write_bytes(run_.shard_path("main", 2, 4), read_bytes(run_.shard_path("main", 2, 4)).substr(0, 3000));
-  expect_error([&] { merge_shards({run_, 3, kAll, 0}, "main"); }, {run_.shard_path("main", 2, 4)});
+  write_bytes(run_.shard_path(sweep_id("main"), 2, 4),
+              read_bytes(run_.shard_path(sweep_id("main"), 2, 4)).substr(0, 3000));
+  expect_error([&] { merge_shards({run_, 3, kAll, 0}, sweep_id("main")); }, {run_.shard_path(sweep_id("main"), 2, 4)});
 }
 
 TEST(DescribeSteps, InWords) {

@@ -6,7 +6,7 @@
 #include <map>
 #include <numeric>
 
-#include "gradscape/study/sweep_plan.hpp"
+#include "gradscape/study/survey_plan.hpp"
 #include "gradscape/study/task_share.hpp"
 #include "support/errors.hpp"
 #include "support/hash_values.hpp"

@@ -3,12 +3,50 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
 #include <vector>
 
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/landscape/sweep_survey.hpp"
+#include "gradscape/store/table_file.hpp"
 #include "support/bits.hpp"
 
 namespace gradscape::testing {
+
+/// A sweep's table as records.
+struct Grid {
+  std::vector<double> multipliers;
+  std::string direction;
+  std::string precision;
+  std::vector<SweepRecord> records;
+  std::vector<std::string> layers = {};
+};
+
+inline Table to_table(const Grid& grid) {
+  SweepShape shape{grid.multipliers, grid.direction, grid.precision, grid.layers, 0, false};
+  for (const SweepRecord& record : grid.records) {
+    shape.batch = std::max(shape.batch, record.batch_index.size());
+    for (const Augmentation& move : record.augmentation)
+      shape.augmented = shape.augmented || move.dy != 0 || move.dx != 0 || move.flip;
+  }
+  Table table = sweep_schema(shape);
+  for (const SweepRecord& record : grid.records) append_record(record, table);
+  return table;
+}
+
+inline void write_grid(const std::string& path, const Provenance& provenance, const Grid& grid) {
+  write_table(path, provenance, to_table(grid));
+}
+
+inline Grid read_grid(const std::string& path) {
+  const Table table = read_table(path, sweep_schema());
+  check_sweep(table, path);
+  Grid grid{
+      table.dimension("alpha").values, table.attributes.at("direction"), table.attributes.at("probe_precision"), {}};
+  if (table.find("layer_beta") != nullptr) grid.layers = table.dimension("layer").labels;
+  for (std::size_t row = 0; row < table.size(); ++row) grid.records.push_back(record_at(table, row));
+  return grid;
+}
 
 /// Two multipliers and batches of three; every value tells its step, its column and its variable.
 inline Grid make_grid(const std::vector<std::int64_t>& steps) {

@@ -11,6 +11,7 @@ usage: submit.sh CONFIG [OPTION...] [-- SBATCH_OPTION...]
   --out DIR          where the runs go (default: runs/ and CONFIG's name without .toml)
   --tasks N          tasks that share the sweep (default: those of the last call, else 16); where an array of the
                      cluster cannot have so many, each of its indices takes several, one after the other
+  --also KIND,...    analyses that are made too: shift, distributions, theorem (default: the sweep.also of CONFIG)
   --throttle K       at most K tasks of an array at once
   --cpus C           processors, and threads, of each task (default: 1)
   --mem M            memory of each task, as sbatch takes it
@@ -29,11 +30,11 @@ die() { echo "submit.sh: $1" >&2; exit "${2:-1}"; }
 whole() { case $2 in '' | *[!0-9]* | 0*) die "$1 $2: a whole number from 1 on" 2 ;; esac; }
 
 # shellcheck disable=SC2034  # header() reads four of them by name
-config="" out="" tasks="" throttle="" cpus=1 mem="" partition="" account="" time="" notice=120 setup="" figure=1 dry=0
+config="" out="" tasks="" also="" throttle="" cpus=1 mem="" partition="" account="" time="" notice=120 setup="" figure=1 dry=0
 binary=${GRADSCAPE_BINARY:-} extra=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --out | --tasks | --throttle | --cpus | --mem | --partition | --account | --time | --notice | --setup | --binary)
+    --out | --tasks | --also | --throttle | --cpus | --mem | --partition | --account | --time | --notice | --setup | --binary)
       [ $# -ge 2 ] || die "$1 needs a value" 2
       printf -v "${1#--}" %s "$2"
       shift 2 ;;
@@ -64,6 +65,8 @@ out=$(realpath -m "${out:-runs/$(basename "$config" .toml)}")
 # Slurm replaces % in log names and has its own idea of quotes in #SBATCH lines.
 case $out$PWD in *[%\"\\]* | *$'\n'*) die "$out: Slurm cannot take % \" \\ in a path" 2 ;; esac
 place=$out/slurm
+[ -n "$also" ] || also=$(sed -nE 's/^[[:space:]]*(sweep\.)?also[[:space:]]*=[[:space:]]*"([^"]*)".*/\2/p' "$config" | head -n 1)
+kinds="sweep ${also//,/ }"
 if [ -z "$tasks" ]; then tasks=$(cat "$place/tasks" 2>/dev/null || echo 16); fi
 whole --tasks "$tasks"; whole --cpus "$cpus"; whole --notice "$notice"
 [ -z "$throttle" ] || whole --throttle "$throttle"
@@ -120,8 +123,13 @@ else
     exit 0
   fi
   # Code 1 with nothing named: what is missing is the merge, or `status` cannot read the study.
-  unswept=$("$binary" status "$out" --missing --tasks "$tasks" 2>/dev/null) || [ -n "$unswept" ] ||
-    [ -n "$("$binary" status "$out" --json 2>/dev/null)" ] || { "$binary" status "$out" >&2; exit 1; }
+  unswept=""
+  for kind in $kinds; do
+    missing=$("$binary" status "$out" --kind "$kind" --missing --tasks "$tasks" 2>/dev/null) || [ -n "$missing" ] ||
+      [ -n "$("$binary" status "$out" --kind "$kind" --json 2>/dev/null)" ] ||
+      { "$binary" status "$out" --kind "$kind" >&2; exit 1; }
+    unswept=$unswept${missing:+${unswept:+,}$missing}
+  done
 fi
 
 # header NAME LOG: what every job file begins with.
@@ -175,10 +183,14 @@ train_job() {
 # The share is named, not --task auto: an array of what is missing has gaps.
 sweep_job() {
   header sweep 'sweep-%A_%a'
-  array "$(numbers "$unswept" | indices "$(at_once "$tasks")")"
+  array "$(numbers "$unswept" | sort -nu | indices "$(at_once "$tasks")")"
   body
   echo 'require_trained "$CONFIG" "$OUT"'
-  shares "$tasks" "run \"\$GRADSCAPE\" sweep \"\$OUT\" --quiet --threads $cpus --task \"\$share/\$TASKS\""
+  local kind commands=""
+  for kind in $kinds; do
+    commands+="${commands:+; }run \"\$GRADSCAPE\" $kind \"\$OUT\" --quiet --threads $cpus --task \"\$share/\$TASKS\""
+  done
+  shares "$tasks" "$commands"
 }
 
 # It waits for the sweep's end, not for its success: a task that failed and was repeated would count as failed for ever.
@@ -187,12 +199,15 @@ merge_job() {
   header merge 'merge-%j'
   body
   echo 'require_trained "$CONFIG" "$OUT"'
+  printf 'for kind in %s; do' "$kinds"
   cat <<'END'
-if ! "$GRADSCAPE" merge "$OUT"; then
-  "$GRADSCAPE" status "$OUT" >&2 || true
-  echo "Shares to repeat: $("$GRADSCAPE" status "$OUT" --missing --tasks "$TASKS"). submit.sh submits them." >&2
-  exit 1
-fi
+
+  if ! "$GRADSCAPE" merge "$OUT" --kind "$kind"; then
+    "$GRADSCAPE" status "$OUT" >&2 || true
+    echo "Shares to repeat: $("$GRADSCAPE" status "$OUT" --kind "$kind" --missing --tasks "$TASKS"). submit.sh submits them." >&2
+    exit 1
+  fi
+done
 END
   [ "$figure" = 0 ] || printf '%q "$OUT" -o "$OUT/landscape.png"\n' "$tools/plot_landscape.py"
 }

@@ -1,6 +1,8 @@
 // The commands. Each add_… declares one verb with its options and what it does.
 #pragma once
 
+#include <string>
+
 #include "gradscape/cli/verb.hpp"
 
 namespace gradscape {
@@ -18,5 +20,11 @@ void add_shift(VerbList& verbs);
 void add_distributions(VerbList& verbs);
 void add_theorem(VerbList& verbs);
 void add_plan(VerbList& verbs);
+
+/// Prints the path of a file that was made.
+void print_path(const std::string& path);
+
+/// UsageError unless `kind` is one of landscape/survey_kinds.hpp.
+void require_survey_kind(const std::string& kind);
 
 }  // namespace gradscape

@@ -98,7 +98,7 @@ std::vector<std::string> identity_differences(const Experiment& here, const Expe
 /// The same for the fields on which the time of a training step depends.
 std::vector<std::string> cost_differences(const Experiment& here, const Experiment& there);
 
-/// The same for the fields of [sweep].
+/// The same for the fields of [sweep] that say how steps are looked at; which steps may differ.
 std::vector<std::string> sweep_differences(const Experiment& here, const Experiment& there);
 
 }  // namespace gradscape

@@ -6,7 +6,7 @@
 
 #include "gradscape/cost/unit_costs.hpp"
 #include "gradscape/study/placed_runs.hpp"
-#include "gradscape/study/sweep_plan.hpp"
+#include "gradscape/study/survey_plan.hpp"
 
 namespace gradscape {
 

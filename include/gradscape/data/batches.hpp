@@ -1,6 +1,7 @@
 // Which samples make the batch of a step, and how they become a network's input.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "gradscape/data/batch.hpp"
@@ -28,6 +29,12 @@ class BatchSource {
               Index batch_size, std::uint64_t seed);
 
   Index steps_per_epoch() const;
+
+  /// Samples of the largest batch.
+  Index largest() const { return std::min(batch_size_, images_.size()); }
+
+  /// Whether images are moved or mirrored.
+  bool augmented() const { return flip_ || crop_ > 0; }
 
   /// The batch of training step `step` >= 0, the second into memory that is reused.
   template <class S>

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "gradscape/core/element.hpp"
 #include "gradscape/core/error.hpp"
 
 namespace gradscape::h5 {
@@ -60,9 +61,6 @@ class Handle {
   hid_t id_ = H5I_INVALID_HID;
   Close close_ = nullptr;
 };
-
-/// The types of numbers that files hold, as they lie in memory.
-enum class Element { float64, float32, int64, int32, int8, uint8 };
 
 const char* element_name(Element element);  // "float64"
 std::size_t element_size(Element element);  // bytes

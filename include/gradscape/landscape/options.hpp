@@ -6,12 +6,23 @@
 
 namespace gradscape {
 
+/// Training steps first, first + every, … up to last, inclusive. last −1: the end of the run, the step after the last
+/// update included.
+struct StepRange {
+  std::int64_t first = 0;
+  std::int64_t last = -1;
+  std::int64_t every = 1;
+  bool operator==(const StepRange&) const = default;
+};
+
 /// Section [sweep]: which steps are probed, and how.
 struct SweepOptions {
   std::string kind = "direction";  // "runs": no probes; the band is across runs, one for each learning rate
   std::int64_t every = 1;
   std::int64_t first = 0;
   std::int64_t last = -1;  // inclusive; -1: the end of the run, the step after the last update included
+  std::string steps;       // ranges of them, as in "0:20:1,40:400:20"; empty: first, last and every say which
+  std::string also;  // kinds of surveys, separated by commas, that `run` makes of the same steps, as in "shift,theorem"
   std::vector<double> multipliers = {0.5, 1.0, 2.0, 4.0};  // of the learning rate (Santurkar et al. 2018, VGG)
   std::string direction = "gradient";
   bool layers = false;               // what each layer contributes to gradient difference and beta

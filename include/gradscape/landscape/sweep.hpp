@@ -7,6 +7,7 @@
 
 #include "gradscape/landscape/options.hpp"
 #include "gradscape/landscape/probe.hpp"
+#include "gradscape/landscape/step_ranges.hpp"
 #include "gradscape/train/network_objective.hpp"
 #include "gradscape/train/training_process.hpp"
 
@@ -18,7 +19,7 @@ struct SweepRecord {
   double lr = 0;
   double train_loss = 0;  // the multiplier 0: loss and ‖g‖ at theta_t, in the probe's precision
   double train_grad_norm = 0;
-  double noise_floor = 0;                  // relative error of the gradient at the segment's first probed step
+  double noise_floor = 0;                  // relative error of the gradient at the segment's first step
   std::vector<Cell> cells;                 // one per multiplier
   std::vector<std::int32_t> batch_index;   // the batch's samples, as positions in the training set
   std::vector<Augmentation> augmentation;  // of each sample
@@ -26,18 +27,14 @@ struct SweepRecord {
 
 const std::vector<std::string>& direction_names();
 
-/// Steps that `options` select in a run of `total` steps: first, first + every, … up to last, inclusive.
-bool is_selected(const SweepOptions& options, std::int64_t step, std::int64_t total);
-
 /// Whether a selected step is probed: not where the sweep is one across runs.
 bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total);
 
-/// Last probed step the options allow in a run of `total` steps.
-std::int64_t last_step(const SweepOptions& options, std::int64_t total);
-
-/// The step at which the noise floor of the probed step `step` is measured: the first probed one of its segment
-/// [k·segment, (k + 1)·segment).
-std::int64_t floor_step(const SweepOptions& options, std::int64_t segment, std::int64_t step);
+/// The step at which the noise floor of the probed step `step` is measured: the first of its segment
+/// [k·segment, (k + 1)·segment), whichever steps are probed.
+inline std::int64_t floor_step(std::int64_t segment, std::int64_t step) {
+  return step / segment * segment;
+}
 
 /// How many cells of a step are worked out at once, each on one thread, rather than one after the other on all of them:
 /// more than one where layers are so small that threads wait for each other more than they work.
@@ -71,14 +68,14 @@ class StepProber {
   bool wants(std::int64_t step) const { return is_probed(options_, step, process_.total_steps()); }
 
   /// The earlier step whose noise floor the probed step `step` needs and this prober has not measured: measure_floor()
-  /// must be shown it first. −1: there is none. Where all probed steps of a segment are probed in turn, there is none.
+  /// must be shown it first. −1: there is none.
   std::int64_t missing_floor(std::int64_t step) const;
 
   /// Measures the noise floor at the step seen, for the probed steps of its segment.
   void measure_floor(const StepView<S>& step);
 
-  /// Takes over the noise floor of a record that was made before, for the other probed steps of its segment.
-  void adopt_floor(const SweepRecord& record);
+  /// Takes over the noise floor of the record of `step` that was made before, for the other steps of its segment.
+  void adopt_floor(std::int64_t step, double noise_floor);
 
   /// Probes the step seen, and measures the floor there where that is due. Changes nothing of the training.
   SweepRecord probe_step(const StepView<S>& step);

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "gradscape/landscape/series.hpp"
+#include "gradscape/landscape/step_survey.hpp"
 
 namespace gradscape {
 
@@ -21,17 +21,24 @@ struct TheoremSides {
   double gap_expected = 0;  // by the term of eps
 };
 
+/// The table of theorem 4.1 over these layers, without rows; `unit_layers` says for each unit which of them is its own.
+Table theorem_schema(const Dimension& layer = layer_dimension(), const std::vector<double>& unit_layers = {});
+
+/// Error unless the gap is the difference of the two sides, bit for bit.
+void check_theorem(const Table& table, const std::string& where);
+
 /// Theorem 4.1 per unit of each batch norm over training, in double with the direct engine, at the run's weights, batch
 /// and pass. Variables over (step, unit); `unit_layer` says which place of the dimension `layer` a unit belongs to.
 template <class S>
-class TheoremAnalysis : public StepAnalysis<S> {
+class TheoremAnalysis : public StepSurvey<S> {
  public:
   /// `layers`: names of blocks, of which those without a norm are left out; empty: all. UsageError unless the run's
   /// norm is batch norm.
   TheoremAnalysis(TrainingProcess<S>& process, const std::vector<std::string>& layers);
 
-  Series begin() const override;
-  void add(const StepView<S>& step, Series& series) override;
+  Table begin() const override;
+  void add(const StepView<S>& step, Table& table) override;
+  std::string remark() const override;
 
   /// The largest |gap − gap_expected| of all units so far, as a share of γ²/σ²·‖g‖².
   double worst() const { return worst_; }

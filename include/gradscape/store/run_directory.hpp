@@ -14,6 +14,21 @@ struct SegmentFile {
   std::string path;
 };
 
+/// A survey of a run's steps: its kind (landscape/survey_kinds.hpp), and a name that tells it from others of the kind.
+struct SurveyId {
+  std::string kind = "sweep";
+  std::string name = "main";
+  bool operator==(const SurveyId&) const = default;
+};
+
+/// A sweep, by its name.
+inline SurveyId sweep_id(const std::string& name) {
+  return {"sweep", name};
+}
+
+/// "sweep \"main\"": for messages.
+std::string describe(const SurveyId& survey);
+
 /// Names of the files of one run (docs/format.md), and which of them are there.
 class RunDirectory {
  public:
@@ -26,23 +41,23 @@ class RunDirectory {
   std::string lock_path() const { return root_ + "/.lock"; }
   std::string checkpoint_path(std::int64_t step) const;
   std::string trace_path(std::int64_t first, std::int64_t last) const;
-  std::string shard_path(const std::string& sweep, std::int64_t first, std::int64_t last) const;
-  /// The finished part of a shard that a sweep was stopped in.
-  std::string partial_path(const std::string& sweep, std::int64_t first, std::int64_t last) const;
-  /// The merged grid: landscape.h5 for the sweep "main", landscape-NAME.h5 for another.
-  std::string landscape_path(const std::string& sweep) const;
+  std::string shard_path(const SurveyId& survey, std::int64_t first, std::int64_t last) const;
+  /// The finished part of a shard that a survey was stopped in.
+  std::string partial_path(const SurveyId& survey, std::int64_t first, std::int64_t last) const;
+  /// The merged file: landscape.h5 for the sweep "main", landscape-NAME.h5 for another; shift.h5, shift-NAME.h5 ….
+  std::string merged_path(const SurveyId& survey) const;
 
   /// True where a run lies: a configuration, and with it the marker or, made by a program before markers, a checkpoint,
   /// trace or shard that says it is gradscape's.
   bool holds_run() const;
   /// Steps that have a checkpoint, ascending.
   std::vector<std::int64_t> checkpoint_steps() const;
-  /// Trace segments, the shards of a sweep and its partial ones, by first step.
+  /// Trace segments, the shards of a survey and its partial ones, by first step.
   std::vector<SegmentFile> trace_files() const;
-  std::vector<SegmentFile> shard_files(const std::string& sweep) const;
-  std::vector<SegmentFile> partial_files(const std::string& sweep) const;
-  /// Names of the sweeps that have a folder.
-  std::vector<std::string> sweeps() const;
+  std::vector<SegmentFile> shard_files(const SurveyId& survey) const;
+  std::vector<SegmentFile> partial_files(const SurveyId& survey) const;
+  /// The surveys that have a folder, sweeps first.
+  std::vector<SurveyId> surveys() const;
 
   /// The files there that have names of a run's data, whoever made them: checkpoints, traces, shards, and what is
   /// derived of them. Links are not followed.
@@ -55,7 +70,7 @@ class RunDirectory {
   /// Deletes the files that a run consists of, and nothing else; nothing at all where there is no run. Error, with
   /// nothing deleted, where another program's file has one of their names; Error where deleting fails.
   void remove_run() const;
-  /// Deletes trace segments and shards (partial ones too) of every sweep that reach beyond `step`: remains of a killed
+  /// Deletes trace segments and shards (partial ones too) of every survey that reach beyond `step`: remains of a killed
   /// training, which its last checkpoint does not vouch for. The shard of the single step `step` itself stays. Error
   /// where that fails. For the process that holds the directory.
   void remove_beyond(std::int64_t step) const;
@@ -63,6 +78,8 @@ class RunDirectory {
   void remove_remains() const;
 
  private:
+  std::string survey_folder(const SurveyId& survey) const { return root_ + "/" + survey.kind + "/" + survey.name; }
+
   std::string root_;
 };
 

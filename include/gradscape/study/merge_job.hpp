@@ -1,6 +1,7 @@
 // Merging the sweeps of runs, and of the seeds of a variant.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -8,13 +9,16 @@
 
 namespace gradscape {
 
-/// Merges the shards of sweep `name` of each run, and unites the seeds of runs where there are several; runs of
-/// sweep.kind "runs", which have no shards, are united by unite_rates(). Prints the paths of the files made. Whatever
-/// can be merged is, then Error tells of all that cannot be.
-void merge_runs(const std::vector<RunDirectory>& runs, const std::string& name, Holes holes);
+/// Is told the path of each file that was made.
+using TellPath = std::function<void(const std::string&)>;
 
-/// Unites the runs in folders seed-S of `folder`, whose landscape file this makes, and prints its path. Error as of
-/// unite_seeds(), and where runs differ in more than train.seed.
-void unite_runs(const std::string& folder, const std::string& name, Holes holes);
+/// Merges the shards of a survey of each run, and unites the seeds of runs where there are several sweeps; runs of
+/// sweep.kind "runs", which have no shards, are united by unite_rates(). Whatever can be merged is, then Error tells of
+/// all that cannot be.
+void merge_runs(const std::vector<RunDirectory>& runs, const SurveyId& survey, Holes holes, const TellPath& tell);
+
+/// Unites the runs in folders seed-S of `folder`, whose merged file this makes. Error as of unite_seeds(), and where
+/// runs differ in more than train.seed.
+void unite_runs(const std::string& folder, const SurveyId& survey, Holes holes, const TellPath& tell);
 
 }  // namespace gradscape

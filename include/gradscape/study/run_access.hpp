@@ -1,11 +1,12 @@
 // Opening runs: what a run is, what it was made from, and whether it is the one that is meant.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "gradscape/config/study.hpp"
 #include "gradscape/core/error.hpp"
-#include "gradscape/landscape/sweep.hpp"
+#include "gradscape/landscape/step_ranges.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/run_directory.hpp"
 
@@ -32,30 +33,9 @@ void require_this_program(const h5::File& file);
 /// UsageError where [sweep] selects steps that a run of `total` steps does not have.
 void require_within_run(const SweepOptions& sweep, std::int64_t total);
 
-/// Reads a checkpoint of the run that `experiment` describes. Error where it is another run's (fields named) or another
-/// step's.
-template <class S>
-TrainingState<S> read_own_checkpoint(const RunDirectory& directory, std::int64_t step, const Experiment& experiment,
-                                     const std::string& data_fingerprint, TrainingProcess<S>& process) {
-  const std::string path = directory.checkpoint_path(step);
-  require_same_run(read_provenance(open_published(path, "checkpoint")), experiment, data_fingerprint, path);
-  TrainingState<S> state = read_checkpoint<S>(path, process);
-  if (state.step != step)
-    throw ForeignFile(path, "holds step " + std::to_string(state.step),
-                      "a checkpoint's name says its step: it was renamed");
-  return state;
-}
-
 /// The steps for which a noise floor holds in this run: the train.checkpoint_every that it began with, which its first
 /// checkpoint knows. Later changes of the interval do not change what is found at a step.
 std::int64_t floor_segment(const RunDirectory& directory);
-
-/// Where the probed step `step` needs the noise floor of an earlier step of its segment that `prober` has not seen
-/// (work that begins inside of a segment: after an interruption, or at the end of a run): replays to that step from the
-/// checkpoint before it and has the floor measured there. Where a signal comes, throws interruption().
-template <class S>
-void provide_floor(StepProber<S>& prober, std::int64_t step, const RunDirectory& directory,
-                   const Experiment& experiment, const std::string& data_fingerprint, TrainingProcess<S>& process);
 
 /// Error where the run's first checkpoint, of step 0, is gone: what follows it could not be replayed, nor would it be
 /// missed.
@@ -65,7 +45,7 @@ void require_first_checkpoint(const RunDirectory& directory);
 CheckpointInfo last_checkpoint(const RunDirectory& directory);
 
 /// Loads the data set and says so. Where the last call's options were the same, its data set is returned again.
-const Dataset& load_data(const DataOptions& options);
+std::shared_ptr<const Dataset> load_data(const DataOptions& options);
 
 /// Runs job.template operator()<S>() for the scalar type of the experiment's precision.
 template <class Job>

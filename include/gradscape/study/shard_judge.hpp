@@ -1,4 +1,4 @@
-// The one judgement on the shards of a sweep, which `sweep`, `status`, `verify`, `merge` and `run` share.
+// The one judgement on the shards of a survey, which `sweep`, `status`, `verify`, `merge` and `run` share.
 #pragma once
 
 #include <optional>
@@ -6,27 +6,34 @@
 #include <vector>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/store/grid_file.hpp"
+#include "gradscape/core/table.hpp"
 #include "gradscape/store/trace_file.hpp"
-#include "gradscape/study/sweep_plan.hpp"
+#include "gradscape/study/survey_plan.hpp"
 
 namespace gradscape {
 
-/// whole: can be read, is this run's and sweep's, and holds the segment's steps. damaged: cannot be read, holds other
-/// steps, or was computed by another program while the sweep's shards are of several: it is to be made again. foreign:
-/// of another run, or with other settings: nothing is to be done before the user has decided.
-enum class ShardState { absent, whole, damaged, foreign };
+/// whole: can be read, is this run's and survey's, and holds the segment's steps. incomplete: the same, without some of
+/// the steps, as when fewer were wanted. damaged: cannot be read, holds steps of other segments, or was computed by
+/// another program while the survey's shards are of several: it is to be made again. foreign: of another run, or with
+/// other settings: nothing is to be done before the user has decided.
+enum class ShardState { absent, whole, incomplete, damaged, foreign };
 
 struct ShardCheck {
   ShardState state = ShardState::absent;
-  std::string problem;               // where and what, of a damaged or foreign one
-  std::vector<SweepRecord> records;  // of a whole one
+  std::string problem;  // where and what, of a damaged or foreign one
+  Table rows;           // of a whole or incomplete one
 };
 
 class ShardJudge {
  public:
-  /// `settings`: the run's configuration with the sweep's [sweep]. Looks at the roots of all shards of sweep `name`.
-  ShardJudge(const RunDirectory& directory, std::string name, const Experiment& settings, std::string data_fingerprint);
+  /// `settings`: the run's configuration with the [sweep] that is meant. Looks at the roots of all the survey's shards.
+  ShardJudge(const RunDirectory& directory, SurveyId survey, const Experiment& settings, std::string data_fingerprint);
+
+  /// The settings; their steps are those asked for and all that the shards were made for.
+  const Experiment& settings() const { return settings_; }
+
+  /// What tables of the survey must be about: those with other dimensions are foreign. Else the first whole shard says.
+  void expect(const Table& shape) { shape_ = without_rows(shape); }
 
   /// Error (naming the fields) where a shard is another run's, UsageError where it was made with other settings.
   void require_none_foreign() const;
@@ -34,27 +41,28 @@ class ShardJudge {
   /// Reads a segment's shard. Error where it cannot be read now.
   ShardCheck check(const Segment& segment) const;
 
-  /// Reads what a stopped sweep has left of a segment: whole where it holds the segment's first probed steps, as the
-  /// recorded training `trace` and this program would have them.
-  ShardCheck check_partial(const Segment& segment, const WholeTrace& trace) const;
+  /// The rows that need not be made again of a segment that is not whole: those of the shard and of what a stopped
+  /// survey has left, if this program made them and they are as the recorded training `trace` would have them.
+  /// `problem` says what is wrong with the rest.
+  ShardCheck begun(const Segment& segment, const WholeTrace& trace) const;
 
  private:
-  /// Reads one file; `fits` throws an Error where its records are not those that are wanted.
-  template <class Fits>
-  ShardCheck judge(const std::string& path, Fits&& fits) const;
+  ShardCheck judge(const std::string& path, const Segment& segment, const WholeTrace* trace) const;
   void require_own(const h5::File& file) const;
+  void require_shape(const Table& table, const std::string& path) const;
 
   RunDirectory directory_;
-  std::string name_;
+  SurveyId survey_;
   Experiment settings_;
   std::string data_;
+  mutable std::optional<Table> shape_;
   std::optional<Error> foreign_;    // what is wrong with the first such shard
   bool mixed_ = false;              // the shards are of several programs
   mutable std::string own_config_;  // of the last own shard: most have the same, which need not be read again
 };
 
-/// The run's configuration with the [sweep] that the shards of sweep `name` were made with, the stored one where there
-/// is no shard. `stored` is the run's own.
-Experiment experiment_of_sweep(const RunDirectory& directory, const std::string& name, Experiment stored);
+/// The run's configuration with the [sweep] that the survey's shards were made with, the stored one where there is no
+/// shard: its steps are all that they were made for. `stored` is the run's own.
+Experiment experiment_of_survey(const RunDirectory& directory, const SurveyId& survey, Experiment stored);
 
 }  // namespace gradscape

@@ -1,4 +1,4 @@
-#include "gradscape/study/sweep_state.hpp"
+#include "gradscape/study/run_state.hpp"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/sources.hpp"
 #include "gradscape/store/trace_file.hpp"
@@ -27,30 +28,36 @@ std::optional<Clock::time_point> written_at(const std::string& path) {
   return std::chrono::time_point_cast<Clock::duration>(std::chrono::file_clock::to_sys(time));
 }
 
-/// What the sweep's files of a run tell in common.
+/// What the survey's files of a run tell in common.
 class Inspector {
  public:
-  Inspector(const RunReport& run, const std::string& name)
-      : run_(run), name_(name), judge_(run.directory, name, run.experiment, run.data_fingerprint) {}
+  Inspector(const RunReport& run, const SurveyId& survey, const Experiment& settings)
+      : run_(run), survey_(survey), judge_(run.directory, survey, settings, run.data_fingerprint) {}
+
+  const SweepOptions& steps() const { return judge_.settings().sweep; }
 
   SegmentReport inspect(const Segment& segment) const {
     const std::int64_t last = std::min(segment.last, run_.total);  // the step after the last update needs no more
     if (last > run_.trained) return {segment, SegmentState::untrained, 0, ""};
     const ShardCheck shard = judge_.check(segment);
     if (shard.state == ShardState::whole)
-      return {segment, SegmentState::done, static_cast<std::int64_t>(shard.records.size()), ""};
-    if (shard.state != ShardState::absent) return {segment, SegmentState::damaged, 0, shard.problem};
-    const std::int64_t probed = partly(segment);
+      return {segment, SegmentState::done, static_cast<std::int64_t>(segment.probed.size()), ""};
+    if (shard.state == ShardState::damaged || shard.state == ShardState::foreign)
+      return {segment, SegmentState::damaged, 0, shard.problem};
+    const std::int64_t probed = partly(segment, shard.state == ShardState::incomplete);
     return {segment, probed > 0 ? SegmentState::partial : SegmentState::missing, probed, ""};
   }
 
  private:
-  /// Probed steps in a partial shard; one that the sweep would ignore counts as none.
-  std::int64_t partly(const Segment& segment) const {
-    if (!fs::exists(run_.directory.partial_path(name_, segment.first, segment.last))) return 0;
+  /// Steps that the next call need not look at again.
+  std::int64_t partly(const Segment& segment, bool incomplete) const {
+    if (!incomplete && !fs::exists(run_.directory.partial_path(survey_, segment.first, segment.last))) return 0;
     try {
       const WholeTrace trace = read_whole_trace(run_.directory, segment.first, segment.last);
-      return static_cast<std::int64_t>(judge_.check_partial(segment, trace).records.size());
+      const Table rows = judge_.begun(segment, trace).rows;
+      return std::count_if(segment.probed.begin(), segment.probed.end(), [&](std::int64_t step) {
+        return rows.size() > 0 && rows.find_row(static_cast<double>(step)) < rows.size();
+      });
     } catch (const Error& error) {  // a damaged trace, which is told of elsewhere
       if (!is_damage(error)) throw;
       return 0;
@@ -58,7 +65,7 @@ class Inspector {
   }
 
   const RunReport& run_;
-  const std::string& name_;
+  const SurveyId& survey_;
   ShardJudge judge_;
 };
 
@@ -78,13 +85,13 @@ std::optional<double> recent_step_seconds(const RunDirectory& directory) {
 
 /// The time that the missing probes will take at the pace at which shards came, the first excepted: when it was begun
 /// is not known.
-std::optional<double> sweep_time_left(const RunReport& run, const std::string& name) {
+std::optional<double> time_left(const RunDirectory& directory, const SurveyReport& survey) {
   std::vector<std::pair<Clock::time_point, std::int64_t>> shards;
   std::int64_t left = 0;
-  for (const SegmentReport& report : run.segments) {
+  for (const SegmentReport& report : survey.segments) {
     left += static_cast<std::int64_t>(report.segment.probed.size()) - report.probed;
     if (report.state != SegmentState::done) continue;
-    const auto time = written_at(run.directory.shard_path(name, report.segment.first, report.segment.last));
+    const auto time = written_at(directory.shard_path(survey.id, report.segment.first, report.segment.last));
     if (time) shards.emplace_back(*time, report.probed);
   }
   if (left == 0) return 0.0;
@@ -96,15 +103,16 @@ std::optional<double> sweep_time_left(const RunReport& run, const std::string& n
   return seconds * static_cast<double>(left) / static_cast<double>(steps - shards.front().second);
 }
 
-void find_last_write(RunReport& run, const std::string& name) {
+void find_last_write(RunReport& run) {
   const auto look_at = [&](const std::string& path) {
     const auto time = written_at(path);
     if (time && (!run.last_write || *time > *run.last_write)) run.last_write = time;
   };
   for (const std::int64_t step : run.directory.checkpoint_steps()) look_at(run.directory.checkpoint_path(step));
-  for (const auto& list :
-       {run.directory.trace_files(), run.directory.shard_files(name), run.directory.partial_files(name)})
-    for (const SegmentFile& file : list) look_at(file.path);
+  for (const SegmentFile& file : run.directory.trace_files()) look_at(file.path);
+  for (const SurveyReport& survey : run.surveys)
+    for (const auto& list : {run.directory.shard_files(survey.id), run.directory.partial_files(survey.id)})
+      for (const SegmentFile& file : list) look_at(file.path);
 }
 
 }  // namespace
@@ -114,13 +122,17 @@ std::string segment_state_name(SegmentState state) {
   return kNames[static_cast<int>(state)];
 }
 
-std::int64_t RunReport::count(SegmentState state) const {
+std::int64_t SurveyReport::count(SegmentState state) const {
   return std::count_if(segments.begin(), segments.end(), [&](const SegmentReport& r) { return r.state == state; });
+}
+
+bool SurveyReport::complete() const {
+  return count(SegmentState::done) == static_cast<std::int64_t>(segments.size());
 }
 
 bool RunReport::complete() const {
   return total >= 0 && trained >= total && problems.empty() &&
-         count(SegmentState::done) == static_cast<std::int64_t>(segments.size());
+         std::all_of(surveys.begin(), surveys.end(), [](const SurveyReport& survey) { return survey.complete(); });
 }
 
 std::optional<std::string> stale_because(const std::string& path) {
@@ -164,12 +176,40 @@ void require_fresh(const std::string& path) {
 
 std::string renewal(const std::string& path) {
   const std::string name = fs::path(path).stem().string(), folder = fs::path(path).parent_path().string();
-  if (name.starts_with("landscape-")) return fmt::format("gradscape merge {} --name {}", folder, name.substr(10));
-  return fmt::format("gradscape {} {}", name == "landscape" || name == "runs" ? "merge" : name, folder);
+  if (name == "runs") return fmt::format("gradscape merge {}", folder);
+  const std::size_t dash = name.find('-');
+  const std::string merged = name.substr(0, dash);
+  std::string command = fmt::format("gradscape {} {}", merged == "landscape" ? "merge" : merged, folder);
+  if (dash != std::string::npos) command += " --name " + name.substr(dash + 1);
+  return command;
 }
 
-RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const std::string& name) {
-  RunReport run{.directory = directory, .experiment = experiment_of_sweep(directory, name, experiment)};
+namespace {
+
+/// The segments of a survey of a run whose length is known.
+void inspect_survey(const RunReport& run, const Experiment& stored, SurveyReport& report) {
+  const Experiment settings = experiment_of_survey(run.directory, report.id, stored);
+  if (run.total >= 0 && has_steps(report.id, settings)) {
+    const auto checkpoints = run.directory.checkpoint_steps();
+    const Inspector inspector(run, report.id, settings);
+    try {
+      require_first_checkpoint(run.directory);
+    } catch (const Error& error) {
+      report.segments.push_back({{0, checkpoints.front(), {}}, SegmentState::damaged, 0, error.what()});
+    }
+    for (const Segment& segment :
+         plan_segments(planned_checkpoints(checkpoints, run.experiment.train.checkpoint_every, run.total),
+                       inspector.steps(), run.total))
+      report.segments.push_back(inspector.inspect(segment));
+  }
+  report.left = time_left(run.directory, report);
+  report.merged = fs::exists(run.directory.merged_path(report.id));
+}
+
+}  // namespace
+
+RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const SurveyId& survey) {
+  RunReport run{.directory = directory, .experiment = experiment};
   TrainOptions& train = run.experiment.train;
   if (train.checkpoint_every == kAutomatic && directory.holds_run())
     train.checkpoint_every = read_stored_experiment(directory).train.checkpoint_every;
@@ -181,27 +221,23 @@ RunReport inspect_run(const RunDirectory& directory, const Experiment& experimen
   } else if (train.steps > 0 && train.checkpoint_every != kAutomatic) {
     run.total = train.steps;
   }
-  if (run.total >= 0) {
-    const Inspector inspector(run, name);
-    std::vector<SegmentReport> reports;
-    try {
-      require_first_checkpoint(directory);
-    } catch (const Error& error) {
-      reports.push_back({{0, checkpoints.front(), {}}, SegmentState::damaged, 0, error.what()});
-    }
-    for (const Segment& segment : plan_segments(planned_checkpoints(checkpoints, train.checkpoint_every, run.total),
-                                                run.experiment.sweep, run.total))
-      reports.push_back(inspector.inspect(segment));
-    run.segments = std::move(reports);
+  run.surveys.push_back({survey});
+  if (survey.kind == "sweep") {
+    for (const SurveyId& other : directory.surveys())
+      if (other.kind != "sweep") run.surveys.push_back({other});
+    for (const std::string& kind : surveys_beside(experiment.sweep))
+      if (const SurveyId asked{kind, "main"};
+          std::none_of(run.surveys.begin(), run.surveys.end(), [&](const SurveyReport& r) { return r.id == asked; }))
+        run.surveys.push_back({asked});
   }
-  find_last_write(run, name);
+  const Experiment stored = run.experiment;
+  for (SurveyReport& report : run.surveys) inspect_survey(run, stored, report);
+  find_last_write(run);
   if (run.trained == run.total) {
     run.training_left = 0;
   } else if (const auto seconds = recent_step_seconds(directory)) {
     run.training_left = *seconds * static_cast<double>(run.total - run.trained);
   }
-  run.sweep_left = sweep_time_left(run, name);
-  run.merged = fs::exists(directory.landscape_path(name));
   find_stale_files(run);
   return run;
 }
@@ -212,7 +248,7 @@ std::vector<std::int64_t> unfinished_tasks(const std::vector<RunReport>& runs, i
   bool known = true;
   for (const RunReport& run : runs) {
     known = known && run.total >= 0;
-    for (const SegmentReport& report : run.segments) {
+    for (const SegmentReport& report : run.surveys.front().segments) {
       costs.push_back(static_cast<std::int64_t>(report.segment.probed.size()));
       done.push_back(report.state == SegmentState::done);
     }

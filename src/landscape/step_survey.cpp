@@ -1,4 +1,4 @@
-#include "gradscape/landscape/series.hpp"
+#include "gradscape/landscape/step_survey.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,42 +9,20 @@
 #include "gradscape/core/error.hpp"
 
 namespace gradscape {
-namespace {
 
-template <class List>
-auto& find_named(List& list, const std::string& name) {
-  const auto found = std::find_if(list.begin(), list.end(), [&](const auto& item) { return item.name == name; });
-  check(found != list.end(), "a series has what is asked of it");
-  return *found;
+Dimension step_dimension() {
+  return {"step", "step", "training step: number of updates done", {}, {}, Element::int64};
 }
 
-}  // namespace
-
-const SeriesDimension& Series::dimension(const std::string& name) const {
-  return find_named(dimensions, name);
-}
-SeriesDimension& Series::dimension(const std::string& name) {
-  return find_named(dimensions, name);
-}
-const SeriesVariable& Series::variable(const std::string& name) const {
-  return find_named(variables, name);
-}
-SeriesVariable& Series::variable(const std::string& name) {
-  return find_named(variables, name);
+Dimension counted_dimension(const std::string& name, const std::string& long_name, std::size_t size) {
+  Dimension dimension{name, "1", long_name, std::vector<double>(size), {}, Element::int64};
+  std::iota(dimension.values.begin(), dimension.values.end(), 0.0);
+  return dimension;
 }
 
-std::size_t Series::row_size(const SeriesVariable& variable) const {
-  std::size_t size = 1;
-  for (std::size_t i = 1; i < variable.dimensions.size(); ++i) size *= dimension(variable.dimensions[i]).size();
-  return size;
-}
-
-SeriesDimension step_dimension() {
-  return {"step", "step", "training step: number of updates done", {}, {}, true};
-}
-
-SeriesDimension layer_dimension(const std::vector<LayerBlock>& blocks, const std::vector<std::size_t>& chosen) {
-  SeriesDimension layer{"layer", "1", "number of a convolution or dense layer, with the norm behind it", {}, {}, true};
+Dimension layer_dimension(const std::vector<LayerBlock>& blocks, const std::vector<std::size_t>& chosen) {
+  Dimension layer{"layer", "1", "number of a convolution or dense layer, with the norm behind it",
+                  {},      {},  Element::int32};
   for (const std::size_t i : chosen) {
     layer.values.push_back(static_cast<double>(i + 1));
     layer.labels.push_back(blocks[i].name);

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include "gradscape/store/grid_file.hpp"
 #include "support/bits.hpp"
 #include "support/errors.hpp"
 #include "support/grids.hpp"
@@ -184,6 +183,7 @@ TEST_F(GridFile, VariablesMustFitTogether) {
     file.set_attribute("/", "probe_precision", std::string("native"));
     file.write("/alpha", std::vector<double>{1});
     file.write("/step", std::vector<std::int64_t>{0, 1});
+    file.write("/sample", std::vector<std::int32_t>{0});
     for (const char* name : {"/lr", "/train_loss"}) file.write(name, std::vector<double>{1, 2});
     file.write("/train_grad_norm", std::vector<double>{1, 2, 3});
   });
@@ -211,7 +211,7 @@ TEST_F(GridFile, OlderFilesBandsMustBeTheirCells) {
   expect_error([&] { read_grid(path()); }, {path(), "steps do not ascend"});
   write_bytes(path(), whole);
   overwrite_dataset<std::uint8_t>(path(), "/status", {1, 1, 1, 77});
-  expect_error([&] { read_grid(path()); }, {path(), "status 77"});
+  expect_error([&] { read_grid(path()); }, {path(), "status holds the value 77"});
 }
 
 // A record without a cell for each multiplier is a mistake of ours, to be found before anything is written.

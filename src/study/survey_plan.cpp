@@ -1,4 +1,4 @@
-#include "gradscape/study/sweep_plan.hpp"
+#include "gradscape/study/survey_plan.hpp"
 
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/train/schedule.hpp"
@@ -11,7 +11,7 @@ std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints,
   const auto add = [&](std::int64_t first, std::int64_t last) {
     Segment segment{first, last, {}};
     for (std::int64_t step = first; step < last; ++step)
-      if (is_probed(options, step, total)) segment.probed.push_back(step);
+      if (is_selected(options, step, total)) segment.probed.push_back(step);
     if (!segment.probed.empty()) segments.push_back(segment);
   };
   for (std::size_t i = 0; i + 1 < checkpoints.size(); ++i) add(checkpoints[i], checkpoints[i + 1]);
@@ -26,10 +26,11 @@ std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, s
   return steps;
 }
 
-std::vector<Segment> plan_sweep(const RunDirectory& directory, const Experiment& experiment) {
+std::vector<Segment> plan_survey(const RunDirectory& directory, const Experiment& experiment, const SurveyId& survey) {
   const std::int64_t total = total_steps(experiment.train, last_checkpoint(directory).steps_per_epoch);
   require_first_checkpoint(directory);
   require_within_run(experiment.sweep, total);
+  if (!has_steps(survey, experiment)) return {};
   return plan_segments(directory.checkpoint_steps(), experiment.sweep, total);
 }
 

@@ -1,4 +1,4 @@
-// How far the runs of a study are: which steps are trained, and which segments of a sweep are there.
+// How far the runs of a study are: which steps are trained, and which segments of a survey are there.
 #pragma once
 
 #include <chrono>
@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "gradscape/study/sweep_plan.hpp"
+#include "gradscape/study/survey_plan.hpp"
 
 namespace gradscape {
 
-/// done: a whole shard. partial: the first records of one, which the next sweep continues. damaged: a shard that cannot
+/// done: a whole shard. partial: some rows of one, which the next call completes. damaged: a shard that cannot
 /// be read, is another run's or holds other steps. untrained: training has not reached the segment's end.
 enum class SegmentState { done, partial, missing, damaged, untrained };
 inline constexpr int kSegmentStates = 5;
@@ -41,7 +41,18 @@ void require_fresh(const std::string& path);
 /// The command that makes a derived file again.
 std::string renewal(const std::string& path);
 
-/// What is known of one run and one of its sweeps. Nothing but files is looked at; no data set is loaded.
+/// What is known of one survey of a run.
+struct SurveyReport {
+  SurveyId id;
+  std::vector<SegmentReport> segments = {};  // of the whole run, untrained ones as they will be
+  bool merged = false;                       // whether there is a merged file
+  std::optional<double> left = {};           // seconds, by the pace at which shards were written
+
+  std::int64_t count(SegmentState state) const;
+  bool complete() const;  // every segment done
+};
+
+/// What is known of one run and of its surveys. Nothing but files is looked at; no data set is loaded.
 struct RunReport {
   RunDirectory directory;
   Experiment experiment;
@@ -51,23 +62,21 @@ struct RunReport {
   std::vector<std::string> problems =
       {};                             // checkpoints and traces that are damaged or missing: `train --resume` mends them
   std::vector<StaleFile> stale = {};  // derived files of the run, of whatever sweep
-  std::vector<SegmentReport> segments = {};  // of the whole run, untrained ones as they will be
+  std::vector<SurveyReport> surveys = {};                                // the sweep that was asked for is the first
   std::optional<std::chrono::system_clock::time_point> last_write = {};  // of checkpoints, traces and shards
   std::optional<double> training_left =
-      {};                                 // seconds, by the mean of the last trace segment; nothing where none is known
-  std::optional<double> sweep_left = {};  // seconds, by the pace at which shards were written
-  bool merged = false;                    // whether there is a landscape file
+      {};  // seconds, by the mean of the last trace segment; nothing where none is known
 
-  std::int64_t count(SegmentState state) const;
-  /// Trained to the end, every segment done, nothing damaged or missing of the training.
+  /// Trained to the end, every segment of every survey done, nothing damaged or missing of the training.
   bool complete() const;
 };
 
-/// Looks at a run that need not have begun. Error where its configuration cannot be read.
-RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const std::string& name);
+/// Looks at a run that need not have begun: at this survey, if it is a sweep also at the analyses that were begun.
+/// Error where its configuration cannot be read.
+RunReport inspect_run(const RunDirectory& directory, const Experiment& experiment, const SurveyId& survey);
 
-/// The tasks of `tasks` whose shares of all runs' segments (assign_tasks) are not all done, ascending. Runs in
-/// find_runs() order. All tasks, where a run's length is not known yet.
+/// The tasks of `tasks` whose shares of the segments of all runs' first survey (assign_tasks) are not all done,
+/// ascending. Runs in find_runs() order. All tasks, where a run's length is not known yet.
 std::vector<std::int64_t> unfinished_tasks(const std::vector<RunReport>& runs, int tasks);
 
 }  // namespace gradscape

@@ -1,4 +1,4 @@
-// What a sweep consists of: the segments of a run that hold probed steps, one shard each.
+// What a survey consists of: the segments of a run that hold selected steps, one shard each.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace gradscape {
 
-/// A piece of training whose probed steps make one shard.
+/// A piece of training whose selected steps make one shard.
 struct Segment {
   std::int64_t first = 0;
   std::int64_t last = 0;  // exclusive
@@ -24,8 +24,13 @@ std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, s
 std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,
                                    std::int64_t total);
 
+/// False of a sweep where sweep.kind = "runs": its band is across runs.
+inline bool has_steps(const SurveyId& survey, const Experiment& experiment) {
+  return survey.kind != "sweep" || experiment.sweep.kind != "runs";
+}
+
 /// The segments of a run for experiment.sweep, from its checkpoints alone: shards and data are not looked at. Error
 /// where there is no checkpoint, UsageError where [sweep] selects steps that the run does not have.
-std::vector<Segment> plan_sweep(const RunDirectory& directory, const Experiment& experiment);
+std::vector<Segment> plan_survey(const RunDirectory& directory, const Experiment& experiment, const SurveyId& survey);
 
 }  // namespace gradscape

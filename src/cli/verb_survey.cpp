@@ -1,0 +1,217 @@
+// The verbs that look at a run's steps, and the one that unites what they find.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "gradscape/cli/step_selection.hpp"
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/config/folder_name.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/study/merge_job.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/survey_job.hpp"
+#include "gradscape/study/task_share.hpp"
+
+namespace gradscape {
+namespace {
+
+struct SurveyCommand {
+  std::string directory;
+  SurveyRequest request;
+  std::string steps;
+  std::optional<std::string> task;
+  std::vector<FieldOverride> overrides;
+};
+
+/// What is to be looked at of one run.
+struct Work {
+  RunDirectory directory;
+  Experiment experiment;
+  std::vector<Segment> segments;
+};
+
+std::vector<Work> plan_work(const SurveyCommand& command) {
+  const SurveyId& id = command.request.id;
+  std::vector<FieldOverride> overrides = command.overrides;
+  if (!command.steps.empty())
+    for (const FieldOverride& step : parse_steps(command.steps)) overrides.push_back(step);
+  std::vector<Work> work;
+  const std::vector<RunDirectory> runs = find_runs(command.directory);
+  for (const RunDirectory& directory : runs) {
+    Experiment experiment = read_stored_experiment(directory);
+    // In a folder of variants those without batch norm are none of the theorem's business.
+    if (id.kind == "theorem" && experiment.model.norm != "batch" && (!work.empty() || &directory != &runs.back())) {
+      say(fmt::format("{}: left out, as its norm is not batch norm", directory.root()));
+      continue;
+    }
+    for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), experiment, text, flag);
+    check_experiment(experiment, command.steps.empty() ? directory.config_path() : "--steps");
+    work.push_back({directory, experiment, plan_survey(directory, experiment, id)});
+  }
+  return work;
+}
+
+/// Leaves each run the segments that the task takes of all runs' segments in turn, and drops runs without any.
+void keep_share(std::vector<Work>& work, const TaskShare& task) {
+  std::vector<std::int64_t> costs;
+  for (const Work& run : work)
+    for (const Segment& segment : run.segments) costs.push_back(static_cast<std::int64_t>(segment.probed.size()));
+  const std::vector<int> assigned = assign_tasks(costs, task.count);
+  auto owner = assigned.begin();
+  for (Work& run : work) std::erase_if(run.segments, [&](const Segment&) { return *owner++ != task.index; });
+  std::erase_if(work, [](const Work& run) { return run.segments.empty(); });
+  say(fmt::format("task {}/{}: {} of {} segments", task.index, task.count,
+                  std::count(assigned.begin(), assigned.end(), task.index), assigned.size()));
+}
+
+std::string merge_command(const SurveyId& id, const std::string& directory) {
+  return fmt::format("gradscape merge {}{}{}", directory, id.kind == "sweep" ? "" : " --kind " + id.kind,
+                     id.name == "main" ? "" : " --name " + id.name);
+}
+
+/// Makes the shards; an analysis that is not one of several tasks is merged too.
+void run_survey(const SurveyCommand& command) {
+  catch_preemption();
+  const SurveyId& id = command.request.id;
+  require_folder_name("--name", id.kind, id.name);
+  std::optional<TaskShare> task;
+  if (command.task) task = parse_task(*command.task);
+  std::vector<Work> work = plan_work(command);
+  if (task) keep_share(work, *task);
+  const bool merges = id.kind != "sweep" && !task;
+  for (const auto& [directory, experiment, segments] : work) {
+    const std::size_t made = survey_run(command.request, experiment, directory, segments);
+    if (merges) {
+      merge_runs({directory}, id, Holes::refuse, print_path);
+      continue;
+    }
+    say(fmt::format("{}: {} new shard{} in {}; `{}` makes the file to plot from", directory.root(), made,
+                    made == 1 ? "" : "s", describe(id), merge_command(id, command.directory)));
+  }
+}
+
+/// What all these verbs take.
+void add_survey_options(Verb& verb, const std::shared_ptr<SurveyCommand>& command) {
+  const std::string& kind = command->request.id.kind;
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--name", command->request.id.name, "name of the " + kind + "; another name keeps other settings apart")
+      .shows_default();
+  verb.option("--steps", command->steps, kStepsHelp);
+  verb.option("--task", command->task,
+              "i/n: only the i-th of n shares (0/n to n-1/n), balanced by steps; auto: from Open MPI's, PMI's or "
+              "Slurm's variables")
+      .type_name("i/n|auto");
+  verb.runs([command] { run_survey(*command); });
+}
+
+void override_flag(Verb& verb, const std::shared_ptr<SurveyCommand>& command, const char* flag, const char* field,
+                   const char* help) {
+  verb.text(
+          flag,
+          [command, flag, field](const std::string& text) {
+            command->overrides.push_back({flag, field, text});
+          },
+          help)
+      .type_name("");
+}
+
+constexpr const char* kDataHelp = "where the data lies now, if it was moved";
+
+std::shared_ptr<SurveyCommand> add_analysis(Verb verb, const std::string& kind) {
+  auto command = std::make_shared<SurveyCommand>();
+  command->request.id.kind = kind;
+  add_survey_options(verb, command);
+  verb.option(
+          "--layers", command->request.settings.layers,
+          "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all; a wrong name is answered "
+          "with the run's names)")
+      .delimiter(',')
+      .type_name("NAME,…");
+  override_flag(verb, command, "--data.path", "data.path", kDataHelp);
+  return command;
+}
+
+struct MergeCommand {
+  std::string directory;
+  SurveyId id;
+  bool partial = false;
+};
+
+}  // namespace
+
+void print_path(const std::string& path) {
+  print_out("{}\n", path);
+}
+
+void require_survey_kind(const std::string& kind) {
+  if (const auto& known = survey_names(); std::count(known.begin(), known.end(), kind) == 0)
+    throw UsageError("--kind", fmt::format("there is no survey \"{}\"", abridge(kind)),
+                     fmt::format("one of: {}", fmt::join(known, ", ")));
+}
+
+void add_sweep(VerbList& verbs) {
+  Verb verb = verbs.add(
+      "sweep", "Probe a finished or running training by exact replay from its checkpoints; one shard per segment");
+  auto command = std::make_shared<SurveyCommand>();
+  add_survey_options(verb, command);
+  override_flag(verb, command, "--multipliers", "sweep.multipliers",
+                "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
+  override_flag(verb, command, "--direction", "sweep.direction", "gradient | update | random (default: the run's)");
+  override_flag(verb, command, "--layers", "sweep.layers",
+                "true: gradient difference and beta of each layer too (default: the run's)");
+  override_flag(verb, command, "--noise", "sweep.noise",
+                "of a run with model.noise: step | fresh, a draw for each cell (default: the run's)");
+  override_flag(verb, command, "--probe-precision", "sweep.precision",
+                "native | double: arithmetic of gradient and cells");
+  override_flag(verb, command, "--data.path", "data.path", kDataHelp);
+}
+
+void add_shift(VerbList& verbs) {
+  add_analysis(verbs.add("shift",
+                         "Internal covariate shift of each layer (Santurkar et al. 2018, definition 2.1), by replay: "
+                         "RUN_DIR/shift.h5"),
+               "shift");
+}
+
+void add_distributions(VerbList& verbs) {
+  Verb verb = verbs.add(
+      "distributions", "Histograms, moments and drift of activations and weights, by replay: RUN_DIR/distributions.h5");
+  const auto command = add_analysis(verb, "distributions");
+  verb.number(
+          "--bins",
+          [command](int bins) {
+            if (bins < 1) throw UsageError("--bins", fmt::format("{} bins hold nothing", bins), "1 or more");
+            command->request.settings.bins = static_cast<std::size_t>(bins);
+          },
+          "bins of a histogram (default: 64)")
+      .type_name("N");
+}
+
+void add_theorem(VerbList& verbs) {
+  add_analysis(verbs.add("theorem",
+                         "Both sides of theorem 4.1 of Santurkar et al. 2018 per unit of each batch norm, by replay in "
+                         "double: RUN_DIR/theorem.h5"),
+               "theorem");
+}
+
+void add_merge(VerbList& verbs) {
+  Verb verb = verbs.add("merge", "Unite the shards of a sweep, or of an analysis, into the file to plot from");
+  auto command = std::make_shared<MergeCommand>();
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--kind", command->id.kind, "sweep | shift | distributions | theorem").shows_default();
+  verb.option("--name", command->id.name, "its name").shows_default();
+  verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
+  verb.runs([command] {
+    require_survey_kind(command->id.kind);
+    require_folder_name("--name", command->id.kind, command->id.name);
+    merge_runs(find_runs(command->directory), command->id, command->partial ? Holes::mark : Holes::refuse, print_path);
+  });
+}
+
+}  // namespace gradscape
