@@ -183,14 +183,11 @@ void DistributionAnalysis<S>::add(const StepView<S>& step, Series& series) {
   std::vector<Units> now, next;
   evaluate(step, step.theta, step.pass.step, now, &series);
   evaluate(step, step.theta_next, step.pass.step + 1, next, nullptr);
-  const auto& parts = network_->parameters().parts();
   for (std::size_t i = 0; i < chosen_.size(); ++i) {
     series.variable("drift_mean").values.push_back(root_mean_square(next[i].mean, now[i].mean));
     series.variable("drift_variance").values.push_back(root_mean_square(next[i].variance, now[i].variance));
-    const std::string weight = network_->blocks()[chosen_[i]].name + ".weight";
-    for (const Part& part : parts)
-      if (part.name == weight)
-        append(describe_values<S>({step.theta.data() + part.offset, part.size, 1}, bins_), "weight", series);
+    const Part& weight = *network_->find(network_->blocks()[chosen_[i]], Role::weight);
+    append(describe_values<S>({step.theta.data() + weight.offset, weight.size, 1}, bins_), "weight", series);
   }
 }
 

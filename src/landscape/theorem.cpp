@@ -68,7 +68,6 @@ TheoremSides theorem_sides(ConstRows<double> y, ConstRows<double> dz, ConstRows<
 template <class S>
 TheoremAnalysis<S>::TheoremAnalysis(TrainingProcess<S>& process, const std::vector<std::string>& layers)
     : norm_eps_(process.model().norm_eps),
-      affine_(process.model().norm_affine),
       network_(make_network<double>(process.model(), process.dataset().train.shape, process.dataset().train.classes,
                                     Engine::direct, Fusion::off)),
       chosen_(choose_norms(*network_, process.model(), layers)) {}
@@ -99,9 +98,9 @@ void TheoremAnalysis<S>::add(const StepView<S>& step, Series& series) {
       if (block(i).norm != layer) continue;
       const Index units = y.cols();
       found[i].resize(static_cast<std::size_t>(units));
+      const Part* scale = network_->find(block(i), Role::scale);
       parallel::for_each(units, [&](Index unit) {
-        // The norm's γ and β are the last of the block's parameters.
-        const double gamma = affine_ ? theta[block(i).end - 2 * units + unit] : 1.0;
+        const double gamma = scale != nullptr ? theta[scale->offset + unit] : 1.0;
         found[i][static_cast<std::size_t>(unit)] = theorem_sides(y, dz, dy, unit, gamma, norm_eps_);
       });
     }

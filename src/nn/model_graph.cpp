@@ -1,0 +1,327 @@
+#include "gradscape/nn/model_graph.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
+#include <set>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/nn/tensors.hpp"
+
+namespace gradscape {
+namespace {
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+/// Elements of a value or a tensor, products of a node, and each of a node's numbers: what is counted stays far below
+/// 2^63.
+constexpr double kMostElements = 1e15;
+constexpr double kMostProducts = 1e18;
+constexpr Index kMostOfANumber = Index{1} << 30;
+
+/// Why an op does not take its input. Larger images would help where `small`.
+struct Misfit {
+  std::string what;
+  std::string hint = "";
+  bool small = false;
+};
+
+/// What becomes of an input: its shape, or why there is none.
+struct Outcome {
+  FeatureShape shape;
+  std::optional<Misfit> misfit = {};
+};
+
+Outcome refuse(const std::string& what, const std::string& hint = "") {
+  return {{}, Misfit{what, hint}};
+}
+
+const char* word(NormKind kind) {
+  switch (kind) {
+    case NormKind::batch:
+      return "batch norm";
+    case NormKind::l1:
+      return "l1 norm";
+    case NormKind::l2:
+      return "l2 norm";
+    case NormKind::linf:
+      return "linf norm";
+    case NormKind::layer:
+      return "layer norm";
+    case NormKind::group:
+      return "group norm";
+  }
+  throw std::logic_error("a kind of norm");
+}
+
+/// What windows at every `stride` pixels make of an image that has room for one.
+FeatureShape windows(FeatureShape in, Index height, Index width, Index stride, Index channels) {
+  return {(in.height - height) / stride + 1, (in.width - width) / stride + 1, channels};
+}
+
+Outcome too_small(FeatureShape in, const std::string& window) {
+  return {{}, Misfit{fmt::format("{} does not fit into {}×{} pixels", window, in.height, in.width), "", true}};
+}
+
+Outcome outcome_of(const ConvOp& op, FeatureShape in) {
+  const auto allowed = [](Index least, std::initializer_list<Index> numbers) {
+    return std::all_of(numbers.begin(), numbers.end(), [&](Index n) { return n >= least && n <= kMostOfANumber; });
+  };
+  if (!allowed(1, {op.channels, op.kernel_height, op.kernel_width, op.stride}) || !allowed(0, {op.padding}))
+    return refuse(fmt::format("{} channels, kernel {}×{}, stride {} and padding {} make no convolution", op.channels,
+                              op.kernel_height, op.kernel_width, op.stride, op.padding),
+                  "channels, kernel and stride are 1 or more, the padding 0 or more");
+  const FeatureShape padded = {in.height + 2 * op.padding, in.width + 2 * op.padding, in.channels};
+  if (padded.height < op.kernel_height || padded.width < op.kernel_width)
+    return too_small(padded, fmt::format("its kernel of {}×{}", op.kernel_height, op.kernel_width));
+  return {windows(padded, op.kernel_height, op.kernel_width, op.stride, op.channels)};
+}
+
+Outcome outcome_of(const DenseOp& op, FeatureShape in) {
+  if (op.units < 1 || op.units > kMostOfANumber)
+    return refuse(fmt::format("{} units make no dense layer", op.units), "1 or more");
+  if (in.pixels() != 1) return refuse("a dense layer takes vectors", "put a flatten before it");
+  return {{1, 1, op.units}};
+}
+
+std::string divisors(Index number) {
+  std::string text;
+  for (Index i = 1; i <= number; ++i)
+    if (number % i == 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", i);
+  return text;
+}
+
+Outcome outcome_of(const NormOp& op, FeatureShape in) {
+  if (!(op.eps > 0)) return refuse(fmt::format("eps = {} is not allowed", op.eps), "more than 0");
+  if (!(op.momentum >= 0 && op.momentum <= 1))
+    return refuse(fmt::format("momentum = {} is not allowed", op.momentum), "0 to 1");
+  if (op.kind == NormKind::group && (op.groups < 1 || in.channels % op.groups != 0))
+    return refuse(fmt::format("{} groups do not divide {} channels", op.groups, in.channels),
+                  "numbers that do: " + divisors(in.channels));
+  return {in};
+}
+
+Outcome outcome_of(const ActivationOp&, FeatureShape in) {
+  return {in};
+}
+
+Outcome outcome_of(const PoolOp& op, FeatureShape in) {
+  if (op.kernel < 1 || op.kernel > 15 || op.stride < 1)
+    return refuse(fmt::format("windows of {}×{} and stride {} are not allowed", op.kernel, op.kernel, op.stride),
+                  "windows of 1 to 15, a stride of 1 or more");
+  if (in.height < op.kernel || in.width < op.kernel)
+    return too_small(in, fmt::format("a window of {}×{}", op.kernel, op.kernel));
+  return {windows(in, op.kernel, op.kernel, op.stride, in.channels)};
+}
+
+Outcome outcome_of(const FlattenOp&, FeatureShape in) {
+  return {{1, 1, in.size()}};
+}
+
+Outcome outcome_of(const DropoutOp& op, FeatureShape in) {
+  if (!(op.rate >= 0 && op.rate < 1))
+    return refuse(fmt::format("rate = {} is not allowed", op.rate), "0 or more, and less than 1");
+  return {in};
+}
+
+Outcome outcome_of(const NoiseOp&, FeatureShape in) {
+  return {in};
+}
+
+double elements(FeatureShape shape) {
+  return static_cast<double>(shape.height) * static_cast<double>(shape.width) * static_cast<double>(shape.channels);
+}
+
+/// Elements of a node's largest tensor.
+double weights(const Op& op, FeatureShape in) {
+  if (const auto* conv = std::get_if<ConvOp>(&op))
+    return static_cast<double>(conv->channels) * static_cast<double>(in.channels) *
+           static_cast<double>(conv->kernel_height) * static_cast<double>(conv->kernel_width);
+  if (const auto* dense = std::get_if<DenseOp>(&op))
+    return static_cast<double>(dense->units) * static_cast<double>(in.channels);
+  return 0;
+}
+
+/// The shape of an op's value for an input that has one.
+Outcome outcome_of(const Op& op, FeatureShape in) {
+  Outcome outcome = std::visit([&](const auto& kind) { return outcome_of(kind, in); }, op);
+  if (!outcome.misfit && (std::max(elements(outcome.shape), weights(op, in)) > kMostElements ||
+                          weights(op, in) * static_cast<double>(outcome.shape.pixels()) > kMostProducts))
+    return refuse("its value, its weight or its products are more than can be counted");
+  return outcome;
+}
+
+FeatureShape input_of(const ModelGraph& graph, std::size_t node, const std::vector<FeatureShape>& shapes) {
+  const int input = graph.nodes[node].inputs.front();
+  return input == kImages ? graph.input : shapes[static_cast<std::size_t>(input)];
+}
+
+/// UsageError unless names are there where parameters need them and used once, and every node takes one earlier value.
+void require_sound(const ModelGraph& graph) {
+  if (graph.nodes.empty()) throw UsageError("network", "has no nodes", "it takes one dense layer at least");
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const bool unnamed = node.name.empty();
+    if (unnamed && (std::holds_alternative<ConvOp>(node.op) || std::holds_alternative<DenseOp>(node.op) ||
+                    std::holds_alternative<NormOp>(node.op)))
+      throw UsageError(fmt::format("node {}", i), fmt::format("{} has no name", describe(node.op)),
+                       "its parameters are called by it");
+    if (!unnamed && !names.insert(node.name).second)
+      throw UsageError(node.name, "is the name of two nodes", "parameters are told apart by it");
+    if (node.inputs.size() != 1)
+      throw UsageError(label(node), fmt::format("{} takes one input, not {}", describe(node.op), node.inputs.size()));
+    for (const int input : node.inputs)
+      if (input < kImages || input >= static_cast<int>(i))
+        throw UsageError(label(node), fmt::format("its input {} is no node before it", input),
+                         fmt::format("nodes are in the order of evaluation, and this is number {}", i));
+  }
+}
+
+/// The side of the smallest square images, from those of the graph on, that all nodes take; 0 where none is found.
+Index fitting_side(const ModelGraph& graph) {
+  constexpr Index kLargest = 4096;
+  std::vector<FeatureShape> shapes(graph.nodes.size());
+  ModelGraph other{{}, graph.nodes};
+  for (Index side = std::min(graph.input.height, graph.input.width) + 1; side <= kLargest; ++side) {
+    other.input = {side, side, graph.input.channels};
+    bool fits = true;
+    for (std::size_t i = 0; i < other.nodes.size() && fits; ++i) {
+      const Outcome outcome = outcome_of(other.nodes[i].op, input_of(other, i, shapes));
+      fits = !outcome.misfit;
+      shapes[i] = outcome.shape;
+    }
+    if (fits) return side;
+  }
+  return 0;
+}
+
+std::string describe_fitting(const ModelGraph& graph) {
+  const Index side = fitting_side(graph);
+  if (side == 0) return "";
+  return fmt::format("the network's images have {}×{} pixels; it takes {}×{} or more", graph.input.height,
+                     graph.input.width, side, side);
+}
+
+}  // namespace
+
+std::string describe(const Op& op) {
+  return std::visit(Overloaded{[](const ConvOp& conv) {
+                                 std::string text = fmt::format("conv {}×{}", conv.kernel_height, conv.kernel_width);
+                                 if (conv.stride != 1) text += fmt::format(" stride {}", conv.stride);
+                                 return text;
+                               },
+                               [](const DenseOp&) { return std::string("dense"); },
+                               [](const NormOp& norm) {
+                                 return norm.kind == NormKind::group ? fmt::format("group norm in {}", norm.groups)
+                                                                     : std::string(word(norm.kind));
+                               },
+                               [](const ActivationOp&) { return std::string("relu"); },
+                               [](const PoolOp& pool) {
+                                 return fmt::format("{} pool {}×{}", pool.kind == PoolKind::max ? "max" : "average",
+                                                    pool.kernel, pool.kernel);
+                               },
+                               [](const FlattenOp&) { return std::string("flatten"); },
+                               [](const DropoutOp& dropout) { return fmt::format("dropout {}", dropout.rate); },
+                               [](const NoiseOp&) { return std::string("noise"); }},
+                    op);
+}
+
+std::string label(const Node& node) {
+  return node.name.empty() ? describe(node.op) : node.name;
+}
+
+std::string describe(FeatureShape shape) {
+  return fmt::format("{}×{}×{}", shape.height, shape.width, shape.channels);
+}
+
+std::vector<FeatureShape> output_shapes(const ModelGraph& graph) {
+  if (graph.input.height < 1 || graph.input.width < 1 || graph.input.channels < 1 ||
+      elements(graph.input) > kMostElements)
+    throw UsageError("network", fmt::format("images of {} make no input", describe(graph.input)));
+  require_sound(graph);
+  std::vector<FeatureShape> shapes;
+  std::size_t noisy = 0;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const FeatureShape in = input_of(graph, i, shapes);
+    const Outcome outcome = outcome_of(node.op, in);
+    if (const auto& misfit = outcome.misfit)
+      throw UsageError(label(node),
+                       fmt::format("{} with an input of {}: {}", describe(node.op), describe(in), misfit->what),
+                       misfit->small ? describe_fitting(graph) : misfit->hint);
+    noisy += std::holds_alternative<NoiseOp>(node.op) ? 1 : 0;
+    shapes.push_back(outcome.shape);
+  }
+  if (noisy > kMostNoiseLayers)
+    throw UsageError("network", fmt::format("has noise in {} places", noisy),
+                     fmt::format("random numbers are addressed for {}", kMostNoiseLayers));
+  if (shapes.back().pixels() != 1)
+    throw UsageError(
+        label(graph.nodes.back()),
+        fmt::format("the network's output is {}, and a loss takes one number for each class", describe(shapes.back())),
+        "end with a flatten and a dense layer");
+  return shapes;
+}
+
+Layouts layouts(const ModelGraph& graph) {
+  const std::vector<FeatureShape> shapes = output_shapes(graph);
+  Layouts all;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const Index channels = input_of(graph, i, shapes).channels;
+    std::visit(Overloaded{[&](const ConvOp& conv) {
+                            LinearTensors(all.parameters, node.name,
+                                          {conv.channels, channels, conv.kernel_height, conv.kernel_width}, conv.bias);
+                          },
+                          [&](const DenseOp& dense) {
+                            LinearTensors(all.parameters, node.name, {dense.units, channels}, dense.bias);
+                          },
+                          [&](const NormOp& norm) {
+                            ChannelAffine(all.parameters, node.name, channels, norm.affine);
+                            if (norm.kind == NormKind::layer || norm.kind == NormKind::group) return;
+                            RunningTensors(all.buffers, node.name,
+                                           norm.kind == NormKind::batch ? kRunningVariance : kRunningScale, channels,
+                                           norm.track);
+                          },
+                          [](const auto&) {}},
+               node.op);
+  }
+  return all;
+}
+
+std::vector<Index> multiply_adds(const ModelGraph& graph) {
+  const std::vector<FeatureShape> shapes = output_shapes(graph);
+  std::vector<Index> counts;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Index channels = input_of(graph, i, shapes).channels;
+    counts.push_back(std::visit(
+        Overloaded{
+            [&](const ConvOp& conv) { return conv.kernel_height * conv.kernel_width * channels * shapes[i].size(); },
+            [&](const DenseOp& dense) { return channels * dense.units; }, [](const auto&) { return Index{0}; }},
+        graph.nodes[i].op));
+  }
+  return counts;
+}
+
+std::vector<int> only_consumers(const ModelGraph& graph) {
+  constexpr int kSeveral = -2;
+  std::vector<int> consumer(graph.nodes.size(), -1);
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    for (const int input : graph.nodes[i].inputs) {
+      if (input == kImages) continue;
+      int& of_input = consumer[static_cast<std::size_t>(input)];
+      of_input = of_input == -1 ? static_cast<int>(i) : kSeveral;
+    }
+  for (int& node : consumer) node = std::max(node, -1);
+  return consumer;
+}
+
+}  // namespace gradscape
