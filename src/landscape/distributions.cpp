@@ -174,7 +174,7 @@ void DistributionAnalysis<S>::evaluate(const StepView<S>& step, const Vector<S>&
   const LayerWatch<S> watch{see, {}};
   Pass pass = step.pass;
   pass.step = number;
-  network_->evaluate(theta, step.buffers, step.batch, pass, nullptr, nullptr, nullptr, &watch);
+  network_->evaluate(theta, step.buffers, step.batch, pass, {.watch = &watch});
 }
 
 template <class S>

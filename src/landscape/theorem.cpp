@@ -106,7 +106,7 @@ void TheoremAnalysis<S>::add(const StepView<S>& step, Series& series) {
     }
   };
   Vector<double> grad;
-  network_->evaluate(theta, buffers, in_double(step.batch), step.pass, &grad, nullptr, nullptr, &watch);
+  network_->evaluate(theta, buffers, in_double(step.batch), step.pass, {.grad = &grad, .watch = &watch});
   for (const auto& sides : found)
     for (const TheoremSides& unit : sides) {
       for (const auto& side : kSides) series.variable(side.name).values.push_back(unit.*side.value);

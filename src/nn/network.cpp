@@ -92,8 +92,10 @@ Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
 
 template <class S>
 Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
-                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times,
-                                const LayerWatch<S>* watch) {
+                                const Pass& pass, const Wanted<S>& wanted) {
+  Vector<S>* const grad = wanted.grad;
+  Vector<S>* const new_buffers = wanted.new_buffers;
+  LayerTimes* const times = wanted.times;
   const Index samples = batch.size();
   check(samples > 0 && batch.images.rows() == samples * parts_.input.pixels() &&
             batch.images.cols() == parts_.input.channels,
@@ -112,7 +114,7 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
   for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
     const Rows<S> y = activation(i, samples);
     timed(times == nullptr ? nullptr : &times->forward[i], [&] { parts_.layers[i]->forward(inputs, as_const(x), y); });
-    if (watch != nullptr && watch->forward) watch->forward(i, as_const(y));
+    if (wanted.watch != nullptr && wanted.watch->forward) wanted.watch->forward(i, as_const(y));
     new (&x) Rows<S>(y);  // a Map is re-seated by placement new
   }
   last_samples_ = samples;
@@ -124,15 +126,16 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
   });
   if (grad != nullptr) {
     grad->resize(parts_.parameters.size());
-    backward(inputs, samples, dlogits, *grad, times, watch);
+    backward(inputs, samples, dlogits, wanted);
   }
   if (batch.targets.size() > 0) return {value.loss, std::numeric_limits<double>::quiet_NaN()};
   return {value.loss, static_cast<double>(value.correct) / static_cast<double>(samples)};
 }
 
 template <class S>
-void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad,
-                          LayerTimes* times, const LayerWatch<S>* watch) {
+void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, const Wanted<S>& wanted) {
+  LayerTimes* const times = wanted.times;
+  const LayerWatch<S>* const watch = wanted.watch;
   std::size_t current = 0;  // which of deltas_ holds ∂L/∂y
   Rows<S> dy = dlogits;
   for (std::size_t i = parts_.layers.size(); i-- > parts_.first_trainable;) {
@@ -143,7 +146,7 @@ void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> d
     if (!layer.in_place()) current = 1 - current;
     S* dx = i == parts_.first_trainable ? nullptr : deltas_[current].data();
     timed(times == nullptr ? nullptr : &times->backward[i], [&] {
-      layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, grad.data());
+      layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, wanted.grad->data());
     });
     if (watch != nullptr && watch->backward)
       watch->backward(i, {x, rows, in.channels}, as_const(dy), {dx, rows, in.channels});

@@ -173,9 +173,10 @@ Found evaluate(const ModelGraph& graph, Fusion fusion) {
   batch.labels = hash_labels(5, 2, 3);
   const Vector<double> theta = hash_parameters<double>(network->parameters());
   Found found;
-  found.loss =
-      network->evaluate(theta, network->initial_buffers(), batch, {Mode::train, 3, 8}, &found.grad, &found.buffers)
-          .loss;
+  found.loss = network
+                   ->evaluate(theta, network->initial_buffers(), batch, {Mode::train, 3, 8},
+                              {.grad = &found.grad, .new_buffers = &found.buffers})
+                   .loss;
   found.logits = network->logits();
   return found;
 }

@@ -31,6 +31,15 @@ struct LayerWatch {
   std::function<void(std::size_t layer, ConstRows<S> x, ConstRows<S> dy, ConstRows<S> dx)> backward;
 };
 
+/// What an evaluation shall find beside loss and accuracy; null: not wanted.
+template <class S>
+struct Wanted {
+  Vector<S>* grad = nullptr;             // becomes ∇L(theta)
+  Vector<S>* new_buffers = nullptr;      // becomes the buffers after this pass: running statistics, in train mode
+  LayerTimes* times = nullptr;           // becomes how long each layer took
+  const LayerWatch<S>* watch = nullptr;  // sees the layers
+};
+
 /// A convolution or dense layer with the norm that follows it: what papers call a layer.
 struct LayerBlock {
   std::string name;  // "features.0": its weight is the parameter NAME.weight
@@ -81,12 +90,10 @@ class Network {
   Vector<S> initial_parameters(Init init, std::uint64_t seed) const;
   Vector<S> initial_buffers() const;
 
-  /// Loss and accuracy of a batch at theta. Unless null, `grad` becomes ∇L(theta) and `new_buffers` the buffers after
-  /// this pass (batch norm's running statistics in train mode), `times` says how long each layer took, and `watch` sees
-  /// the layers. Nothing else changes. The accuracy of regression is NaN.
+  /// Loss and accuracy of a batch at theta, and what is wanted beside. Nothing else changes. The accuracy of regression
+  /// is NaN.
   Evaluation evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
-                      Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times = nullptr,
-                      const LayerWatch<S>* watch = nullptr);
+                      const Wanted<S>& wanted = {});
 
   /// Logits [N, K] of the last evaluate(); valid until the next.
   ConstRows<S> logits() const;
@@ -94,8 +101,7 @@ class Network {
  private:
   S* plan(Index samples);
   Rows<S> activation(std::size_t layer, Index samples);
-  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad, LayerTimes* times,
-                const LayerWatch<S>* watch);
+  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, const Wanted<S>& wanted);
 
   NetworkParts<S> parts_;           // no gradient is wanted of the input of the first trainable layer
   std::vector<std::size_t> slot_;   // per layer: which activation buffer holds its output
