@@ -116,7 +116,7 @@ void require_chain(const ModelGraph& graph) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i)
     if (const int input = graph.nodes[i].inputs.front(); input != static_cast<int>(i) - 1)
       throw UsageError(
-          label(graph.nodes[i]),
+          "network, " + label(graph.nodes[i]),
           fmt::format("takes the value of {}, not that of the node before it",
                       input == kImages ? "the images" : label(graph.nodes[static_cast<std::size_t>(input)])),
           "networks are chains of layers");

@@ -1,9 +1,11 @@
 #include "gradscape/nn/model_graph.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <initializer_list>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -26,11 +28,14 @@ constexpr double kMostElements = 1e15;
 constexpr double kMostProducts = 1e18;
 constexpr Index kMostOfANumber = Index{1} << 30;
 
-/// Why an op does not take its input. Larger images would help where `small`.
+/// What would help a node that does not take its input: what the hint tells, or what only the whole graph knows.
+enum class Cure { told, larger_images, other_groups };
+
+/// Why an op does not take its input.
 struct Misfit {
   std::string what;
   std::string hint = "";
-  bool small = false;
+  Cure cure = Cure::told;
 };
 
 /// What becomes of an input: its shape, or why there is none.
@@ -67,7 +72,9 @@ FeatureShape windows(FeatureShape in, Index height, Index width, Index stride, I
 }
 
 Outcome too_small(FeatureShape in, const std::string& window) {
-  return {{}, Misfit{fmt::format("{} does not fit into {}×{} pixels", window, in.height, in.width), "", true}};
+  return {
+      {},
+      Misfit{fmt::format("{} does not fit into {}×{} pixels", window, in.height, in.width), "", Cure::larger_images}};
 }
 
 Outcome outcome_of(const ConvOp& op, FeatureShape in) {
@@ -91,20 +98,13 @@ Outcome outcome_of(const DenseOp& op, FeatureShape in) {
   return {{1, 1, op.units}};
 }
 
-std::string divisors(Index number) {
-  std::string text;
-  for (Index i = 1; i <= number; ++i)
-    if (number % i == 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", i);
-  return text;
-}
-
 Outcome outcome_of(const NormOp& op, FeatureShape in) {
   if (!(op.eps > 0)) return refuse(fmt::format("eps = {} is not allowed", op.eps), "more than 0");
   if (!(op.momentum >= 0 && op.momentum <= 1))
     return refuse(fmt::format("momentum = {} is not allowed", op.momentum), "0 to 1");
   if (op.kind == NormKind::group && (op.groups < 1 || in.channels % op.groups != 0))
-    return refuse(fmt::format("{} groups do not divide {} channels", op.groups, in.channels),
-                  "numbers that do: " + divisors(in.channels));
+    return {{},
+            Misfit{fmt::format("{} groups do not divide {} channels", op.groups, in.channels), "", Cure::other_groups}};
   return {in};
 }
 
@@ -163,6 +163,11 @@ FeatureShape input_of(const ModelGraph& graph, std::size_t node, const std::vect
   return input == kImages ? graph.input : shapes[static_cast<std::size_t>(input)];
 }
 
+/// Where an error lies.
+std::string place(const Node& node) {
+  return "network, " + label(node);
+}
+
 /// UsageError unless names are there where parameters need them and used once, and every node takes one earlier value.
 void require_sound(const ModelGraph& graph) {
   if (graph.nodes.empty()) throw UsageError("network", "has no nodes", "it takes one dense layer at least");
@@ -172,42 +177,78 @@ void require_sound(const ModelGraph& graph) {
     const bool unnamed = node.name.empty();
     if (unnamed && (std::holds_alternative<ConvOp>(node.op) || std::holds_alternative<DenseOp>(node.op) ||
                     std::holds_alternative<NormOp>(node.op)))
-      throw UsageError(fmt::format("node {}", i), fmt::format("{} has no name", describe(node.op)),
+      throw UsageError(fmt::format("network, node {}", i), fmt::format("{} has no name", describe(node.op)),
                        "its parameters are called by it");
     if (!unnamed && !names.insert(node.name).second)
-      throw UsageError(node.name, "is the name of two nodes", "parameters are told apart by it");
+      throw UsageError(place(node), "is the name of two nodes", "parameters are told apart by it");
     if (node.inputs.size() != 1)
-      throw UsageError(label(node), fmt::format("{} takes one input, not {}", describe(node.op), node.inputs.size()));
+      throw UsageError(place(node), fmt::format("{} takes one input, not {}", describe(node.op), node.inputs.size()));
     for (const int input : node.inputs)
       if (input < kImages || input >= static_cast<int>(i))
-        throw UsageError(label(node), fmt::format("its input {} is no node before it", input),
+        throw UsageError(place(node), fmt::format("its input {} is no node before it", input),
                          fmt::format("nodes are in the order of evaluation, and this is number {}", i));
   }
 }
 
-/// The side of the smallest square images, from those of the graph on, that all nodes take; 0 where none is found.
-Index fitting_side(const ModelGraph& graph) {
-  constexpr Index kLargest = 4096;
-  std::vector<FeatureShape> shapes(graph.nodes.size());
-  ModelGraph other{{}, graph.nodes};
-  for (Index side = std::min(graph.input.height, graph.input.width) + 1; side <= kLargest; ++side) {
-    other.input = {side, side, graph.input.channels};
-    bool fits = true;
-    for (std::size_t i = 0; i < other.nodes.size() && fits; ++i) {
-      const Outcome outcome = outcome_of(other.nodes[i].op, input_of(other, i, shapes));
-      fits = !outcome.misfit;
-      shapes[i] = outcome.shape;
-    }
-    if (fits) return side;
+/// The node that does not take its input, and why.
+struct Failure {
+  std::size_t node;
+  Misfit misfit;
+};
+
+/// Fills in the shape of every node's value, up to one that does not take its input.
+std::optional<Failure> find_shapes(const ModelGraph& graph, std::vector<FeatureShape>& shapes) {
+  shapes.clear();
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Outcome outcome = outcome_of(graph.nodes[i].op, input_of(graph, i, shapes));
+    if (outcome.misfit) return Failure{i, *outcome.misfit};
+    shapes.push_back(outcome.shape);
   }
-  return 0;
+  return std::nullopt;
 }
 
-std::string describe_fitting(const ModelGraph& graph) {
-  const Index side = fitting_side(graph);
-  if (side == 0) return "";
-  return fmt::format("the network's images have {}×{} pixels; it takes {}×{} or more", graph.input.height,
-                     graph.input.width, side, side);
+/// The smallest square images, larger than the graph's, that all nodes take.
+std::string describe_larger_images(const ModelGraph& graph) {
+  constexpr Index kLargest = 4096;
+  std::vector<FeatureShape> shapes;
+  ModelGraph other = graph;
+  for (Index side = std::min(graph.input.height, graph.input.width) + 1; side <= kLargest; ++side) {
+    other.input = {side, side, graph.input.channels};
+    if (!find_shapes(other, shapes))
+      return fmt::format("the network takes images of {}×{} pixels or more, these have {}×{}; an mlp takes any", side,
+                         side, graph.input.height, graph.input.width);
+  }
+  return "";
+}
+
+/// The numbers of groups that all group norms of the graph could have.
+std::string describe_groups(const ModelGraph& graph) {
+  constexpr Index kMostGroups = 4096;  // to tell of
+  ModelGraph other = graph;
+  for (Node& node : other.nodes)
+    if (auto* norm = std::get_if<NormOp>(&node.op)) norm->groups = 1;
+  std::vector<FeatureShape> shapes;
+  if (find_shapes(other, shapes)) return "";
+  Index common = 0;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    if (const auto* norm = std::get_if<NormOp>(&graph.nodes[i].op); norm != nullptr && norm->kind == NormKind::group)
+      common = std::gcd(common, shapes[i].channels);
+  std::vector<Index> divisors;
+  for (Index number = 1; number <= std::min(common, kMostGroups); ++number)
+    if (common % number == 0) divisors.push_back(number);
+  return fmt::format("all group norms of the network take {} groups", fmt::join(divisors, ", "));
+}
+
+std::string describe_cure(const ModelGraph& graph, const Misfit& misfit) {
+  switch (misfit.cure) {
+    case Cure::told:
+      return misfit.hint;
+    case Cure::larger_images:
+      return describe_larger_images(graph);
+    case Cure::other_groups:
+      return describe_groups(graph);
+  }
+  throw std::logic_error("a cure");
 }
 
 }  // namespace
@@ -248,24 +289,21 @@ std::vector<FeatureShape> output_shapes(const ModelGraph& graph) {
     throw UsageError("network", fmt::format("images of {} make no input", describe(graph.input)));
   require_sound(graph);
   std::vector<FeatureShape> shapes;
-  std::size_t noisy = 0;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
-    const FeatureShape in = input_of(graph, i, shapes);
-    const Outcome outcome = outcome_of(node.op, in);
-    if (const auto& misfit = outcome.misfit)
-      throw UsageError(label(node),
-                       fmt::format("{} with an input of {}: {}", describe(node.op), describe(in), misfit->what),
-                       misfit->small ? describe_fitting(graph) : misfit->hint);
-    noisy += std::holds_alternative<NoiseOp>(node.op) ? 1 : 0;
-    shapes.push_back(outcome.shape);
+  if (const auto failure = find_shapes(graph, shapes)) {
+    const Node& node = graph.nodes[failure->node];
+    throw UsageError(place(node),
+                     fmt::format("{} with an input of {}: {}", describe(node.op),
+                                 describe(input_of(graph, failure->node, shapes)), failure->misfit.what),
+                     describe_cure(graph, failure->misfit));
   }
+  const auto noisy = std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                   [](const Node& node) { return std::holds_alternative<NoiseOp>(node.op); });
   if (noisy > kMostNoiseLayers)
     throw UsageError("network", fmt::format("has noise in {} places", noisy),
                      fmt::format("random numbers are addressed for {}", kMostNoiseLayers));
   if (shapes.back().pixels() != 1)
     throw UsageError(
-        label(graph.nodes.back()),
+        place(graph.nodes.back()),
         fmt::format("the network's output is {}, and a loss takes one number for each class", describe(shapes.back())),
         "end with a flatten and a dense layer");
   return shapes;

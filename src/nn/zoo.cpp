@@ -8,7 +8,6 @@
 #include <optional>
 #include <utility>
 
-#include "gradscape/core/error.hpp"
 #include "gradscape/core/named_table.hpp"
 
 namespace gradscape {
@@ -64,7 +63,7 @@ class GraphBuilder {
   /// A 3×3 convolution with what follows it: norm, noise, activation and, if `pool`, 2×2 pooling.
   void convolution(Index channels, bool pool) {
     add(ConvOp{.channels = channels, .padding = 1, .bias = options_.bias});
-    norm_and_noise(channels);
+    norm_and_noise();
     activation();
     if (pool) add(PoolOp{options_.pool == "max" ? PoolKind::max : PoolKind::average, 2, 2});
   }
@@ -72,7 +71,7 @@ class GraphBuilder {
   /// A dense layer, with norm and noise behind it if `normed`.
   void dense(Index units, bool normed, bool bias) {
     add(DenseOp{units, bias});
-    if (normed) norm_and_noise(units);
+    if (normed) norm_and_noise();
   }
 
   void activation() {
@@ -90,13 +89,9 @@ class GraphBuilder {
   ModelGraph graph() && { return std::move(graph_); }
 
  private:
-  void norm_and_noise(Index channels) {
+  void norm_and_noise() {
     if (const auto kind = norms().find(options_.norm)) {
       const Index groups = *kind == NormKind::group ? options_.norm_groups : 1;
-      if (channels % groups != 0)
-        throw UsageError("model.norm_groups",
-                         fmt::format("{} groups do not divide the {} channels of {}", groups, channels, next_name()),
-                         "choose a number that divides every layer's channels");
       add(NormOp{*kind, options_.norm_eps, options_.norm_affine, options_.norm_momentum, options_.norm_track, groups});
     }
     if (options_.noise)
@@ -104,12 +99,7 @@ class GraphBuilder {
           {options_.noise_mean, options_.noise_scale, options_.noise_mean_spread, options_.noise_scale_spread}});
   }
 
-  std::string next_name() const { return fmt::format("{}.{}", section_, index_); }
-
-  void add(const Op& op) {
-    graph_.nodes.push_back({op, next_name(), {last()}});
-    ++index_;
-  }
+  void add(const Op& op) { graph_.nodes.push_back({op, fmt::format("{}.{}", section_, index_++), {last()}}); }
 
   /// A module that PyTorch's network would not have.
   void add_unnamed(const Op& op) { graph_.nodes.push_back({op, "", {last()}}); }
@@ -215,11 +205,6 @@ Engine engine_from_name(const std::string& name) {
 }
 
 ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index classes) {
-  if (options.arch.starts_with("vgg") && (input.height < 32 || input.width < 32))
-    throw UsageError("model.arch",
-                     fmt::format("images of {}×{} pixels are too small for {}'s five poolings", input.height,
-                                 input.width, options.arch),
-                     "it takes 32×32 pixels or more; use model.arch = \"mlp\" for smaller images");
   GraphBuilder builder(options, input);
   architectures().find(options.arch)(builder, options, classes);
   return std::move(builder).graph();

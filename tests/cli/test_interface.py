@@ -155,8 +155,10 @@ class Interface(Case):
         gone = settings | {"data.path": str(self.place / "gone")}
         self.assertIn(f"network: not known without the images: {self.place}/gone: does not exist\n",
                       gradscape("info", self.write_config(gone)).stdout)
-        for bad, says in (({"model.norm": "group", "model.norm_groups": 3}, ("model.norm_groups", "features.1", "4 channels")),
-                          (settings | {"model.arch": "vgg-11"}, ("model.arch", "12×12", "32×32"))):
+        for bad, says in (({"model.norm": "group", "model.norm_groups": 3},
+                           ("features.1: group norm in 3 with an input of 32×32×4", "take 1, 2, 4 groups")),
+                          (settings | {"model.arch": "vgg-11"},
+                           ("features.15: max pool 2×2 with an input of 1×1×32", "images of 32×32 pixels", "have 12×12"))):
             for verb in (("info",), ("train", "--out", self.place / "none")):
                 gradscape(verb[0], self.write_config(PLAIN | bad), *verb[1:], expect=2, says=says)
 

@@ -96,9 +96,9 @@ TEST(Compile, TakesChainsOnly) {
   ModelGraph graph = chain({1, 1, 4}, {DenseOp{4}, DenseOp{4}, DenseOp{4}});
   EXPECT_NO_THROW(compile<float>(graph));
   graph.nodes[2].inputs = {0};
-  expect_error<UsageError>([&] { compile<float>(graph); }, {"n2: takes the value of n0", "chains"});
+  expect_error<UsageError>([&] { compile<float>(graph); }, {"network, n2: takes the value of n0", "chains"});
   graph.nodes[2].inputs = {kImages};
-  expect_error<UsageError>([&] { compile<double>(graph); }, {"n2: takes the value of the images"});
+  expect_error<UsageError>([&] { compile<double>(graph); }, {"network, n2: takes the value of the images"});
 }
 
 TEST(Compile, TheNetworkIsWhatItsGraphSays) {
@@ -157,6 +157,25 @@ TEST(Compile, BlocksAreLayersWithTheirNormAndNoise) {
   EXPECT_EQ(network->find(last, Role::scale), nullptr);
   EXPECT_EQ(last.output, network->layers().size() - 1);
   EXPECT_EQ(last.end, network->parameters().size());
+}
+
+TEST(Compile, NoGradientIsTakenBeforeTheFirstParameters) {
+  const auto network = compile<double>(
+      chain({4, 4, 2}, {PoolOp{PoolKind::average, 2, 2}, FlattenOp{}, DropoutOp{0.5}, DenseOp{5}, DenseOp{3}}));
+  Batch<double> batch;
+  batch.images = Matrix<double>::Ones(16, 2);
+  batch.labels = {1};
+  std::vector<std::size_t> seen, without_dx;
+  LayerWatch<double> watch;
+  watch.backward = [&](std::size_t layer, ConstRows<double>, ConstRows<double>, ConstRows<double> dx) {
+    seen.push_back(layer);
+    if (dx.data() == nullptr) without_dx.push_back(layer);
+  };
+  Vector<double> grad;
+  const auto theta = network->initial_parameters(Init::he_normal, 1);
+  network->evaluate(theta, {}, batch, {}, {.grad = &grad, .watch = &watch});
+  EXPECT_EQ(seen, (std::vector<std::size_t>{4, 3}));
+  EXPECT_EQ(without_dx, (std::vector<std::size_t>{3}));
 }
 
 /// Loss, logits and gradient on five images.

@@ -132,24 +132,28 @@ TEST(OutputShapes, RefuseWhatDoesNotFit) {
   const PoolOp pool;
   // 7 → 3 → 1 → nothing; 8 → 4 → 2 → 1.
   refuse(chain({7, 9, 4}, {pool, pool, pool, FlattenOp{}, DenseOp{3}}),
-         {"n2: max pool 2×2 with an input of 1×2×4", "does not fit into 1×2 pixels", "images have 7×9 pixels",
-          "8×8 or more"});
+         {"network, n2: max pool 2×2 with an input of 1×2×4", "does not fit into 1×2 pixels", "these have 7×9",
+          "images of 8×8 pixels or more"});
   // 3 − 2 + 1 = 2 pixels are left of 3.
   refuse(chain({3, 3, 1}, {ConvOp{2, 2, 2}, ConvOp{2, 5, 3, 1, 1}, FlattenOp{}, DenseOp{3}}),
-         {"n1: conv 5×3 with an input of 2×2×2", "kernel of 5×3 does not fit into 4×4 pixels", "4×4 or more"});
+         {"network, n1: conv 5×3 with an input of 2×2×2", "kernel of 5×3 does not fit into 4×4 pixels",
+          "images of 4×4 pixels or more"});
   refuse(chain(kImage, {ConvOp{12}, NormOp{NormKind::group, 1e-5, true, 0.1, true, 5}, FlattenOp{}, DenseOp{3}}),
-         {"n1: group norm in 5 with an input of 30×30×12", "5 groups do not divide 12 channels", "1, 2, 3, 4, 6, 12"});
-  refuse(chain(kImage, {ConvOp{12}, DenseOp{3}}), {"n1: dense with an input of 30×30×12", "vectors", "flatten"});
-  refuse(chain(kImage, {ConvOp{12}}), {"n0: ", "output is 30×30×12", "one number for each class"});
-  refuse(chain(kImage, {FlattenOp{}, DropoutOp{1}, DenseOp{3}}), {"n1: dropout 1", "rate = 1 is not allowed"});
-  refuse(chain(kImage, {FlattenOp{}, DenseOp{0}}), {"n1: ", "0 units"});
-  refuse(chain(kImage, {ConvOp{4, 3, 3, 0}, FlattenOp{}, DenseOp{3}}), {"n0: ", "stride 0", "1 or more"});
-  refuse(chain(kImage, {ConvOp{4, 3, 3, 1, -1}, FlattenOp{}, DenseOp{3}}), {"n0: ", "padding -1"});
-  refuse(chain(kImage, {PoolOp{PoolKind::max, 16, 1}, FlattenOp{}, DenseOp{3}}), {"n0: ", "16×16", "1 to 15"});
-  refuse(chain(kImage, {FlattenOp{}, NormOp{NormKind::batch, 0}, DenseOp{3}}), {"n1: ", "eps = 0"});
+         {"network, n1: group norm in 5 with an input of 30×30×12", "5 groups do not divide 12 channels",
+          "take 1, 2, 3, 4, 6, 12 groups"});
+  refuse(chain(kImage, {ConvOp{12}, DenseOp{3}}),
+         {"network, n1: dense with an input of 30×30×12", "vectors", "flatten"});
+  refuse(chain(kImage, {ConvOp{12}}), {"network, n0: ", "output is 30×30×12", "one number for each class"});
+  refuse(chain(kImage, {FlattenOp{}, DropoutOp{1}, DenseOp{3}}), {"network, n1: dropout 1", "rate = 1 is not allowed"});
+  refuse(chain(kImage, {FlattenOp{}, DenseOp{0}}), {"network, n1: ", "0 units"});
+  refuse(chain(kImage, {ConvOp{4, 3, 3, 0}, FlattenOp{}, DenseOp{3}}), {"network, n0: ", "stride 0", "1 or more"});
+  refuse(chain(kImage, {ConvOp{4, 3, 3, 1, -1}, FlattenOp{}, DenseOp{3}}), {"network, n0: ", "padding -1"});
+  refuse(chain(kImage, {PoolOp{PoolKind::max, 16, 1}, FlattenOp{}, DenseOp{3}}), {"network, n0: ", "16×16", "1 to 15"});
+  refuse(chain(kImage, {FlattenOp{}, NormOp{NormKind::batch, 0}, DenseOp{3}}), {"network, n1: ", "eps = 0"});
   refuse(chain(kImage, {FlattenOp{}, NormOp{NormKind::batch, 1e-5, true, 1.5}, DenseOp{3}}),
-         {"n1: ", "momentum = 1.5"});
-  refuse(chain({1, 1, Index{1} << 29}, {DenseOp{Index{1} << 29}, DenseOp{2}}), {"n0: ", "more than can be counted"});
+         {"network, n1: ", "momentum = 1.5"});
+  refuse(chain({1, 1, Index{1} << 29}, {DenseOp{Index{1} << 29}, DenseOp{2}}),
+         {"network, n0: ", "more than can be counted"});
   refuse(chain({0, 3, 1}, {FlattenOp{}, DenseOp{3}}), {"network: ", "0×3×1"});
   refuse({kImage, {}}, {"network: ", "no nodes"});
   std::vector<Op> noisy(4097, NoiseOp{});
@@ -164,12 +168,12 @@ TEST(OutputShapes, RefuseNodesThatDoNotHangTogether) {
     spoil(graph);
     expect_error<UsageError>([&] { output_shapes(graph); }, words);
   };
-  refuse([](ModelGraph& graph) { graph.nodes[3].name = ""; }, {"node 3: dense has no name"});
-  refuse([](ModelGraph& graph) { graph.nodes[3].name = "n1"; }, {"n1: is the name of two nodes"});
-  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {2}; }, {"n2: its input 2 is no node before it"});
-  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {-2}; }, {"n2: its input -2 is no node before it"});
-  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {}; }, {"n2: relu takes one input, not 0"});
-  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {0, 1}; }, {"n2: relu takes one input, not 2"});
+  refuse([](ModelGraph& graph) { graph.nodes[3].name = ""; }, {"network, node 3: dense has no name"});
+  refuse([](ModelGraph& graph) { graph.nodes[3].name = "n1"; }, {"network, n1: is the name of two nodes"});
+  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {2}; }, {"network, n2: its input 2 is no node before it"});
+  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {-2}; }, {"network, n2: its input -2 is no node before it"});
+  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {}; }, {"network, n2: relu takes one input, not 0"});
+  refuse([](ModelGraph& graph) { graph.nodes[2].inputs = {0, 1}; }, {"network, n2: relu takes one input, not 2"});
 }
 
 TEST(Consumers, AreNamedWhereThereIsOne) {

@@ -7,6 +7,7 @@
 #include "gradscape/nn/network.hpp"
 #include "gradscape/nn/zoo.hpp"
 #include "support/bits.hpp"
+#include "support/errors.hpp"
 #include "support/hash_values.hpp"
 #include "support/isa.hpp"
 #include "support/threads.hpp"
@@ -270,8 +271,9 @@ TYPED_TEST(NetworkOf, OneValuePerChannelIsAnErrorInTrainMode) {
 }
 
 TEST(Network, TooSmallImagesAreAUsageError) {
-  EXPECT_THROW(make_network<float>(ModelOptions{}, {16, 16, 3}, kClasses), UsageError);
-  EXPECT_THROW(make_network<float>(ModelOptions{}, {32, 28, 1}, kClasses), UsageError);
+  for (const FeatureShape small : {FeatureShape{16, 16, 3}, FeatureShape{32, 28, 1}})
+    expect_error<UsageError>([&] { make_network<float>(ModelOptions{}, small, kClasses); },
+                             {"features.20: max pool 2×2 with an input of ", "32×32 pixels or more"});
   ModelOptions options;
   options.width = 0.0625;
   EXPECT_NO_THROW(make_network<float>(options, {32, 32, 1}, kClasses));

@@ -132,7 +132,9 @@ TEST(GroupNorm, GroupsMustDivideEveryLayersChannels) {
   ModelOptions options;
   options.norm = "group";
   options.norm_groups = 7;
-  expect_error<UsageError>([&] { make_network<float>(options, kImage, 10); }, {"model.norm_groups", "64 channels"});
+  expect_error<UsageError>(
+      [&] { make_network<float>(options, kImage, 10); },
+      {"network, features.1: group norm in 7", "64 channels", "take 1, 2, 4, 8, 16, 32, 64 groups"});
   options.norm_groups = 64;
   EXPECT_NO_THROW(make_network<float>(options, kImage, 10));
 }
