@@ -30,20 +30,27 @@ class LayerMaker {
 
   std::unique_ptr<Layer<S>> make(const std::vector<int>& group, FeatureShape in) {
     const Node& first = node(group.front());
-    return std::visit([&](const auto& op) { return make(op, first.name, group, in); }, first.op);
+    return std::visit([&](const auto& op) { return make(op, Place{first.name, group, in}); }, first.op);
   }
 
  private:
   using LayerPointer = std::unique_ptr<Layer<S>>;
 
+  /// Where a layer stands: its first node's name, all its nodes, and the shape of its input.
+  struct Place {
+    const std::string& name;
+    const std::vector<int>& group;
+    FeatureShape in;
+  };
+
   const Node& node(int number) const { return graph_.nodes[static_cast<std::size_t>(number)]; }
 
   /// With what the group has behind the convolution.
-  LayerPointer make(const ConvOp& op, const std::string& name, const std::vector<int>& group, FeatureShape in) {
+  LayerPointer make(const ConvOp& op, const Place& at) {
     ConvolutionOptions options{op.channels, op.kernel_height, op.kernel_width, op.stride, op.padding, op.bias};
     std::string norm_name;
-    for (std::size_t i = 1; i < group.size(); ++i) {
-      const Node& behind = node(group[i]);
+    for (std::size_t i = 1; i < at.group.size(); ++i) {
+      const Node& behind = node(at.group[i]);
       if (const auto* norm = std::get_if<NormOp>(&behind.op)) {
         options.norm = batch_options(*norm);
         norm_name = behind.name;
@@ -51,24 +58,25 @@ class LayerMaker {
       options.relu |= std::holds_alternative<ActivationOp>(behind.op);
       options.max_pool |= std::holds_alternative<PoolOp>(behind.op);
     }
-    return std::make_unique<Convolution<S>>(parts_.parameters, parts_.buffers, name, norm_name, in, options,
+    return std::make_unique<Convolution<S>>(parts_.parameters, parts_.buffers, at.name, norm_name, at.in, options,
                                             linear_ordinal_++, engine_);
   }
 
-  LayerPointer make(const DenseOp& op, const std::string& name, const std::vector<int>&, FeatureShape in) {
-    return std::make_unique<Dense<S>>(parts_.parameters, name, in.channels, op.units, op.bias, linear_ordinal_++);
+  LayerPointer make(const DenseOp& op, const Place& at) {
+    return std::make_unique<Dense<S>>(parts_.parameters, at.name, at.in.channels, op.units, op.bias, linear_ordinal_++);
   }
 
-  LayerPointer make(const NormOp& op, const std::string& name, const std::vector<int>&, FeatureShape in) {
+  LayerPointer make(const NormOp& op, const Place& at) {
     const auto lp_norm = [&](LpKind kind) {
-      return std::make_unique<LpNorm<S>>(parts_.parameters, parts_.buffers, name, in, kind, batch_options(op));
+      return std::make_unique<LpNorm<S>>(parts_.parameters, parts_.buffers, at.name, at.in, kind, batch_options(op));
     };
     const auto group_norm = [&](Index groups) {
-      return std::make_unique<GroupNorm<S>>(parts_.parameters, name, in, GroupNormOptions{groups, op.eps, op.affine});
+      return std::make_unique<GroupNorm<S>>(parts_.parameters, at.name, at.in,
+                                            GroupNormOptions{groups, op.eps, op.affine});
     };
     switch (op.kind) {
       case NormKind::batch:
-        return std::make_unique<BatchNorm<S>>(parts_.parameters, parts_.buffers, name, in, batch_options(op));
+        return std::make_unique<BatchNorm<S>>(parts_.parameters, parts_.buffers, at.name, at.in, batch_options(op));
       case NormKind::l1:
         return lp_norm(LpKind::l1);
       case NormKind::l2:
@@ -83,25 +91,21 @@ class LayerMaker {
     throw std::logic_error("a kind of norm");
   }
 
-  LayerPointer make(const ActivationOp&, const std::string&, const std::vector<int>&, FeatureShape in) {
-    return std::make_unique<Relu<S>>(in);
+  LayerPointer make(const ActivationOp&, const Place& at) { return std::make_unique<Relu<S>>(at.in); }
+
+  LayerPointer make(const PoolOp& op, const Place& at) {
+    if (op.kind == PoolKind::max) return std::make_unique<MaxPool<S>>(at.in, op.kernel, op.stride);
+    return std::make_unique<AveragePool<S>>(at.in, op.kernel, op.stride);
   }
 
-  LayerPointer make(const PoolOp& op, const std::string&, const std::vector<int>&, FeatureShape in) {
-    if (op.kind == PoolKind::max) return std::make_unique<MaxPool<S>>(in, op.kernel, op.stride);
-    return std::make_unique<AveragePool<S>>(in, op.kernel, op.stride);
+  LayerPointer make(const FlattenOp&, const Place& at) { return std::make_unique<Flatten<S>>(at.in); }
+
+  LayerPointer make(const DropoutOp& op, const Place& at) {
+    return std::make_unique<Dropout<S>>(at.in, op.rate, dropout_ordinal_++);
   }
 
-  LayerPointer make(const FlattenOp&, const std::string&, const std::vector<int>&, FeatureShape in) {
-    return std::make_unique<Flatten<S>>(in);
-  }
-
-  LayerPointer make(const DropoutOp& op, const std::string&, const std::vector<int>&, FeatureShape in) {
-    return std::make_unique<Dropout<S>>(in, op.rate, dropout_ordinal_++);
-  }
-
-  LayerPointer make(const NoiseOp& op, const std::string&, const std::vector<int>&, FeatureShape in) {
-    return std::make_unique<ActivationNoise<S>>(in, op.options, noise_ordinal_++);
+  LayerPointer make(const NoiseOp& op, const Place& at) {
+    return std::make_unique<ActivationNoise<S>>(at.in, op.options, noise_ordinal_++);
   }
 
   const ModelGraph& graph_;
