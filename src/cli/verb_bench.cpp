@@ -103,10 +103,8 @@ Json to_json(const Experiment& experiment, const BenchRequest& request, const Be
   json["load_before"] = result.load_before;
   for (const FmaPeak& peak : result.peaks) json["fma_peak_gflops"][peak.isa] = peak.gflops;
   for (const Field& field : fields())
-    if (is_offered(field)) {
-      Experiment copy = experiment;
-      std::visit([&](const auto* value) { json["configuration"][field.name()] = *value; }, field.target(copy));
-    }
+    if (is_offered(field))
+      std::visit([&](const auto* value) { json["configuration"][field.name()] = *value; }, field.value(experiment));
   json["parameters"] = result.parameters;
   json["forward_flops_per_image"] = result.forward_flops;
   json["repetitions"] = request.repetitions;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 
+#include "gradscape/cli/network_table.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/file/dimensions.hpp"
@@ -67,6 +68,7 @@ void print_config(const std::string& path) {
                                              : fmt::format("{} epochs", run.train.epochs));
     print_line("sweep", describe_sweep(run.sweep));
   }
+  print_networks(study.runs);
 }
 
 void print_data(const Provenance& origin) {
@@ -240,7 +242,16 @@ void print_run(const RunDirectory& directory) {
 
 void print_info(const std::string& path) {
   if (fs::is_directory(path)) {
-    for (const RunDirectory& run : find_runs(path)) print_run(run);
+    std::vector<Experiment> experiments;
+    for (const RunDirectory& run : find_runs(path)) {
+      print_run(run);
+      experiments.push_back(read_stored_experiment(run));
+    }
+    try {
+      print_networks(experiments);
+    } catch (const UsageError& error) {
+      throw Error(path, std::string("holds a configuration of no network: ") + error.what());
+    }
   } else if (path.ends_with(".toml")) {
     print_config(path);
   } else {

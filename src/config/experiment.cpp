@@ -74,11 +74,6 @@ std::vector<std::string> split(const std::string& text, char separator) {
   }
 }
 
-/// A field's target in an experiment that is only read.
-FieldTarget target_of(const Field& field, const Experiment& experiment) {
-  return field.target(const_cast<Experiment&>(experiment));
-}
-
 std::vector<std::string> differences(const Experiment& here, const Experiment& there,
                                      bool (*counts)(const Field&, const Experiment&)) {
   std::vector<std::string> list;
@@ -108,10 +103,9 @@ std::string Range::text() const {
 }
 
 std::string Field::allowed() const {
-  Experiment scratch;
   return std::visit(
-      [&](auto* value) -> std::string {
-        using T = std::remove_pointer_t<decltype(value)>;
+      [&](auto* at) -> std::string {
+        using T = std::remove_cvref_t<decltype(*at)>;
         if constexpr (std::is_same_v<T, std::string>)
           return choices.empty() ? "text" : fmt::format("{}", fmt::join(choices, " | "));
         else if constexpr (std::is_same_v<T, bool>)
@@ -125,7 +119,7 @@ std::string Field::allowed() const {
         else
           return "list of whole numbers " + range.text();
       },
-      target(scratch));
+      value(Experiment()));
 }
 
 const Field* find_field(const std::string& name) {
@@ -162,7 +156,7 @@ std::string nearest(const std::string& typed, const std::vector<std::string>& na
 std::string field_text(const Field& field, const Experiment& experiment) {
   return std::visit(
       [&](auto* value) -> std::string {
-        using T = std::remove_pointer_t<decltype(value)>;
+        using T = std::remove_cvref_t<decltype(*value)>;
         if constexpr (std::is_same_v<T, std::string>) {
           return basic_string(*value);
         } else if constexpr (std::is_same_v<T, bool>) {
@@ -177,7 +171,7 @@ std::string field_text(const Field& field, const Experiment& experiment) {
           return fmt::format("[{}]", fmt::join(elements, ", "));
         }
       },
-      target_of(field, experiment));
+      field.value(experiment));
 }
 
 bool set_automatic(const Field& field, Experiment& experiment, const std::string& text) {
@@ -190,7 +184,7 @@ void set_field(const Field& field, Experiment& experiment, const std::string& te
   if (set_automatic(field, experiment, text)) return;
   const bool parsed = std::visit(
       [&](auto* value) {
-        using T = std::remove_pointer_t<decltype(value)>;
+        using T = std::remove_cvref_t<decltype(*value)>;
         if constexpr (std::is_same_v<T, std::string>) {
           *value = text;
           return true;
@@ -220,7 +214,7 @@ void check_field(const Field& field, const Experiment& experiment, const std::st
   };
   std::visit(
       [&](auto* value) {
-        using T = std::remove_pointer_t<decltype(value)>;
+        using T = std::remove_cvref_t<decltype(*value)>;
         if constexpr (std::is_same_v<T, std::string>) {
           if (!reads_back(*value))
             throw UsageError(where, field.name() + " is not valid UTF-8", "TOML takes no other text");
@@ -236,7 +230,7 @@ void check_field(const Field& field, const Experiment& experiment, const std::st
             if (!field.range.contains(static_cast<double>(element))) refuse("allowed: " + field.allowed());
         }
       },
-      target_of(field, experiment));
+      field.value(experiment));
 }
 
 namespace {

@@ -101,10 +101,10 @@ class BenchJob {
                     static_cast<std::uint32_t>(state_.step)};
     LayerTimes times;
     Lap lap;
-    network.evaluate(state_.theta, state_.buffers, batch, pass, nullptr, &new_buffers_);
+    network.evaluate(state_.theta, state_.buffers, batch, pass, {.new_buffers = &new_buffers_});
     samples.forward.push_back(lap());
-    network.evaluate(state_.theta, state_.buffers, batch, pass, &grad_, &new_buffers_,
-                     request_.layers ? &times : nullptr);
+    network.evaluate(state_.theta, state_.buffers, batch, pass,
+                     {.grad = &grad_, .new_buffers = &new_buffers_, .times = request_.layers ? &times : nullptr});
     samples.forward_backward.push_back(lap());
     samples.layers.push_back(std::move(times));
 

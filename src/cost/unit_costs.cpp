@@ -110,7 +110,7 @@ class CostTimer {
     const double batch_cost = mean_cost(
         [&] {
           const Batch<S> batch = plain_batch<S>(images, process_.standardisation(), 0, batch_size);
-          process_.network().evaluate(state.theta, state.buffers, batch, pass, nullptr, nullptr);
+          process_.network().evaluate(state.theta, state.buffers, batch, pass);
         },
         working_);
     costs_.test = batch_cost * static_cast<double>(images.size()) / static_cast<double>(batch_size);

@@ -14,8 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr FeatureShape kShape{32, 32, 3};
-constexpr int kClasses = 10;
+constexpr FeatureShape kShape = kCifar10.shape;
+constexpr int kClasses = kCifar10.classes;
 constexpr std::size_t kPixels = 3072;
 constexpr std::size_t kRecord = 1 + kPixels;
 

@@ -10,6 +10,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
+#include "gradscape/core/named_table.hpp"
 #include "gradscape/data/cifar.hpp"
 #include "gradscape/data/idx.hpp"
 #include "gradscape/data/linear.hpp"
@@ -28,10 +29,18 @@ Dataset from_cifar10(const DataOptions& options) {
   return load_cifar10(folder);
 }
 
-Dataset from_idx(const DataOptions& options) {
+const std::string& idx_folder(const DataOptions& options) {
   if (options.path.empty())
     throw UsageError("data.path", "is not given", "point it at the folder with train-images-idx3-ubyte or .gz");
-  return load_idx(options.path);
+  return options.path;
+}
+
+Dataset from_idx(const DataOptions& options) {
+  return load_idx(idx_folder(options));
+}
+
+SampleShape shape_of_idx(const DataOptions& options) {
+  return read_idx_shape(idx_folder(options));
 }
 
 Dataset from_seed(const DataOptions& options) {
@@ -44,14 +53,21 @@ Dataset from_linear_map(const DataOptions& options) {
                      options.synthetic_train, options.synthetic_test);
 }
 
+SampleShape shape_of_linear_map(const DataOptions& options) {
+  return {{1, 1, options.linear_size}, static_cast<int>(options.linear_size)};
+}
+
 struct Source {
-  std::string name;
   Dataset (*load)(const DataOptions&);
+  SampleShape (*shape)(const DataOptions&);
 };
 
-const std::vector<Source>& sources() {
-  static const std::vector<Source> table = {
-      {"cifar10", from_cifar10}, {"idx", from_idx}, {"synthetic", from_seed}, {"linear", from_linear_map}};
+const NamedTable<Source>& sources() {
+  static const NamedTable<Source> table("data source",
+                                        {{"cifar10", {from_cifar10, [](const DataOptions&) { return kCifar10; }}},
+                                         {"idx", {from_idx, shape_of_idx}},
+                                         {"synthetic", {from_seed, [](const DataOptions&) { return kSynthetic; }}},
+                                         {"linear", {from_linear_map, shape_of_linear_map}}});
   return table;
 }
 
@@ -110,27 +126,22 @@ void ImageSet::truncate(Index limit) {
 }
 
 const std::vector<std::string>& data_source_names() {
-  static const auto list = [] {
-    std::vector<std::string> names;
-    for (const Source& source : sources()) names.push_back(source.name);
-    return names;
-  }();
-  return list;
+  return sources().names();
+}
+
+SampleShape sample_shape(const DataOptions& options) {
+  return sources().find(options.source).shape(options);
 }
 
 Dataset load_dataset(const DataOptions& options) {
-  for (const Source& source : sources()) {
-    if (source.name != options.source) continue;
-    try {
-      Dataset dataset = source.load(options);
-      dataset.train.truncate(options.train_limit);
-      dataset.test.truncate(options.test_limit);
-      return dataset;
-    } catch (const std::bad_alloc&) {
-      throw Error(options.path.empty() ? "data.source" : options.path, "the data do not fit into memory");
-    }
+  try {
+    Dataset dataset = sources().find(options.source).load(options);
+    dataset.train.truncate(options.train_limit);
+    dataset.test.truncate(options.test_limit);
+    return dataset;
+  } catch (const std::bad_alloc&) {
+    throw Error(options.path.empty() ? "data.source" : options.path, "the data do not fit into memory");
   }
-  throw std::logic_error("no data source named " + options.source);
 }
 
 Standardisation make_standardisation(const std::string& kind, const ImageSet& train) {

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "gradscape/core/error.hpp"
@@ -18,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kClasses = 10;
+constexpr const char* kImages = "-images-idx3-ubyte";  // behind "train" or "t10k"
 constexpr std::uint32_t kImageMagic = 0x00000803;
 constexpr std::uint32_t kLabelMagic = 0x00000801;
 
@@ -49,7 +52,8 @@ class IdxReader {
     if (code || !file_) throw Error(path, "cannot be read" + (code ? ": " + code.message() : ""));
   }
 
-  IdxFile read(std::uint32_t magic) {
+  /// The extents that the header announces, as many as the magic number says.
+  std::vector<std::size_t> read_header(std::uint32_t magic) {
     const std::size_t rank = magic & 0xff;
     const std::size_t header = 4 + 4 * rank;
     std::array<std::uint8_t, 16> head = {};
@@ -60,14 +64,22 @@ class IdxReader {
       throw Error(
           path_, fmt::format("is not the IDX file its name says: expected magic number {:#010x}, found {:#010x}", magic,
                              found));
-    IdxFile file;
+    std::vector<std::size_t> extents;
     std::size_t size = 1;
     for (std::size_t i = 0; i < rank; ++i) {
-      file.extents.push_back(big_endian(head.data() + 4 + 4 * i));
-      if (__builtin_mul_overflow(size, file.extents.back(), &size))
+      extents.push_back(big_endian(head.data() + 4 + 4 * i));
+      if (__builtin_mul_overflow(size, extents.back(), &size))
         throw Error(path_, "is damaged: the extents in its header multiply to more than 2^64 bytes");
     }
     require_plausible(header, size);
+    return extents;
+  }
+
+  IdxFile read(std::uint32_t magic) {
+    IdxFile file{read_header(magic), {}};
+    const std::size_t header = 4 + 4 * file.extents.size();
+    const std::size_t size =
+        std::accumulate(file.extents.begin(), file.extents.end(), std::size_t{1}, std::multiplies<>());
     file.bytes.resize(size);
     const std::size_t got = read_some(file.bytes.data(), size);
     std::uint8_t beyond = 0;  // reading on to the end has zlib compare its checksum
@@ -127,9 +139,23 @@ class IdxReader {
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file_{nullptr, gzclose};
 };
 
+/// The shape of images [N, H, W] with these extents.
+FeatureShape image_shape(const std::string& path, const std::vector<std::size_t>& extents) {
+  if (extents[1] == 0 || extents[2] == 0)
+    throw Error(path, fmt::format("its images have {}×{} pixels", extents[1], extents[2]));
+  return {static_cast<Index>(extents[1]), static_cast<Index>(extents[2]), 1};
+}
+
+Error no_training_images(const std::string& folder) {
+  return Error(
+      folder,
+      is_entry(folder) ? "holds no training images: train-images-idx3-ubyte(.gz) was looked for" : "does not exist",
+      "point data.path at the folder with the four IDX files");
+}
+
 /// Both files of one set; false where there is neither.
 bool load_set(const std::string& folder, const std::string& prefix, ImageSet& set) {
-  const std::string images_path = find_file(folder, prefix + "-images-idx3-ubyte");
+  const std::string images_path = find_file(folder, prefix + kImages);
   const std::string labels_path = find_file(folder, prefix + "-labels-idx1-ubyte");
   if (images_path.empty() && labels_path.empty()) return false;
   if (images_path.empty() || labels_path.empty())
@@ -144,9 +170,7 @@ bool load_set(const std::string& folder, const std::string& prefix, ImageSet& se
     if (labels.bytes[i] >= kClasses)
       throw Error(labels_path, fmt::format("label {} is {}, allowed are 0 to 9", i, labels.bytes[i]),
                   "the file is damaged or of another data set");
-  if (images.extents[1] == 0 || images.extents[2] == 0)
-    throw Error(images_path, fmt::format("its images have {}×{} pixels", images.extents[1], images.extents[2]));
-  set.shape = {static_cast<Index>(images.extents[1]), static_cast<Index>(images.extents[2]), 1};
+  set.shape = image_shape(images_path, images.extents);
   set.pixels = std::move(images.bytes);
   set.labels = std::move(labels.bytes);
   return true;
@@ -157,11 +181,7 @@ bool load_set(const std::string& folder, const std::string& prefix, ImageSet& se
 Dataset load_idx(const std::string& folder) {
   Dataset dataset;
   dataset.name = "IDX";
-  if (!load_set(folder, "train", dataset.train) || dataset.train.size() == 0)
-    throw Error(
-        folder,
-        is_entry(folder) ? "holds no training images: train-images-idx3-ubyte(.gz) was looked for" : "does not exist",
-        "point data.path at the folder with the four IDX files");
+  if (!load_set(folder, "train", dataset.train) || dataset.train.size() == 0) throw no_training_images(folder);
   const bool has_test = load_set(folder, "t10k", dataset.test);
   if (!has_test) dataset.test.shape = dataset.train.shape;
   if (dataset.test.shape != dataset.train.shape)
@@ -171,6 +191,14 @@ Dataset load_idx(const std::string& folder) {
   dataset.train.classes = dataset.test.classes = kClasses;
   dataset.read = describe_files(dataset.train.size(), 2, dataset.test.size(), has_test ? 2 : 0);
   return dataset;
+}
+
+SampleShape read_idx_shape(const std::string& folder) {
+  const std::string path = find_file(folder, std::string("train") + kImages);
+  if (path.empty()) throw no_training_images(folder);
+  const std::vector<std::size_t> extents = IdxReader(path).read_header(kImageMagic);
+  if (extents[0] == 0) throw no_training_images(folder);
+  return {image_shape(path, extents), kClasses};
 }
 
 }  // namespace gradscape

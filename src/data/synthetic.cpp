@@ -24,11 +24,11 @@
 namespace gradscape {
 namespace {
 
-constexpr int kClasses = 10;
+constexpr int kClasses = kSynthetic.classes;
 constexpr int kMotifsPerClass = 3;
 constexpr int kMotifsPerImage = 2;
-constexpr int kSide = 32;
-constexpr int kChannels = 3;
+constexpr int kSide = kSynthetic.shape.height;
+constexpr int kChannels = kSynthetic.shape.channels;
 constexpr int kPlane = kSide * kSide;
 constexpr double kNoiseDeviation = 0.2;
 
@@ -228,7 +228,7 @@ std::vector<std::uint8_t> make_labels(std::uint64_t seed, std::uint32_t stream, 
 ImageSet make_set(std::uint64_t seed, const Motifs& motifs, std::uint32_t set, Index count) {
   check(count >= 0 && count <= std::numeric_limits<std::int32_t>::max(), "number of synthetic images");
   ImageSet images;
-  images.shape = {kSide, kSide, kChannels};
+  images.shape = kSynthetic.shape;
   images.classes = kClasses;
   images.labels = make_labels(seed, kLabelStream + set, count);
   images.pixels.resize(images.labels.size() * kChannels * kPlane);

@@ -177,7 +177,7 @@ void DistributionAnalysis<S>::evaluate(const StepView<S>& step, const Vector<S>&
   const LayerWatch<S> watch{see, {}};
   Pass pass = step.pass;
   pass.step = number;
-  network_->evaluate(theta, step.buffers, step.batch, pass, nullptr, nullptr, nullptr, &watch);
+  network_->evaluate(theta, step.buffers, step.batch, pass, {.watch = &watch});
 }
 
 template <class S>
@@ -186,14 +186,11 @@ void DistributionAnalysis<S>::add(const StepView<S>& step, Table& table) {
   std::vector<Units> now, next;
   evaluate(step, step.theta, step.pass.step, now, &table);
   evaluate(step, step.theta_next, step.pass.step + 1, next, nullptr);
-  const auto& parts = network_->parameters().parts();
   for (std::size_t i = 0; i < chosen_.size(); ++i) {
     table.variable("drift_mean").values.push_back(root_mean_square(next[i].mean, now[i].mean));
     table.variable("drift_variance").values.push_back(root_mean_square(next[i].variance, now[i].variance));
-    const std::string weight = network_->blocks()[chosen_[i]].name + ".weight";
-    for (const Part& part : parts)
-      if (part.name == weight)
-        append(describe_values<S>({step.theta.data() + part.offset, part.size, 1}, bins_), "weight", table);
+    const Part& weight = *network_->find(network_->blocks()[chosen_[i]], Role::weight);
+    append(describe_values<S>({step.theta.data() + weight.offset, weight.size, 1}, bins_), "weight", table);
   }
 }
 

@@ -29,7 +29,7 @@ RelativeErrors compare_with_double(TrainingProcess<S>& process, const StepView<S
     const Batch<double> batch = in_double(step.batch);
     const Vector<double> theta = step.theta.template cast<double>();
     const Vector<double> buffers = step.buffers.template cast<double>();
-    const double loss = network->evaluate(theta, buffers, batch, step.pass, &reference, nullptr).loss;
+    const double loss = network->evaluate(theta, buffers, batch, step.pass, {.grad = &reference}).loss;
     errors.loss = quotient(std::abs(step.record.loss - loss), std::abs(loss));
     const Vector<double> found = logits.template cast<double>().template reshaped<Eigen::RowMajor>();
     const Vector<double> expected = network->logits().template reshaped<Eigen::RowMajor>();

@@ -41,7 +41,7 @@ void ShiftAnalysis<S>::add(const StepView<S>& step, Table& table) {
     const Index begin = blocks[i].begin, size = blocks[i].end - begin;
     std::copy_n(step.theta_next.data() + moved, begin - moved, theta_.data() + moved);
     moved = begin;
-    network.evaluate(theta_, step.buffers, step.batch, step.pass, &grad_, nullptr);
+    network.evaluate(theta_, step.buffers, step.batch, step.pass, {.grad = &grad_});
     const Comparison both = compare<S>(grad_.segment(begin, size), step.grad.segment(begin, size));
     const double norm_before = norm(step.grad, begin, begin + size);
     table.variable("grad_norm").values.push_back(norm_before);

@@ -138,7 +138,7 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
   const Vector<double> buffers = step.buffers.template cast<double>();
   const Vector<double> theta_next = step.theta_next.template cast<double>();
   Vector<double> grad;
-  record.train_loss = double_network_->evaluate(theta, buffers, batch, step.pass, &grad, nullptr).loss;
+  record.train_loss = double_network_->evaluate(theta, buffers, batch, step.pass, {.grad = &grad}).loss;
   record.train_grad_norm = norm(grad);
   probe_in<double>(*double_network_, Engine::direct, step.pass, batch, theta, buffers, grad, theta_next, double_pool_,
                    record);

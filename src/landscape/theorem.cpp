@@ -88,7 +88,6 @@ TheoremSides theorem_sides(ConstRows<double> y, ConstRows<double> dz, ConstRows<
 template <class S>
 TheoremAnalysis<S>::TheoremAnalysis(TrainingProcess<S>& process, const std::vector<std::string>& layers)
     : norm_eps_(process.model().norm_eps),
-      affine_(process.model().norm_affine),
       network_(make_network<double>(process.model(), process.dataset().train.shape, process.dataset().train.classes,
                                     Engine::direct, Fusion::off)),
       chosen_(choose_norms(*network_, process.model(), layers)) {}
@@ -114,15 +113,15 @@ void TheoremAnalysis<S>::add(const StepView<S>& step, Table& table) {
       if (block(i).norm != layer) continue;
       const Index units = y.cols();
       found[i].resize(static_cast<std::size_t>(units));
+      const Part* scale = network_->find(block(i), Role::scale);
       parallel::for_each(units, [&](Index unit) {
-        // The norm's γ and β are the last of the block's parameters.
-        const double gamma = affine_ ? theta[block(i).end - 2 * units + unit] : 1.0;
+        const double gamma = scale != nullptr ? theta[scale->offset + unit] : 1.0;
         found[i][static_cast<std::size_t>(unit)] = theorem_sides(y, dz, dy, unit, gamma, norm_eps_);
       });
     }
   };
   Vector<double> grad;
-  network_->evaluate(theta, buffers, in_double(step.batch), step.pass, &grad, nullptr, nullptr, &watch);
+  network_->evaluate(theta, buffers, in_double(step.batch), step.pass, {.grad = &grad, .watch = &watch});
   for (const auto& sides : found)
     for (const TheoremSides& unit : sides) {
       for (const auto& side : kSides) table.variable(side.name).values.push_back(unit.*side.value);

@@ -10,8 +10,6 @@
 namespace gradscape {
 namespace {
 
-constexpr std::uint32_t kOrdinals = 4096;  // and as many draws: together the streams of a purpose
-
 /// In (0, 1), 32 bits.
 double unit(std::uint32_t word) {
   return (static_cast<double>(word) + 0.5) * 0x1.0p-32;
@@ -22,7 +20,7 @@ double unit(std::uint32_t word) {
 template <class S>
 ActivationNoise<S>::ActivationNoise(FeatureShape in, const NoiseOptions& options, std::uint32_t ordinal)
     : Layer<S>(in, in), options_(options), ordinal_(ordinal), unit_mean_(in.channels), unit_scale_(in.channels) {
-  check(ordinal < kOrdinals, "few enough layers with noise");
+  check(ordinal < kMostNoiseLayers, "few enough layers with noise");
 }
 
 template <class S>
@@ -32,8 +30,8 @@ void ActivationNoise<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, R
     if (x.data() != y.data()) std::copy_n(x.data(), x.size(), y.data());
     return;
   }
-  check(pass.draw < kOrdinals, "few enough draws");
-  const std::uint32_t stream = pass.draw * kOrdinals + ordinal_;
+  check(pass.draw < kMostNoiseLayers, "few enough draws");
+  const std::uint32_t stream = pass.draw * kMostNoiseLayers + ordinal_;
   const RandomSource units(pass.seed, Purpose::noise_units, stream, pass.step);
   const RandomSource elements(pass.seed, Purpose::noise, stream, pass.step);
   const Index channels = x.cols();

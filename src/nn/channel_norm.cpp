@@ -13,6 +13,8 @@ ChannelNorm<S>::ChannelNorm(Layout& parameters, Layout& buffers, const std::stri
     : name_(name),
       channels_(channels),
       options_(options),
+      affine_(parameters, name, channels, options.affine),
+      running_(buffers, name, kRunningVariance, channels, options.track),
       exact_mean_(static_cast<std::size_t>(channels)),
       inv_std_(static_cast<std::size_t>(channels)),
       sign_(Vector<S>::Ones(channels)),
@@ -20,38 +22,23 @@ ChannelNorm<S>::ChannelNorm(Layout& parameters, Layout& buffers, const std::stri
       scale_(channels),
       shift_(channels),
       centre_(channels),
-      slope_(channels) {
-  if (options.affine) {
-    weight_ = parameters.add(name + ".weight", {channels});
-    bias_ = parameters.add(name + ".bias", {channels});
-  }
-  if (options.track) {
-    running_mean_ = buffers.add(name + ".running_mean", {channels});
-    running_var_ = buffers.add(name + ".running_var", {channels});
-    batches_tracked_ = buffers.add(name + ".num_batches_tracked", {}, true);
-  }
-}
+      slope_(channels) {}
 
 template <class S>
 void ChannelNorm<S>::initialise(S* theta) const {
-  if (!options_.affine) return;
-  std::fill_n(theta + weight_, channels_, S{1});
-  std::fill_n(theta + bias_, channels_, S{0});
+  affine_.initialise(theta);
 }
 
 template <class S>
 void ChannelNorm<S>::initialise_buffers(S* buffers) const {
-  if (!options_.track) return;
-  std::fill_n(buffers + running_mean_, channels_, S{0});
-  std::fill_n(buffers + running_var_, channels_, S{1});
-  buffers[batches_tracked_] = S{0};
+  running_.initialise(buffers);
 }
 
 template <class S>
 void ChannelNorm<S>::prepare(const LayerInputs<S>& inputs) {
   if (!options_.affine) return;
   for (Index c = 0; c < channels_; ++c) {
-    const S gamma = inputs.theta[weight_ + c];
+    const S gamma = inputs.theta[affine_.weight + c];
     sign_[c] = static_cast<S>((gamma > S{0}) - (gamma < S{0}));
   }
 }
@@ -78,10 +65,10 @@ void ChannelNorm<S>::take_batch(const LayerInputs<S>& inputs, const std::vector<
       const auto old = static_cast<double>(inputs.buffers[offset + c]);
       inputs.new_buffers[offset + c] = static_cast<S>((1.0 - momentum) * old + momentum * value);
     };
-    blend(running_mean_, mean[i]);
-    blend(running_var_, squares[i] / (count - 1.0));
+    blend(running_.mean, mean[i]);
+    blend(running_.spread, squares[i] / (count - 1.0));
   }
-  if (update) inputs.new_buffers[batches_tracked_] = inputs.buffers[batches_tracked_] + S{1};
+  if (update) inputs.new_buffers[running_.batches] = inputs.buffers[running_.batches] + S{1};
   take(inputs);
 }
 
@@ -89,8 +76,8 @@ template <class S>
 void ChannelNorm<S>::take_running(const LayerInputs<S>& inputs) {
   for (Index c = 0; c < channels_; ++c) {
     const auto i = static_cast<std::size_t>(c);
-    exact_mean_[i] = static_cast<double>(inputs.buffers[running_mean_ + c]);
-    inv_std_[i] = 1.0 / std::sqrt(static_cast<double>(inputs.buffers[running_var_ + c]) + options_.eps);
+    exact_mean_[i] = static_cast<double>(inputs.buffers[running_.mean + c]);
+    inv_std_[i] = 1.0 / std::sqrt(static_cast<double>(inputs.buffers[running_.spread + c]) + options_.eps);
   }
   take(inputs);
 }
@@ -99,10 +86,10 @@ template <class S>
 void ChannelNorm<S>::take(const LayerInputs<S>& inputs) {
   for (Index c = 0; c < channels_; ++c) {
     const auto i = static_cast<std::size_t>(c);
-    const double gamma = options_.affine ? static_cast<double>(inputs.theta[weight_ + c]) : 1.0;
+    const double gamma = options_.affine ? static_cast<double>(inputs.theta[affine_.weight + c]) : 1.0;
     mean_[c] = static_cast<S>(exact_mean_[i]);
     scale_[c] = static_cast<S>(gamma * inv_std_[i]);
-    shift_[c] = options_.affine ? inputs.theta[bias_ + c] : S{0};
+    shift_[c] = options_.affine ? inputs.theta[affine_.bias + c] : S{0};
   }
 }
 
@@ -117,8 +104,8 @@ void ChannelNorm<S>::take_gradient(const LayerInputs<S>& inputs, const std::vect
     const double beta_grad = sums[i];
     const double gamma_grad = sums[static_cast<std::size_t>(channels_) + i] * inv_std_[i];
     if (options_.affine) {
-      grad[weight_ + c] = static_cast<S>(gamma_grad);
-      grad[bias_ + c] = static_cast<S>(beta_grad);
+      grad[affine_.weight + c] = static_cast<S>(gamma_grad);
+      grad[affine_.bias + c] = static_cast<S>(beta_grad);
     }
     centre_[c] = batch_statistics ? static_cast<S>(beta_grad / count) : S{0};
     slope_[c] = batch_statistics ? static_cast<S>(gamma_grad * inv_std_[i] / count) : S{0};

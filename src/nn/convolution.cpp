@@ -60,9 +60,8 @@ Convolution<S>::Convolution(Layout& parameters, Layout& buffers, const std::stri
     : Layer<S>(in, output_of(in, options)),
       shape_{in, convolved(in, options), options.kernel_height, options.kernel_width, options.stride, options.padding},
       options_(options),
-      weight_(parameters.add(name + ".weight",
-                             {options.channels, in.channels, options.kernel_height, options.kernel_width})),
-      bias_(options.bias ? parameters.add(name + ".bias", {options.channels}) : -1),
+      tensors_(parameters, name, {options.channels, in.channels, options.kernel_height, options.kernel_width},
+               options.bias),
       ordinal_(ordinal),
       form_(make_tile_form<S>(shape_, engine)),
       sums_(static_cast<std::size_t>(2 * options.channels)),
@@ -86,8 +85,9 @@ std::string Convolution<S>::describe() const {
 template <class S>
 void Convolution<S>::initialise(S* theta, Init init, std::uint64_t seed) const {
   const Index area = options_.kernel_height * options_.kernel_width;
-  initialise_linear(theta + weight_, options_.channels * shape_.in.channels * area, bias_ < 0 ? nullptr : theta + bias_,
-                    options_.channels, shape_.in.channels * area, options_.channels * area, init, seed, ordinal_);
+  initialise_linear(theta + tensors_.weight, options_.channels * shape_.in.channels * area,
+                    tensors_.bias < 0 ? nullptr : theta + tensors_.bias, options_.channels, shape_.in.channels * area,
+                    options_.channels * area, init, seed, ordinal_);
   if (norm_) norm_->initialise(theta);
 }
 
@@ -163,7 +163,7 @@ void Convolution<S>::make_weights(const Point<S>& theta, bool transposed, Index 
   parallel::for_each(panels * blocks, [&](Index task) {
     const Piece block(task % blocks, kWeightRows, rows);
     const Index panel = task / blocks;
-    form_->weights(theta, weight_, transposed, first / kPanel<S> + panel, block.first, block.last,
+    form_->weights(theta, tensors_.weight, transposed, first / kPanel<S> + panel, block.first, block.last,
                    u + panel * rows * kPanel<S>, frequency);
   });
 }
@@ -192,8 +192,8 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
   S* workspace = inputs.workspace;
   S* u = workspace + plan_.u;
   if (norm_) norm_->prepare(inputs);
-  if (bias_ >= 0)
-    inputs.theta.copy(bias_, options_.channels, shift_.data());
+  if (tensors_.bias >= 0)
+    inputs.theta.copy(tensors_.bias, options_.channels, shift_.data());
   else
     shift_.setZero();
   for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {
@@ -261,7 +261,8 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
         const Piece block(task / input_blocks, kWeightRows, columns);
         const Piece input(task % input_blocks, kWeightRows, shape_.in.channels);
         form_->weight_gradient({du + block.first, plan_.du_frequency, stride}, plan_.copies, plan_.du_copy,
-                               {column + block.first, column + block.last}, {input.first, input.last}, grad + weight_);
+                               {column + block.first, column + block.last}, {input.first, input.last},
+                               grad + tensors_.weight);
       });
     }
     if (dx.data() == nullptr) continue;
@@ -283,12 +284,12 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
       }
     });
   }
-  if (bias_ < 0) return;
+  if (tensors_.bias < 0) return;
   const Index groups = parallel::chunk_count(plan_.samples, plan_.group);
   for (Index c = 0; c < channels; ++c) {
     double sum = 0;
     for (Index group = 0; group < groups; ++group) sum += partial_.data()[group * sum_width() + c];
-    grad[bias_ + c] = static_cast<S>(sum);
+    grad[tensors_.bias + c] = static_cast<S>(sum);
   }
 }
 

@@ -16,10 +16,7 @@ constexpr Index kColumns = 128;
 
 template <class S>
 Dense<S>::Dense(Layout& parameters, const std::string& name, Index in, Index out, bool bias, std::uint32_t ordinal)
-    : Layer<S>({1, 1, in}, {1, 1, out}),
-      weight_(parameters.add(name + ".weight", {out, in})),
-      bias_(bias ? parameters.add(name + ".bias", {out}) : -1),
-      ordinal_(ordinal) {}
+    : Layer<S>({1, 1, in}, {1, 1, out}), tensors_(parameters, name, {out, in}, bias), ordinal_(ordinal) {}
 
 template <class S>
 std::string Dense<S>::describe() const {
@@ -30,7 +27,8 @@ template <class S>
 void Dense<S>::initialise(S* theta, Init init, std::uint64_t seed) const {
   const Index in = this->in().channels;
   const Index out = this->out().channels;
-  initialise_linear(theta + weight_, out * in, bias_ < 0 ? nullptr : theta + bias_, out, in, out, init, seed, ordinal_);
+  initialise_linear(theta + tensors_.weight, out * in, tensors_.bias < 0 ? nullptr : theta + tensors_.bias, out, in,
+                    out, init, seed, ordinal_);
 }
 
 template <class S>
@@ -38,8 +36,8 @@ void Dense<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) 
   const Index in = this->in().channels;
   const Index out = this->out().channels;
   const Index n = x.rows();
-  const S* weight = inputs.theta.read(weight_, out * in, weight_memory_);
-  const S* bias = bias_ < 0 ? nullptr : inputs.theta.read(bias_, out, bias_memory_);
+  const S* weight = inputs.theta.read(tensors_.weight, out * in, weight_memory_);
+  const S* bias = tensors_.bias < 0 ? nullptr : inputs.theta.read(tensors_.bias, out, bias_memory_);
   parallel::for_chunks(out, kColumns, [&](Index first, Index last, Index) {
     multiply_transposed_b<S>({x.data(), n, in, in}, {weight + first * in, last - first, in, in},
                              {y.data() + first, n, last - first, out});
@@ -54,18 +52,18 @@ void Dense<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy
   const Index in = this->in().channels;
   const Index out = this->out().channels;
   const Index n = x.rows();
-  const S* weight = dx.data() == nullptr ? nullptr : inputs.theta.read(weight_, out * in, weight_memory_);
+  const S* weight = dx.data() == nullptr ? nullptr : inputs.theta.read(tensors_.weight, out * in, weight_memory_);
   parallel::for_chunks(in, kColumns, [&](Index first, Index last, Index) {
     multiply_transposed_a<S>({dy.data(), n, out, out}, {x.data() + first, n, last - first, in},
-                             {grad + weight_ + first, out, last - first, in});
+                             {grad + tensors_.weight + first, out, last - first, in});
     if (dx.data() == nullptr) return;
     multiply<S>({dy.data(), n, out, out}, {weight + first, out, last - first, in},
                 {dx.data() + first, n, last - first, in});
   });
-  if (bias_ < 0) return;
+  if (tensors_.bias < 0) return;
   column_sums(as_const(dy), sums_);
   for (Index column = 0; column < out; ++column)
-    grad[bias_ + column] = static_cast<S>(sums_[static_cast<std::size_t>(column)]);
+    grad[tensors_.bias + column] = static_cast<S>(sums_[static_cast<std::size_t>(column)]);
 }
 
 template class Dense<float>;

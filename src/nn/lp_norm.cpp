@@ -15,16 +15,12 @@ LpNorm<S>::LpNorm(Layout& parameters, Layout& buffers, const std::string& name, 
       kind_(kind),
       options_(options),
       affine_(parameters, name, in.channels, options.affine),
+      running_(buffers, name, kRunningScale, in.channels, options.track),
       mean_(static_cast<std::size_t>(in.channels)),
       size_(mean_.size()),
       first_maximum_(mean_.size()),
       gamma_(in.channels),
-      beta_(in.channels) {
-  if (!options.track) return;
-  running_mean_ = buffers.add(name + ".running_mean", {in.channels});
-  running_scale_ = buffers.add(name + ".running_scale", {in.channels});
-  batches_tracked_ = buffers.add(name + ".num_batches_tracked", {}, true);
-}
+      beta_(in.channels) {}
 
 template <class S>
 std::string LpNorm<S>::describe() const {
@@ -39,10 +35,7 @@ void LpNorm<S>::initialise(S* theta, Init, std::uint64_t) const {
 
 template <class S>
 void LpNorm<S>::initialise_buffers(S* buffers) const {
-  if (!options_.track) return;
-  std::fill_n(buffers + running_mean_, this->in().channels, S{0});
-  std::fill_n(buffers + running_scale_, this->in().channels, S{1});
-  buffers[batches_tracked_] = S{0};
+  running_.initialise(buffers);
 }
 
 /// s of p = ∞ and the first row that has it; a NaN is larger than any number. Chunks are compared in order.
@@ -94,10 +87,10 @@ void LpNorm<S>::take_batch(const LayerInputs<S>& inputs, ConstRows<S> x) {
     inputs.new_buffers[offset] = static_cast<S>((1.0 - options_.momentum) * old + options_.momentum * value);
   };
   for (Index c = 0; c < channels; ++c) {
-    blend(running_mean_ + c, mean_[static_cast<std::size_t>(c)]);
-    blend(running_scale_ + c, size_[static_cast<std::size_t>(c)]);
+    blend(running_.mean + c, mean_[static_cast<std::size_t>(c)]);
+    blend(running_.spread + c, size_[static_cast<std::size_t>(c)]);
   }
-  inputs.new_buffers[batches_tracked_] = inputs.buffers[batches_tracked_] + S{1};
+  inputs.new_buffers[running_.batches] = inputs.buffers[running_.batches] + S{1};
 }
 
 template <class S>
@@ -107,8 +100,8 @@ void LpNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y)
     take_batch(inputs, x);
   } else {
     for (Index c = 0; c < channels; ++c) {
-      mean_[static_cast<std::size_t>(c)] = static_cast<double>(inputs.buffers[running_mean_ + c]);
-      size_[static_cast<std::size_t>(c)] = static_cast<double>(inputs.buffers[running_scale_ + c]);
+      mean_[static_cast<std::size_t>(c)] = static_cast<double>(inputs.buffers[running_.mean + c]);
+      size_[static_cast<std::size_t>(c)] = static_cast<double>(inputs.buffers[running_.spread + c]);
     }
   }
   for (Index c = 0; c < channels; ++c) {

@@ -21,42 +21,49 @@ void timed(double* seconds, Work&& work) {
 }  // namespace
 
 template <class S>
-void Network<S>::append(std::unique_ptr<Layer<S>> layer) {
-  check(layer->in() == output(), "a layer takes what the one before it makes");
-  if (layers_.empty()) slot_size_ = {input_.size()};
-  const bool trainable_before = first_trainable_ < layers_.size();
-  if (!trainable_before) first_trainable_ = parameters_.size() > 0 ? layers_.size() : layers_.size() + 1;
-  if (!layer->in_place()) slot_size_.push_back(layer->out().size());
-  slot_.push_back(slot_size_.size() - 1);
-  layers_.push_back(std::move(layer));
-  planned_ = 0;
+Network<S>::Network(NetworkParts<S> parts) : parts_(std::move(parts)), slot_size_({parts_.input.size()}) {
+  check(!parts_.layers.empty(), "a network has a layer");
+  FeatureShape shape = parts_.input;
+  for (const auto& layer : parts_.layers) {
+    check(layer->in() == shape, "a layer takes what the one before it makes");
+    if (!layer->in_place()) slot_size_.push_back(layer->out().size());
+    slot_.push_back(slot_size_.size() - 1);
+    shape = layer->out();
+  }
+}
+
+template <class S>
+const Part* Network<S>::find(const LayerBlock& block, Role role) const {
+  for (const Part& part : parts_.parameters.parts())
+    if (part.role == role && part.offset >= block.begin && part.offset < block.end) return &part;
+  return nullptr;
 }
 
 template <class S>
 Index Network<S>::fewest_samples() const {
   Index fewest = 1;
-  for (const auto& layer : layers_) fewest = std::max(fewest, layer->fewest_samples());
+  for (const auto& layer : parts_.layers) fewest = std::max(fewest, layer->fewest_samples());
   return fewest;
 }
 
 template <class S>
 double Network<S>::flops() const {
   double sum = 0;
-  for (const auto& layer : layers_) sum += layer->flops();
+  for (const auto& layer : parts_.layers) sum += layer->flops();
   return sum;
 }
 
 template <class S>
 Vector<S> Network<S>::initial_parameters(Init init, std::uint64_t seed) const {
-  Vector<S> theta(parameters_.size());
-  for (const auto& layer : layers_) layer->initialise(theta.data(), init, seed);
+  Vector<S> theta(parts_.parameters.size());
+  for (const auto& layer : parts_.layers) layer->initialise(theta.data(), init, seed);
   return theta;
 }
 
 template <class S>
 Vector<S> Network<S>::initial_buffers() const {
-  Vector<S> buffers(buffers_.size());
-  for (const auto& layer : layers_) layer->initialise_buffers(buffers.data());
+  Vector<S> buffers(parts_.buffers.size());
+  for (const auto& layer : parts_.layers) layer->initialise_buffers(buffers.data());
   return buffers;
 }
 
@@ -70,7 +77,7 @@ S* Network<S>::plan(Index samples) {
     deltas_.resize(2);
     for (auto& delta : deltas_) delta.at_least(largest * samples);
     Index workspace = 0;
-    for (const auto& layer : layers_) workspace = std::max(workspace, layer->plan(samples));
+    for (const auto& layer : parts_.layers) workspace = std::max(workspace, layer->plan(samples));
     workspace_.at_least(workspace);
     planned_ = samples;
   }
@@ -79,60 +86,67 @@ S* Network<S>::plan(Index samples) {
 
 template <class S>
 Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
-  const FeatureShape shape = layers_[layer]->out();
+  const FeatureShape shape = parts_.layers[layer]->out();
   return {slots_[slot_[layer]].data(), samples * shape.pixels(), shape.channels};
 }
 
 template <class S>
 Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
-                                const Pass& pass, Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times,
-                                const LayerWatch<S>* watch) {
+                                const Pass& pass, const Wanted<S>& wanted) {
+  Vector<S>* const grad = wanted.grad;
+  Vector<S>* const new_buffers = wanted.new_buffers;
+  LayerTimes* const times = wanted.times;
   const Index samples = batch.size();
-  check(samples > 0 && batch.images.rows() == samples * input_.pixels() && batch.images.cols() == input_.channels,
+  check(samples > 0 && batch.images.rows() == samples * parts_.input.pixels() &&
+            batch.images.cols() == parts_.input.channels,
         "a batch has the network's input shape");
-  check(theta.size() == parameters_.size() && buffers.size() == buffers_.size(), "theta and buffers fit the network");
+  check(theta.size() == parts_.parameters.size() && buffers.size() == parts_.buffers.size(),
+        "theta and buffers fit the network");
   S* workspace = plan(samples);
   if (new_buffers != nullptr) *new_buffers = buffers;
-  if (times != nullptr) *times = {std::vector<double>(layers_.size()), std::vector<double>(layers_.size()), 0};
+  if (times != nullptr)
+    *times = {std::vector<double>(parts_.layers.size()), std::vector<double>(parts_.layers.size()), 0};
   const LayerInputs<S> inputs{pass, theta, buffers.data(), new_buffers == nullptr ? nullptr : new_buffers->data(),
                               workspace};
 
   std::copy_n(batch.images.data(), batch.images.size(), slots_[0].data());
   Rows<S> x{slots_[0].data(), batch.images.rows(), batch.images.cols()};
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
+  for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
     const Rows<S> y = activation(i, samples);
-    timed(times == nullptr ? nullptr : &times->forward[i], [&] { layers_[i]->forward(inputs, as_const(x), y); });
-    if (watch != nullptr && watch->forward) watch->forward(i, as_const(y));
+    timed(times == nullptr ? nullptr : &times->forward[i], [&] { parts_.layers[i]->forward(inputs, as_const(x), y); });
+    if (wanted.watch != nullptr && wanted.watch->forward) wanted.watch->forward(i, as_const(y));
     new (&x) Rows<S>(y);  // a Map is re-seated by placement new
   }
   last_samples_ = samples;
 
   const Rows<S> dlogits{grad == nullptr ? nullptr : deltas_[0].data(), x.rows(), x.cols()};
   LossValue value;
-  timed(times == nullptr ? nullptr : &times->loss,
-        [&] { value = evaluate_loss<S>(loss_, as_const(x), batch.labels, batch.targets, dlogits, label_smoothing_); });
+  timed(times == nullptr ? nullptr : &times->loss, [&] {
+    value = evaluate_loss<S>(parts_.loss, as_const(x), batch.labels, batch.targets, dlogits, parts_.label_smoothing);
+  });
   if (grad != nullptr) {
-    grad->resize(parameters_.size());
-    backward(inputs, samples, dlogits, *grad, times, watch);
+    grad->resize(parts_.parameters.size());
+    backward(inputs, samples, dlogits, wanted);
   }
   if (batch.targets.size() > 0) return {value.loss, std::numeric_limits<double>::quiet_NaN()};
   return {value.loss, static_cast<double>(value.correct) / static_cast<double>(samples)};
 }
 
 template <class S>
-void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad,
-                          LayerTimes* times, const LayerWatch<S>* watch) {
+void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, const Wanted<S>& wanted) {
+  LayerTimes* const times = wanted.times;
+  const LayerWatch<S>* const watch = wanted.watch;
   std::size_t current = 0;  // which of deltas_ holds ∂L/∂y
   Rows<S> dy = dlogits;
-  for (std::size_t i = layers_.size(); i-- > first_trainable_;) {
-    Layer<S>& layer = *layers_[i];
+  for (std::size_t i = parts_.layers.size(); i-- > parts_.first_trainable;) {
+    Layer<S>& layer = *parts_.layers[i];
     const FeatureShape in = layer.in();
     const Index rows = samples * in.pixels();
     const S* x = i == 0 ? slots_[0].data() : slots_[slot_[i - 1]].data();
     if (!layer.in_place()) current = 1 - current;
-    S* dx = i == first_trainable_ ? nullptr : deltas_[current].data();
+    S* dx = i == parts_.first_trainable ? nullptr : deltas_[current].data();
     timed(times == nullptr ? nullptr : &times->backward[i], [&] {
-      layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, grad.data());
+      layer.backward(inputs, {x, rows, in.channels}, dy, {dx, rows, in.channels}, wanted.grad->data());
     });
     if (watch != nullptr && watch->backward)
       watch->backward(i, {x, rows, in.channels}, as_const(dy), {dx, rows, in.channels});

@@ -5,116 +5,54 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <utility>
 
-#include "gradscape/core/error.hpp"
-#include "gradscape/nn/activation.hpp"
-#include "gradscape/nn/activation_noise.hpp"
-#include "gradscape/nn/batch_norm.hpp"
-#include "gradscape/nn/convolution.hpp"
-#include "gradscape/nn/dense.hpp"
-#include "gradscape/nn/group_norm.hpp"
-#include "gradscape/nn/lp_norm.hpp"
-#include "gradscape/nn/pooling.hpp"
+#include "gradscape/core/named_table.hpp"
 
 namespace gradscape {
 namespace {
 
-template <class Value>
-using Table = std::vector<std::pair<std::string, Value>>;
-
-template <class Value>
-std::vector<std::string> names(const Table<Value>& table) {
-  std::vector<std::string> out;
-  for (const auto& [name, value] : table) out.push_back(name);
-  return out;
-}
-
-template <class Value>
-Value find(const Table<Value>& table, const std::string& name) {
-  for (const auto& [key, value] : table)
-    if (key == name) return value;
-  throw std::logic_error("no table row named " + name);  // the configuration admits only names of the table
-}
-
-const Table<Init>& init_table() {
-  static const Table<Init> table = {{"xavier-normal", Init::xavier_normal},
-                                    {"xavier-uniform", Init::xavier_uniform},
-                                    {"he-normal", Init::he_normal},
-                                    {"he-uniform", Init::he_uniform},
-                                    {"pytorch", Init::pytorch}};
+const NamedTable<Init>& inits() {
+  static const NamedTable<Init> table("initialisation", {{"xavier-normal", Init::xavier_normal},
+                                                         {"xavier-uniform", Init::xavier_uniform},
+                                                         {"he-normal", Init::he_normal},
+                                                         {"he-uniform", Init::he_uniform},
+                                                         {"pytorch", Init::pytorch}});
   return table;
 }
 
-const Table<Loss>& loss_table() {
-  static const Table<Loss> table = {
-      {"cross-entropy", Loss::cross_entropy}, {"mse", Loss::mean_squared}, {"sse", Loss::summed_squared}};
+const NamedTable<Loss>& losses() {
+  static const NamedTable<Loss> table(
+      "loss", {{"cross-entropy", Loss::cross_entropy}, {"mse", Loss::mean_squared}, {"sse", Loss::summed_squared}});
   return table;
 }
 
-const Table<Engine>& engine_table() {
-  static const Table<Engine> table = {{"direct", Engine::direct}, {"winograd", Engine::winograd}};
+const NamedTable<Engine>& engines() {
+  static const NamedTable<Engine> table("engine", {{"direct", Engine::direct}, {"winograd", Engine::winograd}});
   return table;
 }
 
-/// What a norm needs to know of where it stands.
-template <class S>
-struct NormPlace {
-  Network<S>& network;
-  const ModelOptions& options;
-  std::string name;
-
-  BatchNormOptions batch_options() const {
-    return {options.norm_eps, options.norm_momentum, options.norm_affine, options.norm_track};
-  }
-};
-
-template <class S>
-void add_batch_norm(const NormPlace<S>& at) {
-  at.network.template add<BatchNorm<S>>(at.network.parameters(), at.network.buffers(), at.name, at.network.output(),
-                                        at.batch_options());
-}
-
-template <class S, LpKind Kind>
-void add_lp_norm(const NormPlace<S>& at) {
-  at.network.template add<LpNorm<S>>(at.network.parameters(), at.network.buffers(), at.name, at.network.output(), Kind,
-                                     at.batch_options());
-}
-
-template <class S>
-void add_group_norm(const NormPlace<S>& at, Index groups) {
-  const FeatureShape in = at.network.output();
-  if (in.channels % groups != 0)
-    throw UsageError("model.norm_groups",
-                     fmt::format("{} groups do not divide the {} channels of {}", groups, in.channels, at.name),
-                     "choose a number that divides every layer's channels");
-  at.network.template add<GroupNorm<S>>(at.network.parameters(), at.name, in,
-                                        GroupNormOptions{groups, at.options.norm_eps, at.options.norm_affine});
-}
-
-template <class S>
-const Table<void (*)(const NormPlace<S>&)>& norm_table() {
-  static const Table<void (*)(const NormPlace<S>&)> table = {
-      {"none", nullptr},
-      {"batch", add_batch_norm<S>},
-      {"l1", add_lp_norm<S, LpKind::l1>},
-      {"l2", add_lp_norm<S, LpKind::l2>},
-      {"linf", add_lp_norm<S, LpKind::linf>},
-      {"layer", [](const NormPlace<S>& at) { add_group_norm(at, 1); }},
-      {"group", [](const NormPlace<S>& at) { add_group_norm(at, at.options.norm_groups); }}};
+const NamedTable<std::optional<NormKind>>& norms() {
+  static const NamedTable<std::optional<NormKind>> table("norm", {{"none", std::nullopt},
+                                                                  {"batch", NormKind::batch},
+                                                                  {"l1", NormKind::l1},
+                                                                  {"l2", NormKind::l2},
+                                                                  {"linf", NormKind::linf},
+                                                                  {"layer", NormKind::layer},
+                                                                  {"group", NormKind::group}});
   return table;
 }
 
-/// Appends layers with PyTorch's names: SECTION.INDEX, the index counting every module of an nn.Sequential.
-template <class S>
-class Builder {
+/// Appends nodes, each behind the one before, with PyTorch's names: SECTION.INDEX, the index counting every module of
+/// an nn.Sequential.
+class GraphBuilder {
  public:
-  Builder(Network<S>& network, const ModelOptions& options, Engine engine, Fusion fusion)
-      : network_(network),
-        options_(options),
-        engine_(engine),
-        // Only batch norm can be part of a convolution, and what noise changes must be seen by what follows.
-        fused_(fusion == Fusion::on && !options.noise && (options.norm == "none" || options.norm == "batch")) {}
+  GraphBuilder(const ModelOptions& options, FeatureShape input) : options_(options) {
+    graph_.input = input;
+    graph_.loss = losses().find(options.loss);
+    graph_.label_smoothing = options.label_smoothing;
+  }
 
   /// Starts a new nn.Sequential.
   void section(const std::string& name) {
@@ -122,109 +60,57 @@ class Builder {
     index_ = 0;
   }
 
-  /// A convolution with what follows it: norm, noise, activation and, if `pool`, 2×2 pooling.
+  /// A 3×3 convolution with what follows it: norm, noise, activation and, if `pool`, 2×2 pooling.
   void convolution(Index channels, bool pool) {
-    ConvolutionOptions options;
-    options.channels = channels;
-    options.padding = 1;
-    options.bias = options_.bias;
-    if (fused_) {
-      add_fused(options, pool);
-      return;
-    }
-    const std::string name = next_name();
-    network_.begin_block(name);
-    network_.template add<Convolution<S>>(network_.parameters(), network_.buffers(), name, "", network_.output(),
-                                          options, ordinal_++, engine_);
-    norm_and_noise(true);
-    network_.end_block();
+    add(ConvOp{.channels = channels, .padding = 1, .bias = options_.bias});
+    norm_and_noise();
     activation();
-    if (!pool) return;
-    require_poolable(network_.output());
-    next_name();
-    if (options_.pool == "max")
-      network_.template add<MaxPool<S>>(network_.output(), 2, 2);
-    else
-      network_.template add<AveragePool<S>>(network_.output(), 2, 2);
+    if (pool) add(PoolOp{options_.pool == "max" ? PoolKind::max : PoolKind::average, 2, 2});
   }
 
   /// A dense layer, with norm and noise behind it if `normed`.
-  void dense(Index out, bool normed, bool bias) {
-    const std::string name = next_name();
-    network_.begin_block(name);
-    network_.template add<Dense<S>>(network_.parameters(), name, network_.output().size(), out, bias, ordinal_++);
-    norm_and_noise(normed);
-    network_.end_block();
+  void dense(Index units, bool normed, bool bias) {
+    add(DenseOp{units, bias});
+    if (normed) norm_and_noise();
   }
 
   void activation() {
-    if (options_.activation == "linear") return;
-    next_name();
-    network_.template add<Relu<S>>(network_.output());
+    if (options_.activation != "linear") add(ActivationOp{});
   }
 
   void dropout() {
-    if (options_.dropout == 0) return;
-    next_name();
-    network_.template add<Dropout<S>>(network_.output(), options_.dropout, dropout_ordinal_++);
+    if (options_.dropout > 0) add(DropoutOp{options_.dropout});
   }
 
-  void flatten() { network_.template add<Flatten<S>>(network_.output()); }
+  void flatten() { add_unnamed(FlattenOp{}); }
 
-  Index input_size() const { return network_.input().size(); }
+  Index input_size() const { return graph_.input.size(); }
+
+  ModelGraph graph() && { return std::move(graph_); }
 
  private:
-  void add_fused(ConvolutionOptions options, bool pool) {
-    options.relu = options_.activation != "linear";
-    options.max_pool = pool && options_.pool == "max";
-    const std::string name = next_name();
-    const std::string norm_name = options_.norm == "none" ? "" : next_name();
-    if (options_.norm != "none") options.norm = NormPlace<S>{network_, options_, norm_name}.batch_options();
-    if (options.relu) next_name();
-    if (pool) {
-      require_poolable(network_.output());
-      next_name();
+  void norm_and_noise() {
+    if (const auto kind = norms().find(options_.norm)) {
+      const Index groups = *kind == NormKind::group ? options_.norm_groups : 1;
+      add(NormOp{*kind, options_.norm_eps, options_.norm_affine, options_.norm_momentum, options_.norm_track, groups});
     }
-    network_.begin_block(name);
-    network_.template add<Convolution<S>>(network_.parameters(), network_.buffers(), name, norm_name, network_.output(),
-                                          options, ordinal_++, engine_);
-    network_.end_block();
-    if (pool && !options.max_pool) network_.template add<AveragePool<S>>(network_.output(), 2, 2);
-  }
-
-  void norm_and_noise(bool normed) {
-    if (!normed) return;
-    if (const auto add = find(norm_table<S>(), options_.norm)) {
-      add({network_, options_, next_name()});
-      network_.mark_norm();
-    }
-    // Without a name: a module that PyTorch's network would not have.
     if (options_.noise)
-      network_.template add<ActivationNoise<S>>(network_.output(),
-                                                NoiseOptions{options_.noise_mean, options_.noise_scale,
-                                                             options_.noise_mean_spread, options_.noise_scale_spread},
-                                                noise_ordinal_++);
+      add_unnamed(NoiseOp{
+          {options_.noise_mean, options_.noise_scale, options_.noise_mean_spread, options_.noise_scale_spread}});
   }
 
-  void require_poolable(FeatureShape in) const {
-    if (in.height < 2 || in.width < 2)
-      throw UsageError("model.arch",
-                       fmt::format("images of {}×{} pixels are too small for {}'s five poolings",
-                                   network_.input().height, network_.input().width, options_.arch),
-                       "it takes 32×32 pixels or more; use model.arch = \"mlp\" for smaller images");
-  }
+  void add(const Op& op) { graph_.nodes.push_back({op, fmt::format("{}.{}", section_, index_++), {last()}}); }
 
-  std::string next_name() { return fmt::format("{}.{}", section_, index_++); }
+  /// A module that PyTorch's network would not have.
+  void add_unnamed(const Op& op) { graph_.nodes.push_back({op, "", {last()}}); }
 
-  Network<S>& network_;
+  /// The node before the next one; kImages where that is the first.
+  int last() const { return static_cast<int>(graph_.nodes.size()) - 1; }
+
   const ModelOptions& options_;
-  Engine engine_;
-  bool fused_;
+  ModelGraph graph_;
   std::string section_;
   int index_ = 0;
-  std::uint32_t ordinal_ = 0;  // of the convolution or dense layer: the address of its initial values
-  std::uint32_t dropout_ordinal_ = 0;
-  std::uint32_t noise_ordinal_ = 0;
 };
 
 Index scaled(double channels, const ModelOptions& options) {
@@ -232,8 +118,7 @@ Index scaled(double channels, const ModelOptions& options) {
 }
 
 /// The convolutions of a VGG: so many in each of five stages, a pooling behind each stage.
-template <class S>
-void build_features(Builder<S>& builder, const ModelOptions& options, const std::array<int, 5>& convolutions) {
+void add_features(GraphBuilder& builder, const ModelOptions& options, const std::array<int, 5>& convolutions) {
   builder.section("features");
   for (std::size_t stage = 0; stage < 5; ++stage)
     for (int i = 0; i < convolutions[stage]; ++i)
@@ -242,15 +127,14 @@ void build_features(Builder<S>& builder, const ModelOptions& options, const std:
   builder.section("classifier");
 }
 
-template <class S, int... Convolutions>
-void build_vgg(Builder<S>& builder, const ModelOptions& options, Index classes) {
-  build_features(builder, options, {Convolutions...});
+template <int... Convolutions>
+void add_vgg(GraphBuilder& builder, const ModelOptions& options, Index classes) {
+  add_features(builder, options, {Convolutions...});
   builder.dense(classes, false, options.bias);
 }
 
-template <class S>
-void build_vgg_a(Builder<S>& builder, const ModelOptions& options, Index classes) {
-  build_features(builder, options, {1, 1, 2, 2, 2});
+void add_vgg_a(GraphBuilder& builder, const ModelOptions& options, Index classes) {
+  add_features(builder, options, {1, 1, 2, 2, 2});
   for (int hidden = 0; hidden < 2; ++hidden) {
     builder.dense(scaled(512, options), options.norm_dense, options.bias);
     builder.activation();
@@ -259,8 +143,7 @@ void build_vgg_a(Builder<S>& builder, const ModelOptions& options, Index classes
   builder.dense(classes, false, options.bias);
 }
 
-template <class S>
-void build_mlp(Builder<S>& builder, const ModelOptions& options, Index classes) {
+void add_mlp(GraphBuilder& builder, const ModelOptions& options, Index classes) {
   builder.flatten();
   builder.section("layers");
   for (const auto units : options.hidden) {
@@ -271,75 +154,60 @@ void build_mlp(Builder<S>& builder, const ModelOptions& options, Index classes) 
   builder.dense(classes, false, options.bias);
 }
 
-template <class S>
-void build_deep_linear(Builder<S>& builder, const ModelOptions& options, Index classes) {
+void add_deep_linear(GraphBuilder& builder, const ModelOptions& options, Index classes) {
   builder.flatten();
   builder.section("layers");
   for (std::int64_t layer = 1; layer < options.depth; ++layer) builder.dense(builder.input_size(), true, false);
   builder.dense(classes, false, false);
 }
 
-template <class S>
-using Build = void (*)(Builder<S>&, const ModelOptions&, Index);
+using AddArchitecture = void (*)(GraphBuilder&, const ModelOptions&, Index classes);
 
-template <class S>
-const Table<Build<S>>& arch_table() {
-  static const Table<Build<S>> table = {{"vgg-a", build_vgg_a<S>},
-                                        {"vgg-11", build_vgg<S, 1, 1, 2, 2, 2>},
-                                        {"vgg-13", build_vgg<S, 2, 2, 2, 2, 2>},
-                                        {"vgg-16", build_vgg<S, 2, 2, 3, 3, 3>},
-                                        {"vgg-19", build_vgg<S, 2, 2, 4, 4, 4>},
-                                        {"mlp", build_mlp<S>},
-                                        {"deep-linear", build_deep_linear<S>}};
+const NamedTable<AddArchitecture>& architectures() {
+  static const NamedTable<AddArchitecture> table("network", {{"vgg-a", add_vgg_a},
+                                                             {"vgg-11", add_vgg<1, 1, 2, 2, 2>},
+                                                             {"vgg-13", add_vgg<2, 2, 2, 2, 2>},
+                                                             {"vgg-16", add_vgg<2, 2, 3, 3, 3>},
+                                                             {"vgg-19", add_vgg<2, 2, 4, 4, 4>},
+                                                             {"mlp", add_mlp},
+                                                             {"deep-linear", add_deep_linear}});
   return table;
 }
 
 }  // namespace
 
 const std::vector<std::string>& arch_names() {
-  static const auto list = names(arch_table<float>());
-  return list;
+  return architectures().names();
 }
 
 const std::vector<std::string>& norm_names() {
-  static const auto list = names(norm_table<float>());
-  return list;
+  return norms().names();
 }
 
 const std::vector<std::string>& init_names() {
-  static const auto list = names(init_table());
-  return list;
+  return inits().names();
 }
 
 const std::vector<std::string>& loss_names() {
-  static const auto list = names(loss_table());
-  return list;
+  return losses().names();
 }
 
 Init init_from_name(const std::string& name) {
-  return find(init_table(), name);
+  return inits().find(name);
 }
 
 const std::vector<std::string>& engine_names() {
-  static const auto list = names(engine_table());
-  return list;
+  return engines().names();
 }
 
 Engine engine_from_name(const std::string& name) {
-  return find(engine_table(), name);
+  return engines().find(name);
 }
 
-template <class S>
-std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes, Engine engine,
-                                         Fusion fusion) {
-  auto network = std::make_unique<Network<S>>(input, find(loss_table(), options.loss), options.label_smoothing);
-  Builder<S> builder(*network, options, engine, fusion);
-  find(arch_table<S>(), options.arch)(builder, options, classes);
-  return network;
+ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index classes) {
+  GraphBuilder builder(options, input);
+  architectures().find(options.arch)(builder, options, classes);
+  return std::move(builder).graph();
 }
-
-template std::unique_ptr<Network<float>> make_network<float>(const ModelOptions&, FeatureShape, Index, Engine, Fusion);
-template std::unique_ptr<Network<double>> make_network<double>(const ModelOptions&, FeatureShape, Index, Engine,
-                                                               Fusion);
 
 }  // namespace gradscape

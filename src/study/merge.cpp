@@ -161,6 +161,12 @@ Shards find_shards(const MergeInput& input, const SurveyId& survey, Holes holes,
   for (std::int64_t step = 0; step <= input.last; ++step)
     if (input.wanted(step) && shards.steps.emplace(step, kNoSource).second) missing.push_back(step);
   if (missing.empty()) return shards;
+  for (const std::string& path : shards.paths) try {  // one that passes for another's has steps that it should not
+      open_published(path, file_type);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+      leave_out(error.what());
+    }
   const std::string found = fmt::format("{} is not complete: {} of {} steps are missing: {}", describe(survey),
                                         missing.size(), shards.steps.size(), describe_steps(missing, missing.size()));
   if (holes == Holes::refuse)

@@ -3,16 +3,16 @@
 #include <cmath>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/named_table.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/vector_math.hpp"
 
 namespace gradscape {
 namespace {
 
-/// One row per optimiser: its name, the vectors it keeps, and one chunk of its update.
+/// An optimiser: the vectors it keeps, and its update.
 template <class S>
 struct Method {
-  std::string name;
   std::vector<std::string> (*slots)(const TrainOptions&);
   void (*update)(const TrainOptions&, double lr, const Vector<S>& theta, const Vector<S>& grad,
                  OptimizerState<S>& state, Vector<S>& theta_next);
@@ -134,37 +134,25 @@ void rmsprop_update(const TrainOptions& options, double lr, const Vector<S>& the
 }
 
 template <class S>
-const std::vector<Method<S>>& methods() {
-  static const std::vector<Method<S>> table = {{"sgd", sgd_slots, sgd_update<S>},
-                                               {"adam", adam_slots, adam_update<S, false>},
-                                               {"adamw", adam_slots, adam_update<S, true>},
-                                               {"rmsprop", rmsprop_slots, rmsprop_update<S>},
-                                               {"sam", sgd_slots, sgd_update<S>}};
+const NamedTable<Method<S>>& methods() {
+  static const NamedTable<Method<S>> table("optimiser", {{"sgd", {sgd_slots, sgd_update<S>}},
+                                                         {"adam", {adam_slots, adam_update<S, false>}},
+                                                         {"adamw", {adam_slots, adam_update<S, true>}},
+                                                         {"rmsprop", {rmsprop_slots, rmsprop_update<S>}},
+                                                         {"sam", {sgd_slots, sgd_update<S>}}});
   return table;
-}
-
-template <class S>
-const Method<S>& method(const std::string& name) {
-  for (const auto& row : methods<S>())
-    if (row.name == name) return row;
-  throw std::logic_error("no optimiser named " + name);
 }
 
 }  // namespace
 
 const std::vector<std::string>& optimizer_names() {
-  static const auto list = [] {
-    std::vector<std::string> out;
-    for (const auto& row : methods<float>()) out.push_back(row.name);
-    return out;
-  }();
-  return list;
+  return methods<float>().names();
 }
 
 template <class S>
 OptimizerState<S> initial_optimizer_state(const TrainOptions& options, Index size) {
   OptimizerState<S> state;
-  state.names = method<S>(options.optimizer).slots(options);
+  state.names = methods<S>().find(options.optimizer).slots(options);
   state.slots.assign(state.names.size(), Vector<S>::Zero(size));
   return state;
 }
@@ -174,7 +162,7 @@ void update_parameters(const TrainOptions& options, double lr, const Vector<S>& 
                        OptimizerState<S>& state, Vector<S>& theta_next) {
   check(grad.size() == theta.size(), "a gradient as long as theta");
   theta_next.resize(theta.size());
-  method<S>(options.optimizer).update(options, lr, theta, grad, state, theta_next);
+  methods<S>().find(options.optimizer).update(options, lr, theta, grad, state, theta_next);
   ++state.updates;
 }
 

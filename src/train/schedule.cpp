@@ -2,13 +2,13 @@
 
 #include <cmath>
 #include <numbers>
-#include <stdexcept>
+
+#include "gradscape/core/named_table.hpp"
 
 namespace gradscape {
 namespace {
 
 struct Schedule {
-  std::string name;
   bool depends_on_total;
   double (*rate)(const TrainOptions&, double step, double total);
 };
@@ -38,29 +38,18 @@ double one_cycle(const TrainOptions& options, double step, double total) {
   return annealed(options.lr, last, (step - top) / (end - top));
 }
 
-const std::vector<Schedule>& schedules() {
-  static const std::vector<Schedule> table = {{"constant", false, constant},
-                                              {"step", false, stepwise},
-                                              {"cosine", true, cosine},
-                                              {"onecycle", true, one_cycle}};
+const NamedTable<Schedule>& schedules() {
+  static const NamedTable<Schedule> table("schedule", {{"constant", {false, constant}},
+                                                       {"step", {false, stepwise}},
+                                                       {"cosine", {true, cosine}},
+                                                       {"onecycle", {true, one_cycle}}});
   return table;
-}
-
-const Schedule& schedule(const std::string& name) {
-  for (const auto& row : schedules())
-    if (row.name == name) return row;
-  throw std::logic_error("no schedule named " + name);
 }
 
 }  // namespace
 
 const std::vector<std::string>& schedule_names() {
-  static const auto list = [] {
-    std::vector<std::string> out;
-    for (const auto& row : schedules()) out.push_back(row.name);
-    return out;
-  }();
-  return list;
+  return schedules().names();
 }
 
 std::int64_t total_steps(const TrainOptions& options, Index steps_per_epoch) {
@@ -70,14 +59,14 @@ std::int64_t total_steps(const TrainOptions& options, Index steps_per_epoch) {
 double learning_rate(const TrainOptions& options, std::int64_t step, std::int64_t total) {
   const auto t = static_cast<double>(step), warm = static_cast<double>(options.warmup_steps);
   const auto rate = [&](double since) {
-    return schedule(options.schedule).rate(options, since, static_cast<double>(total) - warm);
+    return schedules().find(options.schedule).rate(options, since, static_cast<double>(total) - warm);
   };
   if (t >= warm) return rate(t - warm);
   return rate(0) * (options.warmup_factor + (1.0 - options.warmup_factor) * t / warm);
 }
 
 bool depends_on_total(const std::string& name) {
-  return schedule(name).depends_on_total;
+  return schedules().find(name).depends_on_total;
 }
 
 }  // namespace gradscape

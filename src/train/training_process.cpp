@@ -77,7 +77,8 @@ void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>&
   const auto start = Clock::now();
   batches_.batch(state.step, batch_);
   const Pass pass{Mode::train, static_cast<std::uint64_t>(train_.seed), static_cast<std::uint32_t>(state.step)};
-  const Evaluation value = network_->evaluate(state.theta, state.buffers, batch_, pass, &grad_, &buffers_next_);
+  const Evaluation value =
+      network_->evaluate(state.theta, state.buffers, batch_, pass, {.grad = &grad_, .new_buffers = &buffers_next_});
 
   TraceRecord record;
   record.step = state.step;
@@ -100,7 +101,7 @@ template <class S>
 const Vector<S>& TrainingProcess<S>::update_gradient(const TrainingState<S>& state, const Pass& pass) {
   if (!is_sharpness_aware(train_)) return grad_;
   // Same batch and masks; running statistics are those of the first pass, as in the authors' code.
-  network_->evaluate(sam_point(train_, state.theta, grad_), state.buffers, batch_, pass, &sam_grad_, nullptr);
+  network_->evaluate(sam_point(train_, state.theta, grad_), state.buffers, batch_, pass, {.grad = &sam_grad_});
   return sam_grad_;
 }
 
@@ -125,7 +126,7 @@ TestRecord TrainingProcess<S>::test(const TrainingState<S>& state) {
     const Index last = std::min(first + train_.batch_size, count);
     const Batch<S> batch = plain_batch<S>(images, standardisation_, first, last);
     const Pass pass{Mode::evaluation, static_cast<std::uint64_t>(train_.seed), static_cast<std::uint32_t>(state.step)};
-    const Evaluation value = network_->evaluate(state.theta, state.buffers, batch, pass, nullptr, nullptr);
+    const Evaluation value = network_->evaluate(state.theta, state.buffers, batch, pass);
     // Means over the batch, weighted by its share of the images; a summed loss is summed.
     const double share = static_cast<double>(last - first) / static_cast<double>(count);
     record.loss += value.loss * (network_->loss() == Loss::summed_squared ? 1.0 : share);

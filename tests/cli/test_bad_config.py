@@ -212,7 +212,7 @@ class BadConfig(Case):
         write_idx(self.place / "idx")
         settings = PLAIN | {"data.source": "idx", "data.path": str(self.place / "idx")}
         gradscape("train", self.write_config(settings), "--out", self.place / "out", expect=(1, 2),
-                  says=("model.arch", "12×12", "mlp"))
+                  says=("features.15: max pool", "12×12", "mlp"))
         self.assertFalse((self.place / "out").exists())
 
     def test_every_field_as_a_flag_equals_the_file(self) -> None:

@@ -102,6 +102,66 @@ class Interface(Case):
             for word in words:
                 self.assertIn(word, done.stdout)
 
+    @staticmethod
+    def tables(text: str) -> dict[str, list[list[str]]]:
+        """Heading and rows of each network that `info` shows; cells are apart by two blanks or more."""
+        found: dict[str, list[list[str]]] = {}
+        rows: list[list[str]] = []
+        for line in text.splitlines():
+            if line.startswith("network"):
+                rows = found.setdefault(line, [])
+            elif found:
+                rows.append(re.split(r"  +", line.strip()))
+        return found
+
+    def test_info_shows_each_network_once(self) -> None:
+        tail = PAIR + "\n[[variant]]\nname = \"fast\"\nmodel.norm = \"batch\"\ntrain.lr = 0.5\n"
+        text = gradscape("info", self.write_config(PLAIN | {"model.width": 1.0}, tail=tail)).stdout
+        tables = self.tables(text)
+        self.assertEqual(list(tables), [f"network of variant{names}: images of 32×32×3, 10 outputs"
+                                        for names in (" \"none\"", "s \"bn\", \"fast\"")])
+        none, normed = tables.values()
+        self.assertEqual(none[0], ["layer", "kind", "output", "parameters", "multiply-adds", "fused into"])
+        # 3·3·3·64 + 64 parameters, 3·3·3·64·32·32 products; in all those of the course exercise.
+        self.assertIn(["features.0", "conv 3×3", "32×32×64", "1792", "1769472"], none)
+        self.assertIn(["features.2", "max pool 2×2", "16×16×64", "features.0"], none)
+        self.assertIn(["classifier.1", "relu", "1×1×512"], none)
+        self.assertEqual(none[-1], ["total", "9750922", "153293824"])
+        self.assertIn(["features.9", "batch norm", "8×8×256", "512", "features.8"], normed)
+        self.assertEqual(normed[-1], ["total", "9756426", "153293824"])
+        for rows in (none, normed):
+            for column in (3, 4):
+                numbers = [int(row[column]) for row in rows if row[0] != "total" and row[1:2] in (["conv 3×3"], ["dense"])]
+                norms = [int(row[3]) for row in rows if row[1:2] == ["batch norm"] and column == 3]
+                self.assertEqual(sum(numbers) + sum(norms), int(rows[-1][column - 2]))
+        for line in text[text.index("network"):].splitlines():
+            self.assertLessEqual(len(line), 100)
+
+    def test_info_shows_the_network_of_a_run(self) -> None:
+        run = self.make("train", FULL | {"train.steps": 1}, self.place / "study/one")
+        self.make("train", FULL | {"train.steps": 1, "train.lr": 0.1}, self.place / "study/two")
+        told = gradscape("info", run).stdout
+        (rows,) = self.tables(told).values()
+        self.assertIn(f"parameters     {rows[-1][1]}\n", told)
+        self.assertIn(["classifier.3", "dropout 0.25", "1×1×32"], rows)
+        self.assertEqual(list(self.tables(gradscape("info", self.place / "study").stdout).values()), [rows])
+
+    def test_info_where_the_network_cannot_be_shown(self) -> None:
+        write_idx(self.place / "idx")
+        settings = PLAIN | {"data.source": "idx", "data.path": str(self.place / "idx"), "model.arch": "mlp",
+                            "model.hidden": [5]}
+        (rows,) = self.tables(gradscape("info", self.write_config(settings)).stdout).values()
+        self.assertIn(["layers.0", "dense", "1×1×5", "725", "720"], rows, "12·12 pixels")
+        gone = settings | {"data.path": str(self.place / "gone")}
+        self.assertIn(f"network: not known without the images: {self.place}/gone: does not exist\n",
+                      gradscape("info", self.write_config(gone)).stdout)
+        for bad, says in (({"model.norm": "group", "model.norm_groups": 3},
+                           ("features.1: group norm in 3 with an input of 32×32×4", "take 1, 2, 4 groups")),
+                          (settings | {"model.arch": "vgg-11"},
+                           ("features.15: max pool 2×2 with an input of 1×1×32", "images of 32×32 pixels", "have 12×12"))):
+            for verb in (("info",), ("train", "--out", self.place / "none")):
+                gradscape(verb[0], self.write_config(PLAIN | bad), *verb[1:], expect=2, says=says)
+
     def test_instruction_sets(self) -> None:
         """Not one of them changes a bit; one that the CPU lacks is refused."""
         has_avx512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(

@@ -56,6 +56,23 @@ ImageSet small_set() {
   return set;
 }
 
+// Of cifar10 and idx: in their own tests.
+TEST(Dataset, TheShapeIsKnownBeforeItIsMade) {
+  DataOptions options;
+  options.synthetic_train = 20;
+  options.linear_size = 7;
+  for (const char* source : {"synthetic", "linear"}) {
+    options.source = source;
+    const Dataset made = load_dataset(options);
+    const SampleShape known = sample_shape(options);
+    EXPECT_EQ(known.shape, made.train.shape) << source;
+    EXPECT_EQ(known.classes, made.train.classes) << source;
+  }
+  options.source = "cifar10";  // whose folder is not named
+  EXPECT_EQ(sample_shape(options).shape, (FeatureShape{32, 32, 3}));
+  EXPECT_EQ(sample_shape(options).classes, 10);
+}
+
 TEST(ImageSet, TruncateKeepsTheFirstImages) {
   ImageSet set = small_set();
   set.truncate(0);

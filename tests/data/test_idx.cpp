@@ -97,6 +97,23 @@ TEST_F(Idx, ReadsPlainFiles) {
   EXPECT_EQ(data.test.classes, 10);
 }
 
+TEST_F(Idx, TheHeaderAloneTellsTheShape) {
+  const auto shape = [&] { return read_idx_shape(folder_.string()); };
+  EXPECT_THROW(shape(), Error) << "no images";
+  write(kTrainImages, kImages);  // no labels
+  EXPECT_EQ(shape().shape, (FeatureShape{2, 3, 1}));
+  EXPECT_EQ(shape().classes, 10);
+  write(kTrainImages, cut(kImages, 33));
+  EXPECT_THROW(shape(), Error) << "the file is shorter than its header says";
+  write(kTrainImages, with(kImages, 3, 1));
+  EXPECT_THROW(shape(), Error) << "another magic number";
+  write(kTrainImages, with(cut(kImages, 16), 7, 0));
+  EXPECT_THROW(shape(), Error) << "no image";
+  fs::remove(folder_ / kTrainImages);
+  write_gz(kTrainImages + ".gz", kImages);
+  EXPECT_EQ(shape().shape, (FeatureShape{2, 3, 1}));
+}
+
 TEST_F(Idx, ReadsCompressedFilesToTheSameBytes) {
   write_training_pair();
   const Dataset plain = load();

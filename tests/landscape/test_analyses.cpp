@@ -301,7 +301,8 @@ TEST(Fusion, IsTheSameFunction) {
       const auto plain = make_network<double>(process->model(), {32, 32, 3}, 10, Engine::direct, Fusion::off);
       process->advance(state, [&](const StepView<double>& view) {
         Vector<double> grad, buffers;
-        const auto value = plain->evaluate(view.theta, view.buffers, view.batch, view.pass, &grad, &buffers);
+        const auto value =
+            plain->evaluate(view.theta, view.buffers, view.batch, view.pass, {.grad = &grad, .new_buffers = &buffers});
         EXPECT_LT(relative(value.loss, view.record.loss), 1e-12);
         EXPECT_LT(distance(grad, view.grad) / gradscape::norm(view.grad), 1e-11);
       });

@@ -54,7 +54,7 @@ TYPED_TEST(NoiseFloorOf, ErrorsAreThoseAgainstDoubleWithTheDirectEngine) {
         Vector<double> exact;
         const Vector<double> theta = view.theta.template cast<double>();
         const double loss =
-            network->evaluate(theta, view.buffers.template cast<double>(), batch, view.pass, &exact, nullptr).loss;
+            network->evaluate(theta, view.buffers.template cast<double>(), batch, view.pass, {.grad = &exact}).loss;
         const Vector<double> grad = view.grad.template cast<double>();
 
         const RelativeErrors errors = compare_with_double(*process, view);

@@ -161,7 +161,7 @@ struct Reference {
   template <class S>
   Evaluation evaluate(const StepView<S>& view, const Vector<double>& theta) {
     const Batch<double> batch{view.batch.images.template cast<double>(), view.batch.labels, view.batch.indices};
-    return network->evaluate(theta, view.buffers.template cast<double>(), batch, view.pass, &grad, nullptr);
+    return network->evaluate(theta, view.buffers.template cast<double>(), batch, view.pass, {.grad = &grad});
   }
 
   std::unique_ptr<Network<double>> network;

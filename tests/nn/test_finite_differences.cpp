@@ -224,12 +224,12 @@ struct NetworkCheck {
     batch.images = hash_values<double>(samples * input.size(), 1)
                        .reshaped<Eigen::RowMajor>(samples * input.pixels(), input.channels);
     batch.labels = hash_labels(samples, 2, 10);
-    network->evaluate(theta, buffers, batch, pass, &gradient, nullptr);
+    network->evaluate(theta, buffers, batch, pass, {.grad = &gradient});
   }
 
   WorstEntry run(double h, Index per_part) {
     WorstEntry worst;
-    const auto loss = [&] { return network->evaluate(theta, buffers, batch, pass, nullptr, nullptr).loss; };
+    const auto loss = [&] { return network->evaluate(theta, buffers, batch, pass).loss; };
     for (const Part& part : network->parameters().parts()) {
       const Index every = std::max<Index>(1, part.size / per_part);
       check_entries(loss, theta, gradient, part.offset, part.offset + part.size, every, h, worst);

@@ -83,10 +83,10 @@ TEST(LayerCosts, TimesAreOfEveryLayerAndChangeNoBit) {
   batch.images = rows_from_nchw(hash_values<float>(9 * kImage.size(), 1), 9, kImage);
   batch.labels = hash_labels(9, 2, kClasses);
   Vector<float> plain, timed;
-  const Evaluation first = network->evaluate(theta, buffers, batch, {}, &plain, nullptr);
+  const Evaluation first = network->evaluate(theta, buffers, batch, {}, {.grad = &plain});
   LayerTimes times;
   const auto start = std::chrono::steady_clock::now();
-  const Evaluation second = network->evaluate(theta, buffers, batch, {}, &timed, nullptr, &times);
+  const Evaluation second = network->evaluate(theta, buffers, batch, {}, {.grad = &timed, .times = &times});
   const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   EXPECT_TRUE(same_bits(first.loss, second.loss));
   EXPECT_TRUE(same_bits(plain, timed));
@@ -102,7 +102,7 @@ TEST(LayerCosts, TimesAreOfEveryLayerAndChangeNoBit) {
   const auto sum = [](const std::vector<double>& list) { return std::accumulate(list.begin(), list.end(), 0.0); };
   EXPECT_LE(sum(times.forward) + sum(times.backward) + times.loss, whole);
 
-  network->evaluate(theta, buffers, batch, {}, nullptr, nullptr, &times);
+  network->evaluate(theta, buffers, batch, {}, {.times = &times});
   EXPECT_GT(sum(times.forward), 0);
   EXPECT_EQ(sum(times.backward), 0) << "nothing of the call before stays";
 }

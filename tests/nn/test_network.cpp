@@ -7,6 +7,7 @@
 #include "gradscape/nn/network.hpp"
 #include "gradscape/nn/zoo.hpp"
 #include "support/bits.hpp"
+#include "support/errors.hpp"
 #include "support/hash_values.hpp"
 #include "support/isa.hpp"
 #include "support/threads.hpp"
@@ -51,7 +52,8 @@ template <class S>
 Outcome<S> evaluate(Network<S>& network, const std::type_identity_t<Point<S>>& theta, const Vector<S>& buffers,
                     const Batch<S>& batch, const Pass& pass) {
   Outcome<S> outcome;
-  outcome.evaluation = network.evaluate(theta, buffers, batch, pass, &outcome.grad, &outcome.buffers);
+  outcome.evaluation =
+      network.evaluate(theta, buffers, batch, pass, {.grad = &outcome.grad, .new_buffers = &outcome.buffers});
   outcome.logits = network.logits().template reshaped<Eigen::RowMajor>();
   return outcome;
 }
@@ -74,17 +76,17 @@ TYPED_TEST(NetworkOf, EvaluatingChangesNothingThatALaterCallSees) {
   // Probes elsewhere: other theta, other batch, other mode, with and without gradient and buffers.
   Vector<S> far, grad, new_buffers;
   add_scaled(theta, -3.0, first.grad, far);
-  network->evaluate(far, buffers, batch, pass, &grad, nullptr);
-  network->evaluate(far, buffers, make_batch<S>(5, 40), {Mode::evaluation, 1, 2}, nullptr, nullptr);
-  network->evaluate(far, buffers, make_batch<S>(20, 50), {Mode::train, 8, 9}, nullptr, &new_buffers);
+  network->evaluate(far, buffers, batch, pass, {.grad = &grad});
+  network->evaluate(far, buffers, make_batch<S>(5, 40), {Mode::evaluation, 1, 2});
+  network->evaluate(far, buffers, make_batch<S>(20, 50), {Mode::train, 8, 9}, {.new_buffers = &new_buffers});
 
   EXPECT_TRUE(first == evaluate(*network, theta, buffers, batch, pass));
   EXPECT_TRUE(same_bits(theta, theta_before));
   EXPECT_TRUE(same_bits(buffers, buffers_before));
   // Loss and gradient do not depend on what else is asked for.
-  const auto bare = network->evaluate(theta, buffers, batch, pass, nullptr, nullptr);
+  const auto bare = network->evaluate(theta, buffers, batch, pass);
   EXPECT_TRUE(same_bits(bare.loss, first.evaluation.loss));
-  network->evaluate(theta, buffers, batch, pass, &grad, nullptr);
+  network->evaluate(theta, buffers, batch, pass, {.grad = &grad});
   EXPECT_TRUE(same_bits(grad, first.grad));
 }
 
@@ -119,8 +121,8 @@ TYPED_TEST(NetworkOf, RunningStatisticsMoveInTrainModeOnly) {
   const auto buffers = network->initial_buffers();
   const auto batch = make_batch<S>(6, 1);
   Vector<S> moved, kept;
-  network->evaluate(theta, buffers, batch, {Mode::train}, nullptr, &moved);
-  network->evaluate(theta, moved, batch, {Mode::evaluation}, nullptr, &kept);
+  network->evaluate(theta, buffers, batch, {Mode::train}, {.new_buffers = &moved});
+  network->evaluate(theta, moved, batch, {Mode::evaluation}, {.new_buffers = &kept});
   EXPECT_TRUE(same_bits(kept, moved));
   for (const Part& part : network->buffers().parts()) {
     const Vector<S> before = buffers.segment(part.offset, part.size), after = moved.segment(part.offset, part.size);
@@ -222,13 +224,13 @@ TYPED_TEST(NetworkOf, MeanLossIsTheMeanOverSamples) {
   const auto network = make_network<S>(options, kImage, kClasses);
   const auto theta = network->initial_parameters(Init::he_normal, 3);
   const auto whole = make_batch<S>(5, 1);
-  const auto all = network->evaluate(theta, {}, whole, {}, nullptr, nullptr);
+  const auto all = network->evaluate(theta, {}, whole, {});
   double loss = 0, accuracy = 0;
   for (Index i = 0; i < whole.size(); ++i) {
     Batch<S> one;
     one.images = whole.images.middleRows(i * kImage.pixels(), kImage.pixels());
     one.labels = {whole.labels[static_cast<std::size_t>(i)]};
-    const auto value = network->evaluate(theta, {}, one, {}, nullptr, nullptr);
+    const auto value = network->evaluate(theta, {}, one, {});
     loss += value.loss / 5;
     accuracy += value.accuracy / 5;
   }
@@ -244,7 +246,7 @@ TYPED_TEST(NetworkOf, NonFiniteParametersGiveNonFiniteLossesNotErrors) {
   auto theta = network->initial_parameters(Init::he_normal, 3);
   theta[0] = std::numeric_limits<S>::quiet_NaN();
   Vector<S> grad;
-  EXPECT_TRUE(std::isnan(network->evaluate(theta, {}, make_batch<S>(3, 1), {}, &grad, nullptr).loss));
+  EXPECT_TRUE(std::isnan(network->evaluate(theta, {}, make_batch<S>(3, 1), {}, {.grad = &grad}).loss));
   EXPECT_FALSE(std::isfinite(norm(grad)));
 }
 
@@ -259,18 +261,19 @@ TYPED_TEST(NetworkOf, OneValuePerChannelIsAnErrorInTrainMode) {
   const auto buffers = network->initial_buffers();
   const auto one = make_batch<S>(1, 1, input);
   try {
-    network->evaluate(theta, buffers, one, {}, nullptr, nullptr);
+    network->evaluate(theta, buffers, one, {});
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("layers.1"), std::string::npos) << "names the layer: " << error.what();
   }
-  EXPECT_NO_THROW(network->evaluate(theta, buffers, one, {Mode::evaluation}, nullptr, nullptr));
-  EXPECT_NO_THROW(network->evaluate(theta, buffers, make_batch<S>(2, 1, input), {}, nullptr, nullptr));
+  EXPECT_NO_THROW(network->evaluate(theta, buffers, one, {Mode::evaluation}));
+  EXPECT_NO_THROW(network->evaluate(theta, buffers, make_batch<S>(2, 1, input), {}));
 }
 
 TEST(Network, TooSmallImagesAreAUsageError) {
-  EXPECT_THROW(make_network<float>(ModelOptions{}, {16, 16, 3}, kClasses), UsageError);
-  EXPECT_THROW(make_network<float>(ModelOptions{}, {32, 28, 1}, kClasses), UsageError);
+  for (const FeatureShape small : {FeatureShape{16, 16, 3}, FeatureShape{32, 28, 1}})
+    expect_error<UsageError>([&] { make_network<float>(ModelOptions{}, small, kClasses); },
+                             {"features.20: max pool 2×2 with an input of ", "32×32 pixels or more"});
   ModelOptions options;
   options.width = 0.0625;
   EXPECT_NO_THROW(make_network<float>(options, {32, 32, 1}, kClasses));
@@ -282,7 +285,7 @@ TEST(Network, WrongSizesAreInternalErrors) {
   const auto network = make_network<float>(options, {1, 1, 8}, kClasses);
   const auto theta = network->initial_parameters(Init::he_normal, 1);
   const auto run = [&](const Vector<float>& point, const Batch<float>& batch) {
-    network->evaluate(point, {}, batch, {}, nullptr, nullptr);
+    network->evaluate(point, {}, batch, {});
   };
   EXPECT_THROW(run(theta.head(theta.size() - 1), make_batch<float>(2, 1, {1, 1, 8})), std::logic_error);
   EXPECT_THROW(run(theta, make_batch<float>(2, 1, {1, 1, 9})), std::logic_error);

@@ -86,7 +86,8 @@ TEST(Norms, BitsDoNotDependOnThreads) {
           batch.images = rows_from_nchw(hash_values<float>(13 * kImage.size(), 5), 13, kImage);
           batch.labels = hash_labels(13, 6, 10);
           Vector<float> grad, buffers;
-          network->evaluate(theta, network->initial_buffers(), batch, {Mode::train, 3, 8}, &grad, &buffers);
+          network->evaluate(theta, network->initial_buffers(), batch, {Mode::train, 3, 8},
+                            {.grad = &grad, .new_buffers = &buffers});
           EXPECT_TRUE(grad.allFinite());
           if (threads == 1) first_grad = grad, first_buffers = buffers;
           EXPECT_TRUE(same_bits(grad, first_grad)) << arch << norm << noise << threads;
@@ -116,12 +117,12 @@ TEST(LpNorms, RunningValuesServeEvaluation) {
     batch.images = (Matrix<double>(4, 1) << 1, 2, -3, 4).finished();
     batch.labels = {0, 0, 0, 0};
     Vector<double> buffers, unchanged;
-    network->evaluate(theta, network->initial_buffers(), batch, {Mode::train}, nullptr, &buffers);
+    network->evaluate(theta, network->initial_buffers(), batch, {Mode::train}, {.new_buffers = &buffers});
     const Vector<double> expected =
         (Vector<double>(5) << 0.1 * 1, 0.1 * 2, 0.9 + 0.1 * scale, 0.9 + 0.2 * scale, 1).finished();
     EXPECT_LT((buffers - expected).cwiseAbs().maxCoeff(), 1e-15) << norm << buffers.transpose();
     EXPECT_NEAR(network->logits()(3, 0), (4 - 1) / (scale + 1e-5), 1e-14);
-    network->evaluate(theta, buffers, batch, {Mode::evaluation}, nullptr, &unchanged);
+    network->evaluate(theta, buffers, batch, {Mode::evaluation}, {.new_buffers = &unchanged});
     EXPECT_NEAR(network->logits()(3, 1), (8 - 0.2) / (0.9 + 0.2 * scale + 1e-5), 1e-14) << norm;
     EXPECT_TRUE(same_bits(buffers, unchanged));
   }
@@ -131,7 +132,9 @@ TEST(GroupNorm, GroupsMustDivideEveryLayersChannels) {
   ModelOptions options;
   options.norm = "group";
   options.norm_groups = 7;
-  expect_error<UsageError>([&] { make_network<float>(options, kImage, 10); }, {"model.norm_groups", "64 channels"});
+  expect_error<UsageError>(
+      [&] { make_network<float>(options, kImage, 10); },
+      {"network, features.1: group norm in 7", "64 channels", "take 1, 2, 4, 8, 16, 32, 64 groups"});
   options.norm_groups = 64;
   EXPECT_NO_THROW(make_network<float>(options, kImage, 10));
 }

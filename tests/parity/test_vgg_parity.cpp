@@ -92,7 +92,8 @@ Run<S> train(const Json& c, Engine engine, Visit&& visit) {
   for (Index step = 0; step < run.losses.size(); ++step) {
     const auto batch = batch_of_step<S>(static_cast<std::uint32_t>(step));
     Vector<S> grad, next, new_buffers;
-    run.losses[step] = network->evaluate(run.theta, run.buffers, batch, {}, &grad, &new_buffers).loss;
+    run.losses[step] =
+        network->evaluate(run.theta, run.buffers, batch, {}, {.grad = &grad, .new_buffers = &new_buffers}).loss;
     if (step == 0) {
       run.logits = network->logits().template reshaped<Eigen::RowMajor>();
       run.gradient = grad;
@@ -100,7 +101,7 @@ Run<S> train(const Json& c, Engine engine, Visit&& visit) {
     visit(step, *network, run.theta, run.buffers, batch, run.losses[step], grad);
     if (is_sharpness_aware(sgd)) {
       const Vector<S> at_theta = grad;
-      network->evaluate(sam_point(sgd, run.theta, at_theta), run.buffers, batch, {}, &grad, nullptr);
+      network->evaluate(sam_point(sgd, run.theta, at_theta), run.buffers, batch, {}, {.grad = &grad});
     }
     update_parameters<S>(sgd, sgd.lr, run.theta, grad, state, next);
     run.theta = next;
@@ -141,7 +142,7 @@ void expect_probe_parity(const Json& c, const Json& table, Network<double>& netw
     SCOPED_TRACE("multiplier " + std::to_string(multipliers[i]));
     Vector<double> point, h;
     add_scaled(theta, -multipliers[i] * lr, g, point);
-    const double loss = network.evaluate(point, buffers, batch, {}, &h, nullptr).loss;
+    const double loss = network.evaluate(point, buffers, batch, {}, {.grad = &h}).loss;
     const double reach = multipliers[i] * lr * norm(g);
     const double change = distance(h, g);
     const auto expect = [&](const char* name, double value) {

@@ -152,7 +152,9 @@ void expect_none(const ModelOptions& options, Engine engine) {
     batch.images = rows_from_nchw(hash_values<S>(24 * kImage.size(), 1), 24, kImage);
     batch.labels = hash_labels(24, 2, kClasses);
     Vector<S> grad, new_buffers;
-    const auto evaluate = [&] { network->evaluate(theta, buffers, batch, {}, &grad, &new_buffers); };
+    const auto evaluate = [&] {
+      network->evaluate(theta, buffers, batch, {}, {.grad = &grad, .new_buffers = &new_buffers});
+    };
     evaluate();
     for (int call = 2; call <= 4; ++call) {
       const Allocations found = count_allocations(evaluate);

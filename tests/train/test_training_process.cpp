@@ -92,7 +92,7 @@ TYPED_TEST(TrainingProcessOf, TraceRecordsWhatTheStepDid) {
       EXPECT_GE(view.record.seconds, 0);
       // Loss, accuracy and gradient of the batch in train mode, without weight decay.
       Vector<S> grad;
-      const auto value = network->evaluate(before.theta, before.buffers, view.batch, view.pass, &grad, nullptr);
+      const auto value = network->evaluate(before.theta, before.buffers, view.batch, view.pass, {.grad = &grad});
       EXPECT_EQ(view.pass.mode, Mode::train);
       EXPECT_EQ(view.record.loss, value.loss);
       EXPECT_TRUE(same_bits(view.grad, grad));
@@ -125,10 +125,10 @@ TYPED_TEST(TrainingProcessOf, SharpnessAwareMovesByTheOtherGradient) {
   const auto before = state;
   process->advance(state, [&](const StepView<S>& view) {
     Vector<S> grad, ascent, buffers, next;
-    network->evaluate(before.theta, before.buffers, view.batch, view.pass, &grad, &buffers);
+    network->evaluate(before.theta, before.buffers, view.batch, view.pass, {.grad = &grad, .new_buffers = &buffers});
     EXPECT_TRUE(same_bits(view.grad, grad));
     const Vector<S> point = before.theta + static_cast<S>(0.25 / norm(grad)) * grad;
-    network->evaluate(point, before.buffers, view.batch, view.pass, &ascent, nullptr);
+    network->evaluate(point, before.buffers, view.batch, view.pass, {.grad = &ascent});
     EXPECT_FALSE(same_bits(ascent, grad));
     auto sgd = initial_optimizer_state<S>(run.train, grad.size());
     update_parameters<S>(run.train, run.train.lr, before.theta, ascent, sgd, next);
@@ -158,8 +158,7 @@ TEST(TrainingProcess, TestWeighsAShortLastBatchRightly) {
     double total = 0, correct = 0;
     for (Index n = 0; n < 11; ++n) {
       const auto batch = plain_batch<double>(run.dataset.test, process->standardisation(), n, n + 1);
-      const auto value =
-          network->evaluate(state.theta, state.buffers, batch, {Mode::evaluation, 0, 0}, nullptr, nullptr);
+      const auto value = network->evaluate(state.theta, state.buffers, batch, {Mode::evaluation, 0, 0});
       total += value.loss;
       correct += value.accuracy;
     }

@@ -1,6 +1,7 @@
 // All options of an experiment, and the one list of fields that drives file, flags, help, validation and dump.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -33,6 +34,10 @@ struct Experiment {
 using FieldTarget =
     std::variant<std::string*, double*, std::int64_t*, bool*, std::vector<double>*, std::vector<std::int64_t>*>;
 
+/// The same of one that is only read.
+using FieldValue = std::variant<const std::string*, const double*, const std::int64_t*, const bool*,
+                                const std::vector<double>*, const std::vector<std::int64_t>*>;
+
 /// Admitted numbers; list elements are held to it one by one.
 struct Range {
   double min;
@@ -51,7 +56,8 @@ enum class Identity { no, yes, where_schedule_needs_it };
 struct Field {
   std::string section;
   std::string key;
-  FieldTarget (*target)(Experiment&);
+  std::function<FieldTarget(Experiment&)> target;
+  std::function<FieldValue(const Experiment&)> value;
   std::string help;
   std::vector<std::string> choices;  // of a text; empty: any
   Range range;                       // of numbers

@@ -57,6 +57,16 @@ std::string describe_files(Index train, int train_files, Index test, int test_fi
 /// Names that DataOptions::source can take.
 const std::vector<std::string>& data_source_names();
 
+/// What the samples of a data set look like, test samples too.
+struct SampleShape {
+  FeatureShape shape;
+  int classes = 0;
+};
+
+/// Known without loading the samples; of kind idx, whose images have any size, read off the head of the training file.
+/// Errors as load_dataset() where that file is missing or none.
+SampleShape sample_shape(const DataOptions& options);
+
 /// Loads or makes what the options say, limits applied. Errors: file missing, of the wrong size, label out of range.
 Dataset load_dataset(const DataOptions& options);
 

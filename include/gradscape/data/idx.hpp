@@ -12,4 +12,7 @@ namespace gradscape {
 /// above 9.
 Dataset load_idx(const std::string& folder);
 
+/// The same of the training images' header alone.
+SampleShape read_idx_shape(const std::string& folder);
+
 }  // namespace gradscape

@@ -47,7 +47,6 @@ class TheoremAnalysis : public StepSurvey<S> {
   const LayerBlock& block(std::size_t i) const { return network_->blocks()[chosen_[i]]; }
 
   double norm_eps_;
-  bool affine_;
   std::unique_ptr<Network<double>> network_;  // every module a layer of its own
   std::vector<std::size_t> chosen_;           // blocks
   double worst_ = 0;

@@ -5,12 +5,16 @@
 
 namespace gradscape {
 
+/// Layers with noise in a network, at most; and as many draws: together the streams of a purpose.
+inline constexpr std::uint32_t kMostNoiseLayers = 4096;
+
 /// Constants of the paper's algorithm 1.
 struct NoiseOptions {
   double mean = 0.5;          // μ_j ~ U(−mean, mean)
   double scale = 1.25;        // σ_j ~ U(1, scale)
   double mean_spread = 0.1;   // m_ij ~ U(μ_j − mean_spread, μ_j + mean_spread)
   double scale_spread = 0.1;  // s_ij ~ N(σ_j, scale_spread²)
+  bool operator==(const NoiseOptions&) const = default;
 };
 
 /// Noise that shifts the distributions of activations (Santurkar et al. 2018, algorithm 1): in train mode
@@ -19,7 +23,7 @@ struct NoiseOptions {
 template <class S>
 class ActivationNoise : public Layer<S> {
  public:
-  /// `ordinal` < 4096 tells the network's noise layers apart.
+  /// `ordinal` < kMostNoiseLayers tells the network's noise layers apart.
   ActivationNoise(FeatureShape in, const NoiseOptions& options, std::uint32_t ordinal);
 
   std::string describe() const override { return "noise"; }

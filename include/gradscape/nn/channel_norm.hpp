@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gradscape/nn/layer.hpp"
+#include "gradscape/nn/tensors.hpp"
 
 namespace gradscape {
 
@@ -61,11 +62,8 @@ class ChannelNorm {
   std::string name_;
   Index channels_;
   BatchNormOptions options_;
-  Index weight_ = -1;
-  Index bias_ = -1;
-  Index running_mean_ = -1;
-  Index running_var_ = -1;
-  Index batches_tracked_ = -1;
+  ChannelAffine affine_;
+  RunningTensors running_;
   std::vector<double> exact_mean_;  // used by the last forward
   std::vector<double> inv_std_;     // 1/√(var + eps), likewise
   Vector<S> sign_, mean_, scale_, shift_, centre_, slope_;

@@ -9,6 +9,7 @@
 #include "gradscape/kernel/gemm.hpp"
 #include "gradscape/kernel/tile_form.hpp"
 #include "gradscape/nn/channel_norm.hpp"
+#include "gradscape/nn/tensors.hpp"
 
 namespace gradscape {
 
@@ -129,8 +130,7 @@ class Convolution : public Layer<S> {
 
   ConvolutionShape shape_;
   ConvolutionOptions options_;
-  Index weight_;
-  Index bias_;  // offset; -1: none
+  LinearTensors tensors_;
   std::uint32_t ordinal_;
   std::unique_ptr<TileForm<S>> form_;
   std::optional<ChannelNorm<S>> norm_;

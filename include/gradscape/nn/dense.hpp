@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "gradscape/nn/layer.hpp"
+#include "gradscape/nn/tensors.hpp"
 
 namespace gradscape {
 
@@ -20,8 +21,7 @@ class Dense : public Layer<S> {
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 
  private:
-  Index weight_;
-  Index bias_;  // offset; -1: none
+  LinearTensors tensors_;
   std::uint32_t ordinal_;
   Scratch<S> weight_memory_, bias_memory_;
   std::vector<double> sums_;  // scratch of backward

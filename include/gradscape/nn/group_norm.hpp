@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "gradscape/core/scratch.hpp"
-#include "gradscape/nn/affine.hpp"
 #include "gradscape/nn/layer.hpp"
+#include "gradscape/nn/tensors.hpp"
 
 namespace gradscape {
 

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "gradscape/nn/affine.hpp"
 #include "gradscape/nn/channel_norm.hpp"
+#include "gradscape/nn/tensors.hpp"
 
 namespace gradscape {
 
@@ -40,9 +40,7 @@ class LpNorm : public Layer<S> {
   LpKind kind_;
   BatchNormOptions options_;
   ChannelAffine affine_;
-  Index running_mean_ = -1;
-  Index running_scale_ = -1;
-  Index batches_tracked_ = -1;
+  RunningTensors running_;
   std::vector<double> mean_, size_;   // of the last forward: mean and s
   std::vector<Index> first_maximum_;  // linf: the row that s comes from
   std::vector<double> sums_, maxima_;

@@ -31,13 +31,36 @@ struct LayerWatch {
   std::function<void(std::size_t layer, ConstRows<S> x, ConstRows<S> dy, ConstRows<S> dx)> backward;
 };
 
+/// What an evaluation shall find beside loss and accuracy; null: not wanted.
+template <class S>
+struct Wanted {
+  Vector<S>* grad = nullptr;             // becomes ∇L(theta)
+  Vector<S>* new_buffers = nullptr;      // becomes the buffers after this pass: running statistics, in train mode
+  LayerTimes* times = nullptr;           // becomes how long each layer took
+  const LayerWatch<S>* watch = nullptr;  // sees the layers
+};
+
 /// A convolution or dense layer with the norm that follows it: what papers call a layer.
 struct LayerBlock {
   std::string name;  // "features.0": its weight is the parameter NAME.weight
   Index begin = 0;   // its elements of theta: weight, bias, then the norm's
   Index end = 0;
-  std::size_t output = 0;           // the layer whose output goes to the non-linearity: after norm and noise
-  std::optional<std::size_t> norm;  // the norm's own layer
+  std::size_t output = 0;  // the layer whose output goes to the non-linearity, after norm and noise; with Fusion::on
+                           // that of the fused layer
+  std::optional<std::size_t> norm;  // the norm's own layer, where it has one
+};
+
+/// What a network consists of; compile() makes it from a graph.
+template <class S>
+struct NetworkParts {
+  FeatureShape input;
+  Loss loss = Loss::cross_entropy;
+  double label_smoothing = 0;  // of cross-entropy, as in evaluate_loss()
+  Layout parameters;           // what the layers' constructors have added
+  Layout buffers;
+  std::vector<std::unique_ptr<Layer<S>>> layers;  // each takes what the one before makes
+  std::size_t first_trainable = 0;                // the first layer with parameters
+  std::vector<LayerBlock> blocks;
 };
 
 /// A chain of layers and a loss: a pure function (theta, buffers, batch, pass) → loss, gradient, new buffers.
@@ -45,37 +68,18 @@ struct LayerBlock {
 template <class S>
 class Network {
  public:
-  /// `label_smoothing`: of cross-entropy, as in evaluate_loss().
-  Network(FeatureShape input, Loss loss, double label_smoothing = 0)
-      : input_(input), loss_(loss), label_smoothing_(label_smoothing) {}
+  explicit Network(NetworkParts<S> parts);
 
-  /// Appends a layer of type L, constructed from `arguments`; its input shape must be output().
-  template <class L, class... Arguments>
-  void add(Arguments&&... arguments) {
-    append(std::make_unique<L>(std::forward<Arguments>(arguments)...));
-  }
+  const Layout& parameters() const { return parts_.parameters; }
+  const Layout& buffers() const { return parts_.buffers; }
+  FeatureShape input() const { return parts_.input; }
+  FeatureShape output() const { return parts_.layers.back()->out(); }
+  Loss loss() const { return parts_.loss; }
+  const std::vector<std::unique_ptr<Layer<S>>>& layers() const { return parts_.layers; }
+  const std::vector<LayerBlock>& blocks() const { return parts_.blocks; }
 
-  /// What the layers' constructors add their tensors to.
-  Layout& parameters() { return parameters_; }
-  Layout& buffers() { return buffers_; }
-  const Layout& parameters() const { return parameters_; }
-  const Layout& buffers() const { return buffers_; }
-
-  /// Marks what is added between the two calls as one block. Networks whose convolutions carry norm and activation
-  /// (Fusion::on) have blocks too, but their `output` is that of the whole fused layer.
-  void begin_block(const std::string& name) { blocks_.push_back({name, parameters_.size(), 0, 0, std::nullopt}); }
-  void mark_norm() { blocks_.back().norm = layers_.size() - 1; }
-  void end_block() {
-    blocks_.back().end = parameters_.size();
-    blocks_.back().output = layers_.size() - 1;
-  }
-  const std::vector<LayerBlock>& blocks() const { return blocks_; }
-
-  FeatureShape input() const { return input_; }
-  FeatureShape output() const { return layers_.empty() ? input_ : layers_.back()->out(); }
-  Loss loss() const { return loss_; }
-
-  const std::vector<std::unique_ptr<Layer<S>>>& layers() const { return layers_; }
+  /// The tensor of a block that has this role; null where there is none.
+  const Part* find(const LayerBlock& block, Role role) const;
 
   /// Floating-point operations of a forward pass per sample, as Layer::flops() counts them.
   double flops() const;
@@ -86,37 +90,26 @@ class Network {
   Vector<S> initial_parameters(Init init, std::uint64_t seed) const;
   Vector<S> initial_buffers() const;
 
-  /// Loss and accuracy of a batch at theta. Unless null, `grad` becomes ∇L(theta) and `new_buffers` the buffers after
-  /// this pass (batch norm's running statistics in train mode), `times` says how long each layer took, and `watch` sees
-  /// the layers. Nothing else changes. The accuracy of regression is NaN.
+  /// Loss and accuracy of a batch at theta, and what is wanted beside. Nothing else changes. The accuracy of regression
+  /// is NaN.
   Evaluation evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
-                      Vector<S>* grad, Vector<S>* new_buffers, LayerTimes* times = nullptr,
-                      const LayerWatch<S>* watch = nullptr);
+                      const Wanted<S>& wanted = {});
 
   /// Logits [N, K] of the last evaluate(); valid until the next.
   ConstRows<S> logits() const;
 
  private:
-  void append(std::unique_ptr<Layer<S>> layer);
   S* plan(Index samples);
   Rows<S> activation(std::size_t layer, Index samples);
-  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, Vector<S>& grad, LayerTimes* times,
-                const LayerWatch<S>* watch);
+  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, const Wanted<S>& wanted);
 
-  FeatureShape input_;
-  Loss loss_;
-  double label_smoothing_;
-  Layout parameters_;
-  Layout buffers_;
-  std::vector<std::unique_ptr<Layer<S>>> layers_;
-  std::vector<LayerBlock> blocks_;
-  std::size_t first_trainable_ = 0;  // no gradient is wanted before this layer's output
-  std::vector<std::size_t> slot_;    // per layer: which activation buffer holds its output
-  std::vector<Index> slot_size_;     // elements per sample
-  std::vector<Scratch<S>> slots_;    // slot 0: the images
-  std::vector<Scratch<S>> deltas_;   // two, used in turn by backward
-  Scratch<S> workspace_;             // shared by the layers
-  Index planned_ = 0;                // samples
+  NetworkParts<S> parts_;           // no gradient is wanted of the input of the first trainable layer
+  std::vector<std::size_t> slot_;   // per layer: which activation buffer holds its output
+  std::vector<Index> slot_size_;    // elements per sample
+  std::vector<Scratch<S>> slots_;   // slot 0: the images
+  std::vector<Scratch<S>> deltas_;  // two, used in turn by backward
+  Scratch<S> workspace_;            // shared by the layers
+  Index planned_ = 0;               // samples
   Index last_samples_ = 0;
 };
 

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "gradscape/kernel/engine.hpp"
-#include "gradscape/nn/network.hpp"
+#include "gradscape/nn/compile.hpp"
 
 namespace gradscape {
 
@@ -48,19 +47,20 @@ Init init_from_name(const std::string& name);
 const std::vector<std::string>& engine_names();
 Engine engine_from_name(const std::string& name);
 
-/// Whether convolutions carry the batch norm, activation and pooling that follow them, which is faster, or every module
-/// is a layer of its own, whose values can be seen. The same function, rounded elsewhere.
-enum class Fusion { off, on };
-
-/// Builds the network for images of shape `input` and `classes` classes.
+/// The network for images of shape `input` and `classes` classes, as the options have it.
 /// vgg-11, -13, -16, -19 (Simonyan and Zisserman 2015, configurations A, B, D, E, with a CIFAR head): convolutions 3×3
 /// pad 1, for 11: 64 P 128 P 256 256 P 512 512 P 512 512 P channels, then one dense layer to the classes. vgg-a: vgg-11
 /// with dense 512, 512, classes behind. mlp: dense layers `hidden`, then the classes'. Each convolution and hidden
 /// dense layer (of vgg-a: where norm_dense) is followed by norm, noise and activation. deep-linear (Santurkar et al.
 /// 2018, appendix A): `depth` square dense layers without bias or activation, norm and noise behind each but the last.
-/// Error if the image is too small for the pooling, if groups do not divide a layer's channels.
+/// Whether it fits the images, and groups divide channels, output_shapes() says.
+ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index classes);
+
+/// The same, ready to compute.
 template <class S>
 std::unique_ptr<Network<S>> make_network(const ModelOptions& options, FeatureShape input, Index classes,
-                                         Engine engine = Engine::direct, Fusion fusion = Fusion::on);
+                                         Engine engine = Engine::direct, Fusion fusion = Fusion::on) {
+  return compile<S>(zoo_graph(options, input, classes), engine, fusion);
+}
 
 }  // namespace gradscape

@@ -17,7 +17,7 @@ class NetworkObjective : public Objective<S> {
   void choose_draw(std::uint32_t draw) override { pass_.draw = draw; }
 
   Evaluation evaluate(const Point<S>& theta, Vector<S>* grad) override {
-    return network_.evaluate(theta, buffers_, batch_, pass_, grad, nullptr);
+    return network_.evaluate(theta, buffers_, batch_, pass_, {.grad = grad});
   }
 
  private:

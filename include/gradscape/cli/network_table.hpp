@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gradscape/config/experiment.hpp"
+
+namespace gradscape {
+
+/// Prints each different network of the experiments as a table: layer, what it is, output shape, parameters,
+/// multiply-adds per image, and with which layer it is computed. Where a data set whose images' shape is not known
+/// otherwise is not there, says so instead.
+void print_networks(const std::vector<Experiment>& experiments);
+
+}  // namespace gradscape

@@ -1,0 +1,130 @@
+// What a network is, as plain data. Shapes, parameters and costs follow from it by pure functions; compile.hpp makes a
+// Network of it.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "gradscape/nn/activation_noise.hpp"
+#include "gradscape/nn/layout.hpp"
+#include "gradscape/nn/loss.hpp"
+
+namespace gradscape {
+
+/// Cross-correlation of images with zeros around them: [H, W, Cin] → [H', W', channels],
+/// H' = (H + 2·padding − kernel_height) / stride + 1, rounded down.
+struct ConvOp {
+  Index channels = 0;
+  Index kernel_height = 3;
+  Index kernel_width = 3;
+  Index stride = 1;
+  Index padding = 0;
+  bool bias = true;
+  bool operator==(const ConvOp&) const = default;
+};
+
+/// [1, 1, in] → [1, 1, units].
+struct DenseOp {
+  Index units = 0;
+  bool bias = true;
+  bool operator==(const DenseOp&) const = default;
+};
+
+enum class NormKind { batch, l1, l2, linf, layer, group };
+
+/// Normalisation of channels over the batch (batch, l1, l2, linf), or of each sample in groups of channels.
+struct NormOp {
+  NormKind kind = NormKind::batch;
+  double eps = 1e-5;
+  bool affine = true;     // γ and β are learned
+  double momentum = 0.1;  // batch, l1, l2, linf: of the running statistics
+  bool track = true;      // likewise: there are running statistics
+  Index groups = 1;       // group; layer: one
+  bool operator==(const NormOp&) const = default;
+};
+
+enum class ActivationKind { relu };
+
+struct ActivationOp {
+  ActivationKind kind = ActivationKind::relu;
+  bool operator==(const ActivationOp&) const = default;
+};
+
+enum class PoolKind { max, average };
+
+/// Over windows kernel × kernel without padding: [H, W, C] → [H', W', C], H' = (H − kernel) / stride + 1, rounded down.
+struct PoolOp {
+  PoolKind kind = PoolKind::max;
+  Index kernel = 2;
+  Index stride = 2;
+  bool operator==(const PoolOp&) const = default;
+};
+
+/// [H, W, C] → [1, 1, C·H·W].
+struct FlattenOp {
+  bool operator==(const FlattenOp&) const = default;
+};
+
+struct DropoutOp {
+  double rate = 0;
+  bool operator==(const DropoutOp&) const = default;
+};
+
+/// Noise on activations in train mode.
+struct NoiseOp {
+  NoiseOptions options;
+  bool operator==(const NoiseOp&) const = default;
+};
+
+using Op = std::variant<ConvOp, DenseOp, NormOp, ActivationOp, PoolOp, FlattenOp, DropoutOp, NoiseOp>;
+
+/// Stands for the images among a node's inputs.
+inline constexpr int kImages = -1;
+
+/// One module of the network.
+struct Node {
+  Op op;
+  std::string name;         // PyTorch's: "features.3"; empty of modules that a PyTorch network would not have
+  std::vector<int> inputs;  // nodes before this one whose values it takes, or kImages
+  bool operator==(const Node&) const = default;
+};
+
+/// The nodes in the order of evaluation, which is also that of their parameters in theta. The last one's value is the
+/// network's output, one number for each class.
+struct ModelGraph {
+  FeatureShape input;  // of one image
+  std::vector<Node> nodes;
+  Loss loss = Loss::cross_entropy;
+  double label_smoothing = 0;  // of cross-entropy: evaluate_loss()
+  bool operator==(const ModelGraph&) const = default;
+};
+
+/// In words, without shapes: "conv 3×3", "group norm in 8", "max pool 2×2".
+std::string describe(const Op& op);
+
+/// How messages call a node: its name, else what it is.
+std::string label(const Node& node);
+
+/// "32×32×3": height, width, channels.
+std::string describe(FeatureShape shape);
+
+/// The shape of every node's value. UsageError naming the node, its input and what would fit: a window or kernel larger
+/// than its image, groups that do not divide the channels, images where a vector is wanted, a name used twice, an input
+/// that is no earlier node, an option out of its range, an output that is no vector.
+std::vector<FeatureShape> output_shapes(const ModelGraph& graph);
+
+/// Every tensor of the network, in the order of the nodes.
+struct Layouts {
+  Layout parameters;
+  Layout buffers;
+};
+Layouts layouts(const ModelGraph& graph);
+
+/// Multiplications with an addition that each node's definition takes per image; 0 of nodes that are not products.
+std::vector<Index> multiply_adds(const ModelGraph& graph);
+
+/// For each node the one node that takes its value; -1 where none or several do.
+std::vector<int> only_consumers(const ModelGraph& graph);
+
+}  // namespace gradscape

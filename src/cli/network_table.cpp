@@ -1,0 +1,106 @@
+#include "gradscape/cli/network_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/nn/fusing.hpp"
+
+namespace gradscape {
+namespace {
+
+constexpr std::size_t kWidth = 100;  // of a line
+
+using Line = std::array<std::string, 6>;  // layer, kind, output, parameters, multiply-adds, fused into
+
+/// Elements of theta that belong to a node.
+Index parameters_of(const Node& node, const Layout& parameters) {
+  Index sum = 0;
+  for (const Part& part : parameters.parts())
+    if (part.layer == node.name) sum += part.size;
+  return sum;
+}
+
+std::vector<Line> lines_of(const ModelGraph& graph) {
+  const std::vector<FeatureShape> shapes = output_shapes(graph);
+  const std::vector<Index> products = multiply_adds(graph);
+  const Layout parameters = layouts(graph).parameters;
+  std::vector<Line> lines = {{"layer", "kind", "output", "parameters", "multiply-adds", "fused into"}};
+  Index all_products = 0;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const Index count = parameters_of(node, parameters);
+    const auto number = [](Index value) { return value == 0 ? "" : std::to_string(value); };
+    lines.push_back({node.name, describe(node.op), describe(shapes[i]), number(count), number(products[i]), ""});
+    all_products += products[i];
+  }
+  for (const std::vector<int>& group : fuse(graph, Fusion::on))
+    for (std::size_t i = 1; i < group.size(); ++i)
+      lines[static_cast<std::size_t>(group[i]) + 1].back() =
+          label(graph.nodes[static_cast<std::size_t>(group.front())]);
+  lines.push_back({"total", "", "", std::to_string(parameters.size()), std::to_string(all_products), ""});
+  return lines;
+}
+
+void print_graph(const ModelGraph& graph) {
+  const std::vector<Line> lines = lines_of(graph);
+  std::array<int, 6> widths = {};
+  for (const Line& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i)
+      widths[i] = std::max(widths[i], static_cast<int>(fmt::formatted_size("{}", line[i])));
+  for (const Line& line : lines) {
+    std::string text = fmt::format("  {:{}}  {:{}}  {:>{}}  {:>{}}  {:>{}}  {}", line[0], widths[0], line[1], widths[1],
+                                   line[2], widths[2], line[3], widths[3], line[4], widths[4], line[5]);
+    text.erase(text.find_last_not_of(' ') + 1);
+    print_out("{}\n", text);
+  }
+}
+
+/// " of variants "none", "bn" ", as many as a line holds; nothing of an experiment without variants.
+std::string describe_variants(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string more = fmt::format("{}\"{}\"", i == 0 ? "" : ", ", names[i]);
+    if (text.size() + more.size() > kWidth / 2 && i > 0)
+      return fmt::format(" of variants {} and {} more", text, names.size() - i);
+    text += more;
+  }
+  return text.empty() ? "" : fmt::format(" of variant{} {}", names.size() > 1 ? "s" : "", text);
+}
+
+/// A network and the variants that have it.
+struct Shown {
+  ModelGraph graph;
+  std::vector<std::string> variants;
+};
+
+}  // namespace
+
+void print_networks(const std::vector<Experiment>& experiments) {
+  std::vector<Shown> networks;
+  for (const Experiment& experiment : experiments) {
+    SampleShape images;
+    try {
+      images = sample_shape(experiment.data);
+    } catch (const Error& error) {
+      print_out("network: not known without the images: {}\n", error.what());
+      return;
+    }
+    const ModelGraph graph = zoo_graph(experiment.model, images.shape, images.classes);
+    auto found = std::find_if(networks.begin(), networks.end(), [&](const Shown& one) { return one.graph == graph; });
+    if (found == networks.end()) found = networks.insert(found, {graph, {}});
+    auto& variants = found->variants;
+    const std::string& name = experiment.experiment.variant;
+    if (!name.empty() && std::find(variants.begin(), variants.end(), name) == variants.end()) variants.push_back(name);
+  }
+  for (const Shown& network : networks) {
+    print_out("network{}: images of {}, {} outputs\n", describe_variants(network.variants),
+              describe(network.graph.input), output_shapes(network.graph).back().channels);
+    print_graph(network.graph);
+  }
+}
+
+}  // namespace gradscape

@@ -1,0 +1,49 @@
+#include "gradscape/nn/fusing.hpp"
+
+namespace gradscape {
+namespace {
+
+bool is_batch_norm(const Op& op) {
+  const auto* norm = std::get_if<NormOp>(&op);
+  return norm != nullptr && norm->kind == NormKind::batch;
+}
+
+bool is_relu(const Op& op) {
+  const auto* activation = std::get_if<ActivationOp>(&op);
+  return activation != nullptr && activation->kind == ActivationKind::relu;
+}
+
+bool is_halving_max_pool(const Op& op) {
+  const auto* pool = std::get_if<PoolOp>(&op);
+  return pool != nullptr && pool->kind == PoolKind::max && pool->kernel == 2 && pool->stride == 2;
+}
+
+}  // namespace
+
+std::vector<std::vector<int>> fuse(const ModelGraph& graph, Fusion fusion) {
+  const std::vector<int> consumer = only_consumers(graph);
+  std::vector<bool> taken(graph.nodes.size());
+  std::vector<std::vector<int>> groups;
+  const auto op = [&](int node) -> const Op& { return graph.nodes[static_cast<std::size_t>(node)].op; };
+  const auto behind = [&](int node) { return consumer[static_cast<std::size_t>(node)]; };
+  for (int first = 0; first < static_cast<int>(graph.nodes.size()); ++first) {
+    if (taken[static_cast<std::size_t>(first)]) continue;
+    std::vector<int>& group = groups.emplace_back(std::vector<int>{first});
+    if (fusion == Fusion::off || !std::holds_alternative<ConvOp>(op(first))) continue;
+    const auto take = [&](auto&& fits) {
+      const int next = behind(group.back());
+      if (next < 0 || !fits(next)) return;
+      group.push_back(next);
+      taken[static_cast<std::size_t>(next)] = true;
+    };
+    take([&](int node) {
+      const int next = behind(node);
+      return is_batch_norm(op(node)) && (next < 0 || !std::holds_alternative<NoiseOp>(op(next)));
+    });
+    take([&](int node) { return is_relu(op(node)); });
+    take([&](int node) { return is_halving_max_pool(op(node)); });
+  }
+  return groups;
+}
+
+}  // namespace gradscape
