@@ -10,6 +10,7 @@
 #include "gradscape/cli/network_table.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/extremes.hpp"
 #include "gradscape/file/dimensions.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
@@ -121,7 +122,7 @@ void print_grid(const std::string& path) {
   check_sweep(grid, path);
   std::vector<std::int64_t> steps;
   Index finite = 0, not_finite = 0, below_noise = 0, not_done = 0;
-  double floor_min = std::numeric_limits<double>::infinity(), floor_max = 0;
+  Extremes floor;
   double loss_width = 0, difference_width = 0;
   Index counted = 0;
   for (std::size_t row = 0; row < grid.size(); ++row) {
@@ -135,8 +136,7 @@ void print_grid(const std::string& path) {
       else
         ++(noise || cell.status == CellStatus::ok ? finite : not_finite);
     }
-    floor_min = std::fmin(floor_min, record.noise_floor);
-    floor_max = std::fmax(floor_max, record.noise_floor);
+    floor.add(record.noise_floor);
     const Bands bands = make_bands(record.cells, record.train_grad_norm);
     const double loss = bands.loss_max - bands.loss_min;
     const double difference = bands.grad_diff_max - bands.grad_diff_min;
@@ -150,8 +150,8 @@ void print_grid(const std::string& path) {
                                         grid.attributes.at("direction"), grid.attributes.at("probe_precision")));
   print_line("cells", fmt::format("{} finite, {} non-finite, {} below noise{}", finite, not_finite, below_noise,
                                   not_done > 0 ? fmt::format(", {} not done", not_done) : ""));
-  if (floor_min <= floor_max)
-    print_line("noise floor", fmt::format("{:.3g} to {:.3g} of the gradient's norm", floor_min, floor_max));
+  if (floor.min <= floor.max)
+    print_line("noise floor", fmt::format("{:.3g} to {:.3g} of the gradient's norm", floor.min, floor.max));
   if (counted > 0)
     print_line("mean widths", fmt::format("loss band {:.4g}, gradient-difference band {:.4g} (over {} finite steps)",
                                           loss_width / static_cast<double>(counted),

@@ -19,16 +19,14 @@ double quotient(double error, double reference) {
 template <class S>
 RelativeErrors compare_with_double(TrainingProcess<S>& process, const StepView<S>& step) {
   const Matrix<S> logits = process.network().logits();
-  process.rebuild_network();
+  process.network().release();
 
   RelativeErrors errors;
   Vector<double> reference;
   const ImageSet& images = process.dataset().train;
   {
     const auto network = make_network<double>(process.model(), images.shape, images.classes, Engine::direct);
-    const Batch<double> batch = in_double(step.batch);
-    const Vector<double> theta = step.theta.template cast<double>();
-    const Vector<double> buffers = step.buffers.template cast<double>();
+    const auto [batch, theta, buffers] = in_double(step);
     const double loss = network->evaluate(theta, buffers, batch, step.pass, {.grad = &reference}).loss;
     errors.loss = quotient(std::abs(step.record.loss - loss), std::abs(loss));
     const Vector<double> found = logits.template cast<double>().template reshaped<Eigen::RowMajor>();

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "gradscape/core/extremes.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/vector_math.hpp"
 
@@ -10,16 +11,6 @@ namespace gradscape {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-/// Extremes that skip NaN; NaN until a number comes. (std::fmin and fmax skip NaN and keep infinities.)
-struct Extremes {
-  double min = kNan;
-  double max = kNan;
-  void add(double value) {
-    min = std::fmin(min, value);
-    max = std::fmax(max, value);
-  }
-};
 
 }  // namespace
 

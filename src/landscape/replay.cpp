@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <utility>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/same_value.hpp"
 
 namespace gradscape {
 namespace {
@@ -14,11 +14,6 @@ constexpr const char* kLikelyCause =
     "the run was likely made by another version or build of the program, or its files were changed; "
     "`gradscape info` on the checkpoint shows what wrote it. Train again with this program, or sweep with that one";
 
-template <class T>
-bool same(T a, T b) {
-  return (a == b && std::signbit(a) == std::signbit(b)) || (std::isnan(a) && std::isnan(b));
-}
-
 template <class S>
 void require_same(const Vector<S>& replayed, const Vector<S>& stored, const std::string& name,
                   const std::string& where) {
@@ -26,7 +21,7 @@ void require_same(const Vector<S>& replayed, const Vector<S>& stored, const std:
     throw Error(where, fmt::format("{} has {} elements after replay and {} in the checkpoint", name, replayed.size(),
                                    stored.size()));
   for (Index i = 0; i < replayed.size(); ++i)
-    if (!same(replayed[i], stored[i]))
+    if (!same_value(replayed[i], stored[i]))
       throw Error(where,
                   fmt::format("replay does not reproduce the checkpoint: {}[{}] is {} replayed and {} stored", name, i,
                               replayed[i], stored[i]),
@@ -49,7 +44,7 @@ constexpr std::pair<const char*, double TraceRecord::*> kRecorded[] = {{"loss", 
 
 void require_same_record(const TraceRecord& replayed, const TraceRecord& recorded) {
   for (const auto& [name, value] : kRecorded)
-    if (!same(replayed.*value, recorded.*value))
+    if (!same_value(replayed.*value, recorded.*value))
       throw Error(fmt::format("step {}", replayed.step),
                   fmt::format("replay does not reproduce the run: the {} is {} replayed and {} recorded", name,
                               replayed.*value, recorded.*value),

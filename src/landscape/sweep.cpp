@@ -133,9 +133,7 @@ SweepRecord StepProber<S>::probe_step(const StepView<S>& step) {
     return record;
   }
   // The same function of the same weights and images, in double: only the arithmetic differs.
-  const Batch<double> batch = in_double(step.batch);
-  const Vector<double> theta = step.theta.template cast<double>();
-  const Vector<double> buffers = step.buffers.template cast<double>();
+  const auto [batch, theta, buffers] = in_double(step);
   const Vector<double> theta_next = step.theta_next.template cast<double>();
   Vector<double> grad;
   record.train_loss = double_network_->evaluate(theta, buffers, batch, step.pass, {.grad = &grad}).loss;

@@ -104,8 +104,7 @@ Table TheoremAnalysis<S>::begin() const {
 template <class S>
 void TheoremAnalysis<S>::add(const StepView<S>& step, Table& table) {
   table.dimensions.front().values.push_back(static_cast<double>(step.record.step));
-  const Vector<double> theta = step.theta.template cast<double>();
-  const Vector<double> buffers = step.buffers.template cast<double>();
+  const StepInDouble exact = in_double(step);
   std::vector<std::vector<TheoremSides>> found(chosen_.size());
   LayerWatch<double> watch;
   watch.backward = [&](std::size_t layer, ConstRows<double> y, ConstRows<double> dz, ConstRows<double> dy) {
@@ -115,13 +114,13 @@ void TheoremAnalysis<S>::add(const StepView<S>& step, Table& table) {
       found[i].resize(static_cast<std::size_t>(units));
       const Part* scale = network_->find(block(i), Role::scale);
       parallel::for_each(units, [&](Index unit) {
-        const double gamma = scale != nullptr ? theta[scale->offset + unit] : 1.0;
+        const double gamma = scale != nullptr ? exact.theta[scale->offset + unit] : 1.0;
         found[i][static_cast<std::size_t>(unit)] = theorem_sides(y, dz, dy, unit, gamma, norm_eps_);
       });
     }
   };
   Vector<double> grad;
-  network_->evaluate(theta, buffers, in_double(step.batch), step.pass, {.grad = &grad, .watch = &watch});
+  network_->evaluate(exact.theta, exact.buffers, exact.batch, step.pass, {.grad = &grad, .watch = &watch});
   for (const auto& sides : found)
     for (const TheoremSides& unit : sides) {
       for (const auto& side : kSides) table.variable(side.name).values.push_back(unit.*side.value);

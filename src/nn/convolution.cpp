@@ -97,6 +97,15 @@ void Convolution<S>::initialise_buffers(S* buffers) const {
 }
 
 template <class S>
+void Convolution<S>::release() {
+  plan_ = {};  // so that plan() allocates again
+  normalised_.release();
+  pooled_.release();
+  route_.release();
+  partial_.release();
+}
+
+template <class S>
 Index Convolution<S>::plan(Index samples) {
   if (samples == plan_.samples) return plan_.size;
   const Index channels = options_.channels;

@@ -85,6 +85,15 @@ S* Network<S>::plan(Index samples) {
 }
 
 template <class S>
+void Network<S>::release() {
+  for (auto& slot : slots_) slot.release();
+  for (auto& delta : deltas_) delta.release();
+  workspace_.release();
+  for (const auto& layer : parts_.layers) layer->release();
+  planned_ = 0;
+}
+
+template <class S>
 Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
   const FeatureShape shape = parts_.layers[layer]->out();
   return {slots_[slot_[layer]].data(), samples * shape.pixels(), shape.channels};

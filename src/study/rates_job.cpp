@@ -9,6 +9,7 @@
 #include <set>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/extremes.hpp"
 #include "gradscape/landscape/step_survey.hpp"
 #include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
@@ -74,13 +75,6 @@ std::vector<double> collect(const std::vector<RateRun>& runs, Records WholeTrace
   return values;
 }
 
-/// At each of `steps` steps the least, or the largest, of all rows of `values`; NaN are left out (std::fmin and fmax).
-std::vector<double> extremes(const std::vector<double>& values, std::size_t steps, double (*choose)(double, double)) {
-  std::vector<double> found(steps, std::numeric_limits<double>::quiet_NaN());
-  for (std::size_t i = 0; i < values.size(); ++i) found[i % steps] = choose(found[i % steps], values[i]);
-  return found;
-}
-
 }  // namespace
 
 std::string unite_rates(const std::string& folder, const std::vector<RunDirectory>& directories) {
@@ -102,8 +96,13 @@ std::string unite_rates(const std::string& folder, const std::vector<RunDirector
   const auto test_loss = collect(runs, &WholeTrace::tests, [](const TestRecord& record) { return record.loss; });
   const auto test_accuracy =
       collect(runs, &WholeTrace::tests, [](const TestRecord& record) { return record.accuracy; });
-  const auto least = extremes(loss, step.size(), [](double a, double b) { return std::fmin(a, b); });
-  const auto largest = extremes(loss, step.size(), [](double a, double b) { return std::fmax(a, b); });
+  std::vector<double> least, largest;  // over the runs, at each step
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    Extremes extremes;
+    for (std::size_t k = i; k < loss.size(); k += step.size()) extremes.add(loss[k]);
+    least.push_back(extremes.min);
+    largest.push_back(extremes.max);
+  }
   const Table table{
       "runs",
       {},

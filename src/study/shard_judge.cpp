@@ -4,10 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <set>
 
+#include "gradscape/core/same_value.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/table_file.hpp"
 #include "gradscape/study/run_access.hpp"
@@ -20,10 +20,6 @@ std::string file_type(const SurveyId& survey) {
   return survey_kind(survey.kind).schema().kind;
 }
 
-bool same(double a, double b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
-}
-
 /// Error unless rows say of the training what it recorded; which variables say so is a matter of their kind.
 void require_trained_so(const Table& rows, const SweepOptions& options, const WholeTrace& trace,
                         const std::string& path) {
@@ -33,7 +29,7 @@ void require_trained_so(const Table& rows, const SweepOptions& options, const Wh
     const auto found = trace.steps.find(step);
     const auto fits = [&](const char* name, double TraceRecord::*value) {
       const Variable* variable = rows.find(name);
-      return variable == nullptr || same(variable->values[row], found->second.*value);
+      return variable == nullptr || same_value(variable->values[row], found->second.*value);
     };
     if (found == trace.steps.end() || !fits("lr", &TraceRecord::lr) ||
         (native && !(fits("train_loss", &TraceRecord::loss) && fits("train_grad_norm", &TraceRecord::grad_norm))))

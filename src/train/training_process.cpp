@@ -112,12 +112,6 @@ void TrainingProcess<S>::preview(const TrainingState<S>& state, const StepObserv
 }
 
 template <class S>
-void TrainingProcess<S>::rebuild_network() {
-  network_.reset();  // first: its memory may be most of what there is
-  network_ = make_network<S>(model_, dataset_.train.shape, dataset_.train.classes, engine());
-}
-
-template <class S>
 TestRecord TrainingProcess<S>::test(const TrainingState<S>& state) {
   const ImageSet& images = dataset_.test;
   const Index count = images.size();

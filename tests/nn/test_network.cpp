@@ -270,6 +270,21 @@ TYPED_TEST(NetworkOf, OneValuePerChannelIsAnErrorInTrainMode) {
   EXPECT_NO_THROW(network->evaluate(theta, buffers, make_batch<S>(2, 1, input), {}));
 }
 
+// The same batch size again: what the layers keep between forward and backward has to come back.
+TEST(Network, EvaluatesTheSameAfterItsMemoryWasGivenBack) {
+  for (const std::string norm : {"none", "batch"}) {
+    ModelOptions options = vgg_options();
+    options.norm = norm;
+    options.norm_dense = norm != "none";
+    const auto network = make_network<float>(options, kImage, kClasses, Engine::winograd);
+    const Vector<float> theta = network->initial_parameters(Init::pytorch, 1), buffers = network->initial_buffers();
+    const Batch<float> batch = make_batch<float>(5, 3);
+    const Outcome<float> before = evaluate<float>(*network, theta, buffers, batch, {});
+    network->release();
+    EXPECT_EQ(evaluate<float>(*network, theta, buffers, batch, {}), before) << norm;
+  }
+}
+
 TEST(Network, TooSmallImagesAreAUsageError) {
   for (const FeatureShape small : {FeatureShape{16, 16, 3}, FeatureShape{32, 28, 1}})
     expect_error<UsageError>([&] { make_network<float>(ModelOptions{}, small, kClasses); },

@@ -24,6 +24,11 @@ class Scratch {
     return memory_.get();
   }
 
+  void release() {
+    memory_.reset();
+    size_ = 0;
+  }
+
   S* data() { return memory_.get(); }
   const S* data() const { return memory_.get(); }
 

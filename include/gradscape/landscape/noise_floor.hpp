@@ -17,8 +17,8 @@ struct RelativeErrors {
 };
 
 /// The errors of the step's own evaluation. To be called by the step's observer, before it uses the network for
-/// anything else. The double network lives during the call only, and the process's network is rebuilt, so that both
-/// never hold their scratch memory at once: references to process.network() end here.
+/// anything else. The double network lives during the call only, and the process's network gives its scratch memory
+/// back before, so that both never hold theirs at once.
 template <class S>
 RelativeErrors compare_with_double(TrainingProcess<S>& process, const StepView<S>& step);
 

@@ -58,7 +58,7 @@ void draw_direction(std::uint64_t seed, std::int64_t step, const Vector<S>& grad
 template <class S>
 class StepProber {
  public:
-  /// `process` must outlive this object; its network's scratch is used, and the network rebuilt now and then.
+  /// `process` must outlive this object; its network's scratch is used, and given back now and then.
   /// `segment`: steps for which a noise floor holds, the same wherever the run is probed (docs/definitions.md).
   StepProber(const SweepOptions& options, TrainingProcess<S>& process, std::int64_t segment);
 

@@ -51,6 +51,7 @@ class Convolution : public Layer<S> {
   void initialise(S* theta, Init init, std::uint64_t seed) const override;
   void initialise_buffers(S* buffers) const override;
   Index plan(Index samples) override;
+  void release() override;
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
 

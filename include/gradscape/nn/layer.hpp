@@ -66,6 +66,9 @@ class Layer {
   /// returns how many elements of shared workspace each call needs. Cheap where nothing has changed.
   virtual Index plan(Index /*samples*/) { return 0; }
 
+  /// Gives back what plan() allocated, where that is much; the next plan() allocates it again.
+  virtual void release() {}
+
   /// y = f(x). x [N·H·W, C] of in(), y likewise of out().
   virtual void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) = 0;
 

@@ -95,8 +95,11 @@ class Network {
   Evaluation evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
                       const Wanted<S>& wanted = {});
 
-  /// Logits [N, K] of the last evaluate(); valid until the next.
+  /// Logits [N, K] of the last evaluate(); valid until the next, or until release().
   ConstRows<S> logits() const;
+
+  /// Gives back the scratch memory; the next evaluate() allocates it again.
+  void release();
 
  private:
   S* plan(Index samples);

@@ -34,6 +34,18 @@ struct StepView {
   const Vector<S>& theta_next;
 };
 
+/// What a step's evaluation saw, in double: the same function of the same numbers.
+struct StepInDouble {
+  Batch<double> batch;
+  Vector<double> theta;
+  Vector<double> buffers;
+};
+
+template <class S>
+StepInDouble in_double(const StepView<S>& step) {
+  return {in_double(step.batch), step.theta.template cast<double>(), step.buffers.template cast<double>()};
+}
+
 template <class S>
 using StepObserver = std::function<void(const StepView<S>&)>;
 
@@ -65,10 +77,6 @@ class TrainingProcess {
 
   /// Shows the step that would come next without taking it.
   void preview(const TrainingState<S>& state, const StepObserver<S>& observe);
-
-  /// Frees the network's scratch memory by building it anew; references to network() end here. May be called by an
-  /// observer, whose view stays valid.
-  void rebuild_network();
 
   /// Loss and accuracy on the test images at `state`; NaN where there are none.
   TestRecord test(const TrainingState<S>& state);
