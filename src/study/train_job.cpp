@@ -159,7 +159,7 @@ class TrainJob {
   void read_last_checkpoint() {
     const auto steps = directory_.checkpoint_steps();
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
-        state_ = run_.checkpoint(*step);
+        state_ = read_checkpoint_twice(*step);
         if (step != steps.rbegin()) keep_test_steps(steps.back());
         for (auto damaged = steps.rbegin(); damaged != step; ++damaged)
           std::filesystem::remove(directory_.checkpoint_path(*damaged));
@@ -168,6 +168,17 @@ class TrainJob {
         if (!is_damage(error) || *step == 0) throw;
         say(fmt::format("{}\n  training goes on from the checkpoint before it", error.what()));
       }
+  }
+
+  /// HDF5 has many words for a moment's lack of memory, and a checkpoint that is called damaged is deleted: it is looked
+  /// at again before.
+  TrainingState<S> read_checkpoint_twice(std::int64_t step) {
+    try {
+      return run_.checkpoint(step);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+    }
+    return run_.checkpoint(step);
   }
 
   /// The run may have ended where it is trained again now, and had a test there.
