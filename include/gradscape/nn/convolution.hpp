@@ -135,7 +135,7 @@ class Convolution : public Layer<S> {
   std::unique_ptr<TileForm<S>> form_;
   std::optional<ChannelNorm<S>> norm_;
   Plan plan_;
-  Scratch<S> normalised_;        // with norm: its input [N·H'·W', Cout]
+  Scratch<S> normalised_;        // with norm: its input [N·Ho·Wo, Cout], Ho×Wo being the pixels before pooling
   Scratch<S> pooled_;            // with norm and pooling: of each window the value that will be the largest
   Scratch<std::uint8_t> route_;  // per output: which pixel of the window it is, or kOff where ReLU was below 0
   Scratch<double> partial_;      // sums of groups of samples
