@@ -60,7 +60,7 @@ void rectify(typename Lanes<S>::Vector& value, Integers& winner) {
   winner = off ? (winner ^ winner) + kOff : winner;
 }
 
-/// Copies past the caches: what is not read again before much else is.
+/// Copies past the caches (non-temporal stores): for what is not read again soon.
 template <class S>
 void stream(const S* from, Index count, S* to) {
   constexpr Index kLine = 64 / sizeof(S);

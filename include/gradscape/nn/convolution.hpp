@@ -60,7 +60,7 @@ class Convolution : public Layer<S> {
   static constexpr Index kChannels = 256;
   static constexpr Index kFewestChannels = 64;
   static constexpr Index kFewestTasks = 8;
-  /// Elements between frequencies, lest they all fall on the same sets of a cache.
+  /// Padding between frequencies, in elements, so that they do not all map to the same cache sets.
   static constexpr Index kGap = 144;
 
   /// What a batch of some size needs: how it is cut, and where the matrices lie in the workspace. All functions of
