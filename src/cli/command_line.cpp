@@ -174,7 +174,7 @@ void require_known_verb(const CLI::App& app, int argc, char** argv) {
                    near.empty() ? fmt::format("there are: {}", fmt::join(names, ", ")) : "did you mean " + near + "?");
 }
 
-/// Also where no memory is left to put the words together.
+/// Also where no memory is left to compose the message.
 void complain(const char* message) noexcept {
   try {
     write_error(fmt::format("gradscape: {}\n", message));
@@ -230,7 +230,7 @@ void run(CLI::App& app, int argc, char** argv) {
   selected();
 }
 
-/// Calls work() and tells its error; returns the exit code.
+/// Calls work() and prints its error; returns the exit code.
 template <class Work>
 ExitCode run_and_tell(Work&& work) {
   try {

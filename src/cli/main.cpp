@@ -11,7 +11,7 @@
 
 namespace {
 
-/// Says why and ends the process, allocating nothing and trusting nothing else of the program.
+/// Prints the reason and ends the process; allocates nothing and relies on nothing else of the program.
 [[noreturn]] void give_up(std::string_view message) {
   (void)!::write(STDERR_FILENO, message.data(), message.size());
   ::_exit(1);

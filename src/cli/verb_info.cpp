@@ -205,7 +205,7 @@ void print_h5(const std::string& path) {
   print_origin(file, origin);
 }
 
-/// What is told behind a derived file's name.
+/// What is printed after a derived file's name.
 std::string stale_note(const std::string& path) {
   const auto because = stale_because(path);
   return because ? fmt::format(" (stale: it {}; renew it with: {})", *because, renewal(path)) : "";

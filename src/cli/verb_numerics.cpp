@@ -83,7 +83,7 @@ Report judge_run(const Experiment& experiment, const RunDirectory& directory, st
   });
 }
 
-/// A stored run is what it is, but for the place of its data.
+/// Of a stored run only the place of its data may be overridden.
 void override_stored(const Overrides& overrides, Experiment& experiment) {
   for (const auto& [name, text] : overrides) {
     if (name != "data.path")

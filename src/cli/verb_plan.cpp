@@ -31,7 +31,7 @@ struct PlanCommand : StudyOptions {
   bool json = false;
 };
 
-/// What decides about a run's costs: all but its names, its seed and its learning rate.
+/// What determines a run's costs: all but its names, its seed and its learning rate.
 std::string cost_key(Experiment experiment) {
   experiment.experiment = {};
   experiment.train.seed = 1;

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kClasses = 10;
-constexpr const char* kImages = "-images-idx3-ubyte";  // behind "train" or "t10k"
+constexpr const char* kImages = "-images-idx3-ubyte";  // after "train" or "t10k"
 constexpr std::uint32_t kImageMagic = 0x00000803;
 constexpr std::uint32_t kLabelMagic = 0x00000801;
 
@@ -38,7 +38,7 @@ std::string find_file(const std::string& folder, const std::string& name) {
 
 struct IdxFile {
   std::vector<std::size_t> extents;
-  std::vector<std::uint8_t> bytes;  // behind the header
+  std::vector<std::uint8_t> bytes;  // after the header
 };
 
 /// Reads a file, packed or not, from its header on: no memory is taken before it is known how much there must be.
@@ -108,7 +108,7 @@ class IdxReader {
     return done;
   }
 
-  /// What zlib has to say; empty where all is well.
+  /// zlib's error message; empty without an error.
   std::string complaint() {
     int code = Z_OK;
     const std::string message = gzerror(file_.get(), &code);
@@ -122,7 +122,7 @@ class IdxReader {
                                     found, words));
   }
 
-  /// Error where the file cannot, or shall not, hold `size` bytes behind its header.
+  /// Error where the file cannot, or must not, hold `size` bytes after its header.
   void require_plausible(std::size_t header, std::size_t size) {
     if (gzdirect(file_.get()) == 1) {
       if (stored_ < header || stored_ - header != size) throw wrong_size(header + size, std::to_string(stored_), "");

@@ -1,4 +1,4 @@
-// Reading: a file may be damaged, or made to do damage. Kinds, types and extents are looked at before anything is read.
+// Reading: a file may be damaged, or malicious. Kinds, types and extents are checked before anything is read.
 #include "gradscape/file/h5.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Writing: every result that can carry an error is checked, as nothing tells later that data are missing.
+// Writing: every result that can carry an error is checked, as nothing would show later that data are missing.
 #include <fmt/format.h>
 #include <hdf5_hl.h>
 

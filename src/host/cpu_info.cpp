@@ -13,7 +13,7 @@ std::string CpuInfo::text() const {
 CpuInfo read_cpu_info(const std::string& path) {
   CpuInfo info{"unknown CPU", "?", "?", __builtin_cpu_supports("avx512f") != 0};
   std::ifstream file(path);
-  // Lines are "key<tabs>: value", the first processor's first, a blank line behind each.
+  // Lines are "key<tabs>: value", the first processor's first, a blank line after each.
   for (std::string line; std::getline(file, line) && !line.empty();) {
     const std::size_t colon = line.find(": ");
     if (colon == std::string::npos || colon + 2 == line.size()) continue;

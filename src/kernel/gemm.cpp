@@ -15,6 +15,7 @@ constexpr Index kPackedColumns = 256;
 
 template <class S>
 void run(const Product<S>& product) {
+  // c [m, n], a [m, k], b [k, n] in panels
   if (selected_isa() == Isa::avx512)
     multiply_avx512(product);
   else
@@ -24,6 +25,7 @@ void run(const Product<S>& product) {
 /// Writes rows [0, rows) and columns [0, cols) of b into panels; element (l, j) of b is at b[l·row + j·column].
 template <class S>
 void pack(const S* b, Index rows, Index cols, Index row, Index column, S* panels) {
+  // b [rows, cols], panels [cols/kPanel rounded up, rows, kPanel]
   for (Index j = 0; j < cols; j += kPanel<S>, panels += rows * kPanel<S>) {
     const Index width = std::min(kPanel<S>, cols - j);
     const S* from = b + j * column;
@@ -46,6 +48,7 @@ void pack(const S* b, Index rows, Index cols, Index row, Index column, S* panels
 /// c (+)= a·b for b of any strides: parts of b are packed, part after part of k, so that each element stays one chain.
 template <class S>
 void multiply_strided(Product<S> p, const S* b, Index b_row, Index b_column) {
+  // a [m, k], b [k, n], c [m, n]
   thread_local Scratch<S> scratch;
   if (p.k == 0 && !p.accumulate)
     for (Index i = 0; i < p.m; ++i) std::fill_n(p.c + i * p.c_row, p.n, S{0});
@@ -70,6 +73,7 @@ Product<S> product_of(Index k, const S* a, Index a_row, Index a_column, Block<S>
 
 template <class S>
 void multiply_panels(Block<const S> a, const S* panels, Block<S> c, Into into) {
+  // a [m, k], b [k, n] in panels, c [m, n]
   check(a.rows == c.rows, "factors fit");
   Product<S> product = product_of<S>(a.cols, a.data, a.stride, 1, c, into);
   product.panels = panels;
@@ -79,18 +83,21 @@ void multiply_panels(Block<const S> a, const S* panels, Block<S> c, Into into) {
 
 template <class S>
 void multiply(Block<const S> a, Block<const S> b, Block<S> c, Into into) {
+  // a [m, k], b [k, n], c [m, n]
   check(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "factors fit");
   multiply_strided(product_of<S>(a.cols, a.data, a.stride, 1, c, into), b.data, b.stride, Index{1});
 }
 
 template <class S>
 void multiply_transposed_b(Block<const S> a, Block<const S> b, Block<S> c, Into into) {
+  // a [m, k], b [n, k], c [m, n]
   check(a.rows == c.rows && a.cols == b.cols && b.rows == c.cols, "factors fit");
   multiply_strided(product_of<S>(a.cols, a.data, a.stride, 1, c, into), b.data, Index{1}, b.stride);
 }
 
 template <class S>
 void multiply_transposed_a(Block<const S> a, Block<const S> b, Block<S> c, Into into) {
+  // a [k, m], b [k, n], c [m, n]
   check(a.cols == c.rows && a.rows == b.rows && b.cols == c.cols, "factors fit");
   multiply_strided(product_of<S>(a.rows, a.data, 1, a.stride, c, into), b.data, b.stride, Index{1});
 }

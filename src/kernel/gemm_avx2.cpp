@@ -39,9 +39,11 @@ struct Doubles {
 }  // namespace
 
 void multiply_avx2(const Product<float>& product) {
+  // c [m, n], a [m, k], b [k, n] in panels
   multiply_with<Floats>(product);
 }
 void multiply_avx2(const Product<double>& product) {
+  // c [m, n], a [m, k], b [k, n] in panels
   multiply_with<Doubles>(product);
 }
 

@@ -37,9 +37,11 @@ struct Doubles {
 }  // namespace
 
 void multiply_avx512(const Product<float>& product) {
+  // c [m, n], a [m, k], b [k, n] in panels
   multiply_with<Floats>(product);
 }
 void multiply_avx512(const Product<double>& product) {
+  // c [m, n], a [m, k], b [k, n] in panels
   multiply_with<Doubles>(product);
 }
 

@@ -14,6 +14,7 @@ constexpr Index kFewestChannels = 8;
 /// to[j·to_stride + i] = from[i·from_stride + j] for i < rows, j < columns.
 template <class S>
 void transpose(const S* from, Index from_stride, Index rows, Index columns, S* to, Index to_stride) {
+  // from [rows, columns], to [columns, rows]
   using L = Lanes<S>;
   Index i = 0;
   for (; i + L::kCount <= rows; i += L::kCount) {
@@ -31,7 +32,7 @@ void transpose(const S* from, Index from_stride, Index rows, Index columns, S* t
     for (Index j = 0; j < columns; ++j) to[j * to_stride + i] = from[i * from_stride + j];
 }
 
-/// Winograd's bilinear form (nn/winograd.hpp): one row per tile, a column of V per input channel.
+/// Winograd's bilinear form (kernel/winograd.hpp): one row per tile, a column of V per input channel.
 template <class S, class Form>
 class WinogradForm : public TileForm<S> {
   using L = Lanes<S>;
@@ -50,6 +51,7 @@ class WinogradForm : public TileForm<S> {
   std::string name() const override { return Form::kName; }
 
   void load(const S* image, Index tile_y, Index tile_x, ChannelRange channels, Spectrum<S> v) const override {
+    // image [H, W, Cin]; d [kTile, kTile]; V_f [1, Cin]
     const Window window(this->shape().in, tile_y, tile_x);
     for_lanes<S>(channels.first, channels.last, [&](Index c, auto count) {
       V d[kTile * kTile];
@@ -64,6 +66,7 @@ class WinogradForm : public TileForm<S> {
 
   void add_gradient(Spectrum<const S> v, Index tile_y, Index tile_x, ChannelRange channels,
                     S* image_grad) const override {
+    // V_f [1, Cin]; d [kTile, kTile]; image_grad [H, W, Cin]
     const Window window(this->shape().in, tile_y, tile_x);
     for_lanes<S>(channels.first, channels.last, [&](Index c, auto count) {
       V dv[kFrequencies];
@@ -78,6 +81,7 @@ class WinogradForm : public TileForm<S> {
   }
 
   void store(Spectrum<const S> m, ChannelRange channels, S* pixels) const override {
+    // M_f [1, Cout]; y [kOutput, kOutput]; pixels [kOutput·kOutput, width]
     const Index width = channels.count();
     for_lanes<S>(0, width, [&](Index c, auto count) {
       V product[kFrequencies];
@@ -91,6 +95,7 @@ class WinogradForm : public TileForm<S> {
   }
 
   void load_gradient(const S* pixels, ChannelRange channels, Spectrum<S> m) const override {
+    // pixels [kOutput·kOutput, width]; dy [kOutput, kOutput]; M_f [1, Cout]
     const Index width = channels.count();
     for_lanes<S>(0, width, [&](Index c, auto count) {
       V dy[kOutput * kOutput];
@@ -104,6 +109,7 @@ class WinogradForm : public TileForm<S> {
 
   void weights(const Point<S>& theta, Index weight, bool transposed, Index panel, Index first, Index last, S* u,
                Index frequency) const override {
+    // weight [Cout, Cin, 3, 3]; U_f [Cin, Cout] or U_fᵀ [Cout, Cin]: of a panel [rows, kPanel], rows [first, last)
     // Column n and row k of U are an output and an input channel; of the transpose, the other way round.
     const Index inputs = this->shape().in.channels;
     const Index columns = transposed ? inputs : this->shape().out.channels;
@@ -140,6 +146,7 @@ class WinogradForm : public TileForm<S> {
 
   void weight_gradient(Spectrum<const S> du, Index copies, Index copy, ChannelRange channels, ChannelRange inputs,
                        S* weight_grad) const override {
+    // dU_f [Cin, Cout from channels.first on] in `copies`; weight_grad [Cout, Cin, 3, 3]
     const Index line = this->shape().in.channels * kTaps;
     for_lanes<S>(channels.first, channels.last, [&](Index o, auto count) {
       for (Index i = inputs.first; i < inputs.last; i += L::kCount) {
@@ -212,6 +219,7 @@ class Im2col : public TileForm<S> {
   std::string name() const override { return "im2col"; }
 
   void load(const S* image, Index tile_y, Index tile_x, ChannelRange channels, Spectrum<S> v) const override {
+    // image [H, W, Cin]; V [edge·edge, Kh·Kw·Cin]
     visit(tile_y, tile_x, channels, [&](Index place, Index count, Index offset) {
       if (offset < 0)
         std::fill_n(v.data + place, count, S{0});
@@ -222,6 +230,7 @@ class Im2col : public TileForm<S> {
 
   void add_gradient(Spectrum<const S> v, Index tile_y, Index tile_x, ChannelRange channels,
                     S* image_grad) const override {
+    // V [edge·edge, Kh·Kw·Cin]; image_grad [H, W, Cin]
     visit(tile_y, tile_x, channels, [&](Index place, Index count, Index offset) {
       if (offset < 0) return;
       for (Index i = 0; i < count; ++i) image_grad[offset + i] += v.data[place + i];
@@ -229,17 +238,20 @@ class Im2col : public TileForm<S> {
   }
 
   void store(Spectrum<const S> m, ChannelRange channels, S* pixels) const override {
+    // M [edge·edge, Cout]; pixels [edge·edge, channels.count()]
     for (Index pixel = 0; pixel < kEdge * kEdge; ++pixel)
       std::copy_n(m.data + pixel * m.row + channels.first, channels.count(), pixels + pixel * channels.count());
   }
 
   void load_gradient(const S* pixels, ChannelRange channels, Spectrum<S> m) const override {
+    // pixels [edge·edge, channels.count()]; M [edge·edge, Cout]
     for (Index pixel = 0; pixel < kEdge * kEdge; ++pixel)
       std::copy_n(pixels + pixel * channels.count(), channels.count(), m.data + pixel * m.row + channels.first);
   }
 
   void weights(const Point<S>& theta, Index weight, bool transposed, Index panel, Index first, Index last, S* u,
                Index) const override {
+    // weight [Cout, Cin, Kh, Kw]; U [Kh·Kw·Cin, Cout] or Uᵀ: of a panel [rows, kPanel], rows [first, last)
     const Index inputs = this->shape().in.channels;
     const Index columns = transposed ? this->depth() : this->shape().out.channels;
     const Index begin = panel * kPanel<S>;
@@ -257,6 +269,7 @@ class Im2col : public TileForm<S> {
 
   void weight_gradient(Spectrum<const S> du, Index copies, Index copy, ChannelRange channels, ChannelRange inputs,
                        S* weight_grad) const override {
+    // dU [Kh·Kw·Cin, Cout from channels.first on] in `copies`; weight_grad [Cout, Cin, Kh, Kw]
     for (Index o = channels.first; o < channels.last; ++o)
       for (Index i = inputs.first; i < inputs.last; ++i)
         for (Index tap = 0; tap < taps(); ++tap) {

@@ -9,6 +9,7 @@ namespace gradscape {
 
 template <class S>
 void Relu<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
+  // x, y [N·H·W, C]
   const S* from = x.data();
   S* to = y.data();
   parallel::for_chunks(x.size(), parallel::kElementwiseChunk, [=](Index first, Index last, Index) {
@@ -18,6 +19,7 @@ void Relu<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
 
 template <class S>
 void Relu<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
+  // x, dy, dx [N·H·W, C]
   if (dx.data() == nullptr) return;
   const S* out = x.data();  // forward was in place: x is y
   const S* from = dy.data();
@@ -34,6 +36,7 @@ std::string Dropout<S>::describe() const {
 
 template <class S>
 void Dropout<S>::apply_mask(const Pass& pass, const S* from, S* to, Index size) const {
+  // from, to [N·H·W, C]: `size` elements in all
   if (pass.mode == Mode::evaluation || rate_ == 0) {
     if (from != to) std::copy_n(from, size, to);
     return;
@@ -53,11 +56,13 @@ void Dropout<S>::apply_mask(const Pass& pass, const S* from, S* to, Index size) 
 
 template <class S>
 void Dropout<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x, y [N·H·W, C]
   apply_mask(inputs.pass, x.data(), y.data(), x.size());
 }
 
 template <class S>
 void Dropout<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
+  // x, dy, dx [N·H·W, C]
   if (dx.data() != nullptr) apply_mask(inputs.pass, dy.data(), dx.data(), x.size());
 }
 

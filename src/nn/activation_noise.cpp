@@ -25,6 +25,7 @@ ActivationNoise<S>::ActivationNoise(FeatureShape in, const NoiseOptions& options
 
 template <class S>
 void ActivationNoise<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x, y, s of the elements [N·H·W, C]; μ, σ of the units [C]
   const Pass& pass = inputs.pass;
   if (pass.mode == Mode::evaluation) {
     if (x.data() != y.data()) std::copy_n(x.data(), x.size(), y.data());
@@ -63,6 +64,7 @@ void ActivationNoise<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, R
 
 template <class S>
 void ActivationNoise<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
+  // x, dy, dx, s of the elements [N·H·W, C]
   if (dx.data() == nullptr) return;
   const bool noisy = inputs.pass.mode == Mode::train;
   const S* scales = scale_.data();

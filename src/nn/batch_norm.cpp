@@ -28,6 +28,7 @@ void BatchNorm<S>::initialise_buffers(S* buffers) const {
 
 template <class S>
 void BatchNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x, y [N·H·W, C]; mean, scale, shift [C]
   const Index channels = this->in().channels;
   const Index rows = x.rows();
   if (norm_.uses_batch_statistics(inputs.pass)) {
@@ -61,6 +62,7 @@ void BatchNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S>
 
 template <class S>
 void BatchNorm<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
+  // x, dy, dx [N·H·W, C]; Σ dy and Σ dy·(x − mean) [2, C]
   const Index channels = this->in().channels;
   sum_over_rows(x.rows(), 2 * channels, sums_, [&](Index first, Index last, double* slot) {
     for (Index row = first; row < last; ++row) {

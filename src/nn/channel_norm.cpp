@@ -53,6 +53,7 @@ void ChannelNorm<S>::require_rows(Index rows) const {
 template <class S>
 void ChannelNorm<S>::take_batch(const LayerInputs<S>& inputs, const std::vector<double>& mean,
                                 const std::vector<double>& squares, Index rows) {
+  // mean, squares [C]
   const auto count = static_cast<double>(rows);
   const double momentum = options_.momentum;
   const bool update = options_.track && inputs.new_buffers != nullptr;
@@ -84,6 +85,7 @@ void ChannelNorm<S>::take_running(const LayerInputs<S>& inputs) {
 
 template <class S>
 void ChannelNorm<S>::take(const LayerInputs<S>& inputs) {
+  // γ, β, mean, scale, shift [C]
   for (Index c = 0; c < channels_; ++c) {
     const auto i = static_cast<std::size_t>(c);
     const double gamma = options_.affine ? static_cast<double>(inputs.theta[affine_.weight + c]) : 1.0;
@@ -95,6 +97,7 @@ void ChannelNorm<S>::take(const LayerInputs<S>& inputs) {
 
 template <class S>
 void ChannelNorm<S>::take_gradient(const LayerInputs<S>& inputs, const std::vector<double>& sums, Index rows, S* grad) {
+  // sums [2, C]; dγ, dβ, centre, slope [C]
   // With x̂ = (x − mean)/std and M rows: dβ = Σ dy, dγ = Σ dy·x̂, and, as mean and std depend on x,
   // dx = γ/std · (dy − dβ/M − x̂·dγ/M); where they are running values, dx = γ/std · dy.
   const auto count = static_cast<double>(rows);

@@ -153,6 +153,7 @@ Index Convolution<S>::plan(Index samples) {
 
 template <class S>
 void Convolution<S>::load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const {
+  // x [N·H·W, Cin]; V_f [rows, depth], `rows` being those of the tiles of samples [first, last)
   for_groups(first, last, shape_.in.channels, [&](Index, Index begin, Index end, ChannelRange channels) {
     for (Index sample = begin; sample < end; ++sample)
       for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
@@ -165,6 +166,7 @@ void Convolution<S>::load_tiles(const S* x, Index first, Index last, Spectrum<S>
 /// Columns [first, first + columns) of U or, `transposed`, of Uᵀ.
 template <class S>
 void Convolution<S>::make_weights(const Point<S>& theta, bool transposed, Index first, Index columns, S* u) const {
+  // weight [Cout, Cin, Kh, Kw]; in panels, U_f [depth, columns] or U_fᵀ [Cout, columns]
   const Index rows = transposed ? options_.channels : form_->depth();
   const Index panels = parallel::chunk_count(columns, kPanel<S>);
   const Index blocks = parallel::chunk_count(rows, kWeightRows);
@@ -181,6 +183,7 @@ void Convolution<S>::make_weights(const Point<S>& theta, bool transposed, Index 
 template <class S>
 void Convolution<S>::multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
                                       Spectrum<S> c) const {
+  // a_f [rows, depth], u_f [depth, columns] in panels, c_f [rows, columns] from column `first` on
   const Index row_blocks = parallel::chunk_count(rows, kProductRows);
   const Index column_blocks = parallel::chunk_count(columns, kProductColumns);
   const Index frequency = panels_size<S>(depth, columns) + kGap;
@@ -198,6 +201,8 @@ void Convolution<S>::multiply_spectra(Spectrum<S> a, Index rows, const S* u, Ind
 
 template <class S>
 void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x [N·H·W, Cin], weight [Cout, Cin, Kh, Kw], bias [Cout], y [N·H'·W', Cout]
+  // per chunk of samples and frequency: M_f [rows, Cout] = V_f [rows, depth]·U_f [depth, Cout]
   S* workspace = inputs.workspace;
   S* u = workspace + plan_.u;
   if (norm_) norm_->prepare(inputs);
@@ -224,6 +229,7 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
 template <class S>
 void Convolution<S>::multiply_gradients(Spectrum<S> v, Spectrum<S> m, Index rows, Index first, Index columns, Into into,
                                         S* du) const {
+  // V_f [rows, depth], dM_f [rows, Cout], dU_f [depth, columns] in `copies`
   const Index depth = form_->depth();
   const Index stride = plan_.chunks == 1 ? plan_.columns : options_.channels;
   const Index depth_blocks = parallel::chunk_count(depth, kProductRows);
@@ -247,6 +253,8 @@ void Convolution<S>::multiply_gradients(Spectrum<S> v, Spectrum<S> m, Index rows
 
 template <class S>
 void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
+  // x, dx [N·H·W, Cin], dy [N·H'·W', Cout]; in grad: weight [Cout, Cin, Kh, Kw], bias [Cout]
+  // dU_f [depth, Cout] = V_fᵀ·dM_f, dV_f [rows, depth] = dM_f [rows, Cout]·U_fᵀ
   S* workspace = inputs.workspace;
   const Index channels = options_.channels;
   const Index depth = form_->depth();

@@ -1,5 +1,6 @@
 // What happens to a convolution's output pixels while tiles are stored (bias, batch norm, ReLU, max-pool), and its
 // adjoint while their gradients are loaded. The products are in convolution.cpp.
+// Ho×Wo: the convolution's output pixels (shape_.out); H'×W': those after pooling (out()).
 #include <algorithm>
 #include <cstring>
 
@@ -59,7 +60,7 @@ void rectify(typename Lanes<S>::Vector& value, Integers& winner) {
   winner = off ? (winner ^ winner) + kOff : winner;
 }
 
-/// Copies past the caches: what is not read again before much else is.
+/// Copies past the caches (non-temporal stores): for what is not read again soon.
 template <class S>
 void stream(const S* from, Index count, S* to) {
   constexpr Index kLine = 64 / sizeof(S);
@@ -75,6 +76,7 @@ void stream(const S* from, Index count, S* to) {
 /// M → y; with norm → its input, and pooled.
 template <class S>
 void Convolution<S>::store_tiles(Index first, Index last, Spectrum<S> m, S* y) {
+  // M_f [rows, Cout], y, pooled_ [N·H'·W', Cout], normalised_ [N·Ho·Wo, Cout]; of a tile: pixels [edge·edge, width]
   const Index edge = form_->edge();
   const FeatureShape& out = shape_.out;
   for_groups(first, last, options_.channels, [&](Index group, Index begin, Index end, ChannelRange channels) {
@@ -113,6 +115,7 @@ void Convolution<S>::store_tiles(Index first, Index last, Spectrum<S> m, S* y) {
 template <class S>
 void Convolution<S>::sum_pixels(S* pixels, Index height, Index across, ChannelRange channels, Index group,
                                 bool started) {
+  // pixels [edge·edge, width]; partial_ [groups, 3, sum_width()]
   using Wide = WideLanes<S>;
   const Index edge = form_->edge();
   const Index width = channels.count();
@@ -144,6 +147,7 @@ void Convolution<S>::sum_pixels(S* pixels, Index height, Index across, ChannelRa
 template <class S>
 void Convolution<S>::pool(const S* pixels, Index height, Index across, ChannelRange channels, const S* bias,
                           const S* sign, Index target, S* y) {
+  // pixels [edge·edge, width], bias, sign [Cout], y, route_ [N·H'·W', Cout]
   const Index size = window();
   const Index width = channels.count();
   const Index edge = form_->edge();
@@ -177,6 +181,7 @@ void Convolution<S>::pool(const S* pixels, Index height, Index across, ChannelRa
 /// From the norm's input, pooled, to y.
 template <class S>
 void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
+  // pooled(), y, route_ [N·H'·W', Cout]; mean, scale, shift [Cout]; partial_ [groups, 3, sum_width()]
   const Index channels = options_.channels;
   if (norm_->uses_batch_statistics(inputs.pass)) {
     const Index pixels = shape_.out.pixels();
@@ -225,6 +230,7 @@ void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
 /// Σ dz and Σ dz·(z − mean) over the norm's output z, whose gradient dy comes through pooling and ReLU.
 template <class S>
 void Convolution<S>::sum_gradients(const LayerInputs<S>& inputs, const S* dy, S* grad) {
+  // dy, pooled(), route_ [N·H'·W', Cout]; partial_ [groups, 2, sum_width()]; in grad: γ, β [Cout]
   using Wide = WideLanes<S>;
   const Index channels = options_.channels;
   const FeatureShape out = this->out();
@@ -262,6 +268,7 @@ void Convolution<S>::sum_gradients(const LayerInputs<S>& inputs, const S* dy, S*
 template <class S>
 void Convolution<S>::spread(const S* dy, Index sample, Index tile_y, Index tile_x, ChannelRange channels, S* pixels,
                             double* sums) const {
+  // dy, route_ [N·H'·W', Cout], normalised_ [N·Ho·Wo, Cout], pixels [edge·edge, width], sums [width]
   using L = Lanes<S>;
   using Wide = WideLanes<S>;
   const Index edge = form_->edge();
@@ -320,6 +327,7 @@ void Convolution<S>::spread(const S* dy, Index sample, Index tile_y, Index tile_
 /// dy → dM, and sums of the bias gradient.
 template <class S>
 void Convolution<S>::load_gradients(const S* dy, Index first, Index last, Spectrum<S> m) {
+  // dy [N·H'·W', Cout], dM_f [rows, Cout]; of a tile: pixels [edge·edge, width]; partial_ [groups, sum_width()]
   for_groups(first, last, options_.channels, [&](Index group, Index begin, Index end, ChannelRange channels) {
     alignas(64) S pixels[kLargestTile * kChannels];
     double* sums = partial_.data() + group * sum_width() + channels.first;

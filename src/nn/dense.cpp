@@ -33,6 +33,7 @@ void Dense<S>::initialise(S* theta, Init init, std::uint64_t seed) const {
 
 template <class S>
 void Dense<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x [N, in], weight [out, in], bias [out], y [N, out]
   const Index in = this->in().channels;
   const Index out = this->out().channels;
   const Index n = x.rows();
@@ -49,6 +50,7 @@ void Dense<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) 
 
 template <class S>
 void Dense<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
+  // x, dx [N, in], dy [N, out]; in grad: weight [out, in], bias [out]
   const Index in = this->in().channels;
   const Index out = this->out().channels;
   const Index n = x.rows();

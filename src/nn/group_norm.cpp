@@ -28,6 +28,7 @@ void GroupNorm<S>::initialise(S* theta, Init, std::uint64_t) const {
 
 template <class S>
 void GroupNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x, y [N·H·W, C]; means, inv_stds [N, groups]
   const Index samples = this->samples(x);
   const Index pixels = this->in().pixels();
   const Index width = x.cols() / options_.groups;
@@ -60,6 +61,7 @@ void GroupNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S>
 
 template <class S>
 void GroupNorm<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
+  // x, dy, dx [N·H·W, C]; means, inv_stds [N, groups]; Σ dy·x̂ and Σ dy [2, C]
   const Index channels = x.cols();
   const Index samples = this->samples(x);
   const Index pixels = this->in().pixels();

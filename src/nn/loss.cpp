@@ -25,6 +25,7 @@ struct Partial {
 /// −Σ_k q_k·log softmax(logits)_k with q = (1 − ε)·one-hot + ε/K, and its gradient times `weight`.
 template <class S>
 double cross_entropy(const S* logits, Index classes, int label, double smoothing, double weight, S* dlogits) {
+  // logits, dlogits [K]
   const auto largest = static_cast<double>(*std::max_element(logits, logits + classes));
   double sum = 0, all = 0;
   for (Index k = 0; k < classes; ++k) {
@@ -47,6 +48,7 @@ double cross_entropy(const S* logits, Index classes, int label, double smoothing
 /// Σ (logit − target)², and its gradient times `weight`.
 template <class S, class Target>
 double squared_error(const S* logits, Index classes, Target&& target, double weight, S* dlogits) {
+  // logits, dlogits [K]
   double sum = 0;
   for (Index k = 0; k < classes; ++k) {
     const double difference = static_cast<double>(logits[k]) - target(k);
@@ -61,6 +63,7 @@ double squared_error(const S* logits, Index classes, Target&& target, double wei
 template <class S>
 LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, const Matrix<S>& targets,
                         Rows<S> dlogits, double smoothing) {
+  // logits, targets, dlogits [N, K]; labels [N]
   const Index samples = logits.rows();
   const Index classes = logits.cols();
   check(static_cast<Index>(labels.size()) == samples, "one label per sample");

@@ -41,6 +41,7 @@ void LpNorm<S>::initialise_buffers(S* buffers) const {
 /// s of p = ∞ and the first row that has it; a NaN is larger than any number. Chunks are compared in order.
 template <class S>
 void LpNorm<S>::find_maxima(ConstRows<S> x) {
+  // x [N·H·W, C]; maxima_, maximum_rows_ [chunks of rows, C]; size_, first_maximum_ [C]
   const auto channels = static_cast<std::size_t>(x.cols());
   const Index chunks = parallel::chunk_count(x.rows(), kSumRows);
   maxima_.assign(static_cast<std::size_t>(chunks) * channels, -1.0);
@@ -64,6 +65,7 @@ void LpNorm<S>::find_maxima(ConstRows<S> x) {
 
 template <class S>
 void LpNorm<S>::take_batch(const LayerInputs<S>& inputs, ConstRows<S> x) {
+  // x [N·H·W, C]; Σ x and Σ x² or Σ |x| [2, C]; mean, s [C]
   const Index channels = x.cols();
   const auto rows = static_cast<double>(x.rows());
   const bool squares = kind_ == LpKind::l2;
@@ -95,6 +97,7 @@ void LpNorm<S>::take_batch(const LayerInputs<S>& inputs, ConstRows<S> x) {
 
 template <class S>
 void LpNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
+  // x, y [N·H·W, C]; mean, s, γ, β [C]
   const Index channels = x.cols();
   if (uses_batch(inputs.pass)) {
     take_batch(inputs, x);
@@ -117,6 +120,7 @@ void LpNorm<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y)
 
 template <class S>
 void LpNorm<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
+  // x, dy, dx [N·H·W, C]; Σ dy and Σ dy·(x − mean) [2, C]
   const Index channels = x.cols();
   // Σ dy and Σ dy·(x − mean).
   sum_over_rows(x.rows(), 2 * channels, sums_, [&](Index first, Index last, double* slot) {
@@ -149,6 +153,7 @@ void LpNorm<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> d
 /// x/(M·s) or, in one row, sign(x). At s = 0, where there is none, 0.
 template <class S>
 void LpNorm<S>::spread(ConstRows<S> x, ConstRows<S> dy, Rows<S> dx, double rows) const {
+  // x, dy, dx [N·H·W, C]; centre, slope [C]
   const auto channels = static_cast<std::size_t>(x.cols());
   Vector<S> centre(x.cols()), slope(x.cols());
   for (std::size_t c = 0; c < channels; ++c) {

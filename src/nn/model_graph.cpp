@@ -28,7 +28,7 @@ constexpr double kMostElements = 1e15;
 constexpr double kMostProducts = 1e18;
 constexpr Index kMostOfANumber = Index{1} << 30;
 
-/// What would help a node that does not take its input: what the hint tells, or what only the whole graph knows.
+/// A remedy for a node that does not take its input: the hint's own, or one that only the whole graph can give.
 enum class Cure { told, larger_images, other_groups };
 
 /// Why an op does not take its input.

@@ -102,6 +102,7 @@ Rows<S> Network<S>::activation(std::size_t layer, Index samples) {
 template <class S>
 Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch,
                                 const Pass& pass, const Wanted<S>& wanted) {
+  // images [N·H·W, C], logits [N, K]; theta, grad [P]; buffers, new_buffers [B]
   Vector<S>* const grad = wanted.grad;
   Vector<S>* const new_buffers = wanted.new_buffers;
   LayerTimes* const times = wanted.times;
@@ -143,6 +144,7 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
 
 template <class S>
 void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, const Wanted<S>& wanted) {
+  // dlogits [N, K]; per layer x, dx [N·H·W, C] of its in(), dy of its out(); grad [P]
   LayerTimes* const times = wanted.times;
   const LayerWatch<S>* const watch = wanted.watch;
   std::size_t current = 0;  // which of deltas_ holds ∂L/∂y

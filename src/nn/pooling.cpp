@@ -42,6 +42,7 @@ std::string MaxPool<S>::describe() const {
 
 template <class S>
 void MaxPool<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
+  // x [N·H·W, C], y, winner_ [N·H'·W', C]
   const FeatureShape in = this->in();
   winner_.resize(static_cast<std::size_t>(y.size()));
   for_windows(this->samples(x), in, this->out(), stride_, [&](Index out_offset, Index in_offset) {
@@ -63,6 +64,7 @@ void MaxPool<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
 
 template <class S>
 void MaxPool<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
+  // x, dx [N·H·W, C], dy, winner_ [N·H'·W', C]
   if (dx.data() == nullptr) return;
   const FeatureShape in = this->in();
   parallel::for_chunks(dx.size(), parallel::kElementwiseChunk,
@@ -88,6 +90,7 @@ std::string AveragePool<S>::describe() const {
 
 template <class S>
 void AveragePool<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
+  // x [N·H·W, C], y [N·H'·W', C]
   const FeatureShape in = this->in();
   const S area = static_cast<S>(kernel_ * kernel_);
   for_windows(this->samples(x), in, this->out(), stride_, [&](Index out_offset, Index in_offset) {
@@ -103,6 +106,7 @@ void AveragePool<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
 
 template <class S>
 void AveragePool<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
+  // x, dx [N·H·W, C], dy [N·H'·W', C]
   if (dx.data() == nullptr) return;
   const FeatureShape in = this->in();
   const S area = static_cast<S>(kernel_ * kernel_);
@@ -119,6 +123,7 @@ void AveragePool<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy,
 
 template <class S>
 void Flatten<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
+  // x [N·H·W, C], y [N, C·H·W]
   if (in_place()) return;
   const Index pixels = this->in().pixels();
   const Index channels = this->in().channels;
@@ -132,6 +137,7 @@ void Flatten<S>::forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) {
 
 template <class S>
 void Flatten<S>::backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
+  // x, dx [N·H·W, C], dy [N, C·H·W]
   if (in_place() || dx.data() == nullptr) return;
   const Index pixels = this->in().pixels();
   const Index channels = this->in().channels;

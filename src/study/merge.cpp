@@ -114,7 +114,7 @@ struct DamagedShard {
 /// Damaged shards found so far, and what is wrong with them.
 using Damaged = std::map<std::string, std::string>;
 
-/// Below a run's directory.
+/// Patterns of a survey's shards, relative to a run's directory or to that of the runs `runs` ("seed-*/").
 std::vector<std::string> shard_patterns(const SurveyId& survey, Holes holes, const std::string& runs = "") {
   const std::string folder = runs + survey.kind + "/" + survey.name;
   std::vector<std::string> patterns = {folder + "/segment-*.h5"};
@@ -123,7 +123,7 @@ std::vector<std::string> shard_patterns(const SurveyId& survey, Holes holes, con
 }
 
 /// Finds which shard holds which wanted step, and counts all of them among `sources`. Damaged shards are left out: what
-/// they held is there once more, or is missing. `program` is what the shards of an earlier run were computed by.
+/// they held is in another file, or is missing. `program` is what the shards of an earlier run were computed by.
 Shards find_shards(const MergeInput& input, const SurveyId& survey, Holes holes, const Damaged& damaged,
                    Sources& sources, const Program& program = {}) {
   const RunDirectory& directory = input.directory;

@@ -28,7 +28,7 @@ std::optional<Clock::time_point> written_at(const std::string& path) {
   return std::chrono::time_point_cast<Clock::duration>(std::chrono::file_clock::to_sys(time));
 }
 
-/// What the survey's files of a run tell in common.
+/// What all files of a survey of a run have in common.
 class Inspector {
  public:
   Inspector(const RunReport& run, const SurveyId& survey, const Experiment& settings)
@@ -58,7 +58,7 @@ class Inspector {
       return std::count_if(segment.probed.begin(), segment.probed.end(), [&](std::int64_t step) {
         return rows.size() > 0 && rows.find_row(static_cast<double>(step)) < rows.size();
       });
-    } catch (const Error& error) {  // a damaged trace, which is told of elsewhere
+    } catch (const Error& error) {  // a damaged trace, which is reported elsewhere
       if (!is_damage(error)) throw;
       return 0;
     }

@@ -20,7 +20,7 @@ std::string file_type(const SurveyId& survey) {
   return survey_kind(survey.kind).schema().kind;
 }
 
-/// Error unless rows say of the training what it recorded; which variables say so is a matter of their kind.
+/// Error unless the rows agree with the recorded training; which variables are compared depends on their kind.
 void require_trained_so(const Table& rows, const SweepOptions& options, const WholeTrace& trace,
                         const std::string& path) {
   const bool native = rows.kind != "grid" || options.precision == "native";

@@ -109,7 +109,7 @@ class Verifier {
     if (!fits) throw Error(path, "its standardisation or its numbers of steps and parameters are not those of its run");
   }
 
-  /// Every step up to the last checkpoint is recorded; damaged files were told of when all were read.
+  /// Every step up to the last checkpoint is recorded; damaged files were reported when all were read.
   void check_trace() {
     for (const TraceHole& hole : find_trace_holes(directory_, directory_.checkpoint_steps()))
       if (hole.damaged.empty())

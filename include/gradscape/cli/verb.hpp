@@ -1,5 +1,5 @@
-// A verb of the command line and its options. The parser behind it (CLI11) is seen by two sources only: its templates
-// cost seconds in every source that includes them.
+// A verb of the command line and its options. The parser behind it (CLI11) is included by two sources only: its
+// templates cost seconds in every source that includes them.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class VerbOption {
   VerbOption& required();
   /// How help names the value; "" leaves it out.
   VerbOption& type_name(const std::string& name);
-  /// Values of a list are parted by this, too.
+  /// This character, too, separates the values of a list.
   VerbOption& delimiter(char separator);
   VerbOption& group(const std::string& name);
   /// Help says the value that the variable has now.

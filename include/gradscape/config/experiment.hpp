@@ -91,8 +91,7 @@ void set_field(const Field& field, Experiment& experiment, const std::string& te
 /// flag.
 void check_field(const Field& field, const Experiment& experiment, const std::string& where);
 
-/// What no single field can tell: steps against epochs, nesterov without momentum … UsageError naming `where` (the
-/// file).
+/// Checks across fields: steps against epochs, nesterov without momentum … UsageError naming `where` (the file).
 void check_experiment(const Experiment& experiment, const std::string& where);
 
 /// The exact dump stored with every output, which reads back to the same Experiment.

@@ -9,7 +9,7 @@
 
 namespace gradscape {
 
-/// Bytes of a configuration file; toml++ makes some hundred of each.
+/// Bytes of a configuration file; toml++ takes some hundred bytes of memory for each.
 inline constexpr std::size_t kLongestConfiguration = 1 << 20;
 
 /// What a configuration file describes. A file without [[variant]] tables has one run whose variant name is empty.
@@ -32,7 +32,7 @@ void apply_overrides(const Overrides& overrides, Experiment& experiment);
 /// a variant, that by the variant's own scale.NAME, and all by flags. UsageError for an unknown key, a wrong type or a
 /// value out of range, naming file, line, key, value, what is allowed and the nearest valid key. train.engine is
 /// resolved: it is never "auto". So is experiment.seeds: every seed has a run of its own, for which it is train.seed.
-/// UsageError where a seed is there twice, where variants have different seeds, and where a flag sets train.seed beside
+/// UsageError where a seed is given twice, where variants have different seeds, and where a flag sets train.seed beside
 /// them; and experiment.learning_rates likewise, which go with sweep.kind = "runs".
 Study load_study(const std::string& path, const Overrides& overrides, const std::string& scale = "");
 

@@ -11,9 +11,9 @@ namespace gradscape {
 /// Process exit codes (README, "Exit codes").
 enum class ExitCode { ok = 0, failure = 1, usage = 2, preempted = 75, interrupted = 130 };
 
-/// A mistake that the user can mend: says where it is, what is wrong and, if known, how to mend it. Values of the user
-/// in `what` and `hint` are abridged; `where` is, where it is longer than any path can be.
-/// Thrown anywhere, caught once in main().
+/// A mistake that the user can fix: says where it is, what is wrong and, if known, how to fix it. The user's values in
+/// `what` and `hint` are abridged, and `where` if it is longer than any path can be. Thrown anywhere, caught once in
+/// main().
 class Error : public std::runtime_error {
  public:
   Error(const std::string& where, const std::string& what, const std::string& hint = "",
@@ -32,20 +32,21 @@ class UsageError : public Error {
       : Error(where, what, hint, ExitCode::usage) {}
 };
 
-/// Something that is there and cannot be had now: no permission, too many open files, no memory, a device's error. It
-/// says nothing of what the file holds: who mends damaged files must not take this for damage.
+/// Something that exists but is not accessible now: no permission, too many open files, no memory, a device's error. It
+/// says nothing of the file's content: code that replaces damaged files must not take this for damage.
 class AccessError : public Error {
  public:
   using Error::Error;
 };
 
-/// A whole file that belongs elsewhere: of another run, program, kind or version. It is not to be replaced unasked.
+/// An intact file that is not the one expected: of another run, program, kind or version. It must not be replaced
+/// unless the user asks for it.
 class ForeignFile : public Error {
  public:
   using Error::Error;
 };
 
-/// Whether an error of a reader says that the file's content is not what was written.
+/// Whether a reader's error means that the file is damaged: its content is not what was written.
 bool is_damage(const Error& error);
 
 /// A user's value for a message: the value itself, or its first 200 bytes and "…", cut between two characters of UTF-8.

@@ -1,4 +1,4 @@
-// One schema for every measurement: named variables over named dimensions, rows that can be worked out apart.
+// One schema for every measurement: named variables over named dimensions, rows that can be computed independently.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,15 @@
 
 namespace gradscape {
 
-/// A dimension: its places are numbers, or have names.
+/// A dimension with a coordinate for each position: a number, or a number and a name.
 struct Dimension {
   std::string name;
   std::string units;
   std::string long_name;
-  std::vector<double> values;            // the places; of places with names their numbers
+  std::vector<double> values;            // the coordinates; of named ones their numbers
   std::vector<std::string> labels = {};  // their names
   Element type = Element::float64;       // in files; in memory all are double, which holds integers below 2^53
-  bool ragged = false;                   // rows of fewer places are filled up with Variable::hole
+  bool ragged = false;                   // shorter rows are padded with Variable::hole
 
   std::size_t size() const { return values.size(); }
 };
@@ -35,7 +35,7 @@ struct Variable {
   std::vector<std::string> dimensions;
   std::vector<double> values = {};
   Element type = Element::float64;
-  double hole = std::numeric_limits<double>::quiet_NaN();  // the value where nothing is known
+  double hole = std::numeric_limits<double>::quiet_NaN();  // stands for a missing value
   std::vector<std::string> flags = {};                     // names of the values 0, 1, …; none: values are quantities
   Absent absent = Absent::refused;
 };
@@ -58,9 +58,9 @@ struct Table {
 
   /// Whether a variable has a value, or several, for each row.
   bool by_row(const Variable& variable) const { return variable.dimensions.front() == rows().name; }
-  /// How many.
+  /// How many values a row has.
   std::size_t row_size(const Variable& variable) const;
-  /// A row's place; size() where there is none with this key.
+  /// The index of the row with this key; size() where there is none.
   std::size_t find_row(double key) const;
 };
 
@@ -68,7 +68,7 @@ struct Table {
 Table without_rows(const Table& table);
 
 /// Calls put(value) for each value of `variable` of `to` at rows [first, last) of `from`, in order: where `from` lacks
-/// the variable or has fewer places in a ragged last dimension, the variable's hole.
+/// the variable or is shorter in a ragged last dimension, the variable's hole.
 template <class Put>
 void visit_rows(const Table& from, std::size_t first, std::size_t last, const Table& to, const Variable& variable,
                 const Put& put) {
@@ -79,19 +79,18 @@ void visit_rows(const Table& from, std::size_t first, std::size_t last, const Ta
     for (std::size_t i = 0; i < size; ++i) put(i < there ? source->values[row * there + i] : variable.hole);
 }
 
-/// Appends a row of another table of the same schema, or one of which nothing is known.
+/// Appends a row of another table of the same schema, or a row of missing values.
 void append_row(const Table& from, std::size_t at, Table& to);
 void append_hole(double key, Table& to);
 
 /// The rows of both, in order of their keys; of a key that both have, the first's.
 Table unite_rows(const Table& a, const Table& b);
 
-/// Nothing, where two rows of tables of one schema agree in every bit (NaN equals NaN); else the first variable that
+/// Empty where two rows of tables of one schema agree in every bit (NaN equals NaN); else names the first variable that
 /// differs, with both values: "loss at alpha 2 is 1.5 here and 1.25 there".
 std::string row_difference(const Table& here, std::size_t at, const Table& there, std::size_t other);
 
-/// Nothing, where two tables have the same dimensions but for their rows and for ragged ones; else what differs, in
-/// words.
+/// Empty where two tables have the same dimensions, rows and ragged ones aside; else says what differs.
 std::string dimension_difference(const Table& here, const Table& there);
 
 }  // namespace gradscape

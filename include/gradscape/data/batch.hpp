@@ -13,7 +13,7 @@ struct Batch {
   Matrix<S> images;                   // [N·H·W, C], standardised
   std::vector<int> labels;            // [N]
   std::vector<std::int32_t> indices;  // [N], position of each sample in the data set
-  Matrix<S> targets = {};             // [N, K]: what the logits shall be, of regression; empty where labels say it
+  Matrix<S> targets = {};             // [N, K], of regression; empty for classification
 
   Index size() const { return static_cast<Index>(labels.size()); }
 };

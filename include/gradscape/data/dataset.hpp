@@ -63,8 +63,8 @@ struct SampleShape {
   int classes = 0;
 };
 
-/// Known without loading the samples; of kind idx, whose images have any size, read off the head of the training file.
-/// Errors as load_dataset() where that file is missing or none.
+/// Known without loading the samples; for idx, whose images have any size, read from the header of the training file.
+/// Errors as for load_dataset() where that file is missing or invalid.
 SampleShape sample_shape(const DataOptions& options);
 
 /// Loads or makes what the options say, limits applied. Errors: file missing, of the wrong size, label out of range.

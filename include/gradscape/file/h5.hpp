@@ -1,5 +1,5 @@
-// HDF5 behind one door: files of numbers and texts whose every return value is checked (those of destructors too),
-// whose data carry their hashes, and of which nothing is believed before it was looked at.
+// The one wrapper of HDF5, for files of numbers and texts: every return value is checked (those of destructors too),
+// all data carry hashes, and nothing in a file is trusted before it was checked.
 #pragma once
 
 #include <map>
@@ -36,7 +36,7 @@ class File {
  public:
   /// A new file; an old one of the name is replaced. Equal calls make files of equal bytes.
   static File create(const std::string& path);
-  /// An existing file, read-only. AccessError where it is there and cannot be had now (no permission, too many open
+  /// An existing file, read-only. AccessError where it exists but is not accessible now (no permission, too many open
   /// files, open for writing elsewhere); Error where it is no regular file, or not one of HDF5.
   static File open(const std::string& path);
 
@@ -66,11 +66,11 @@ class File {
   /// "float64", "int32", …
   std::string type_name(const std::string& name) const;
 
-  /// An object is looked at when it is first asked for: Error where it is anything that gradscape does not write (a
-  /// link that leaves the file, another type of data) or cannot be true (more values than the file has room for).
+  /// An object is checked when it is first asked for: Error where it is anything that gradscape does not write (a link
+  /// that leaves the file, another type of data) or cannot be true (more values than the file has room for).
   bool exists(const std::string& name) const;
   bool is_group(const std::string& name) const;
-  /// Names of the members of a group, sorted; none where the group does not exist. The first call looks at all objects:
+  /// Names of the members of a group, sorted; none where the group does not exist. The first call checks all objects:
   /// errors as above, and where groups lie deep or lead back to themselves.
   std::vector<std::string> members(const std::string& group) const;
 
@@ -125,7 +125,7 @@ class File {
   /// Stores the hash, and closes.
   void finish_dataset(Handle& dataset, const std::string& name, const Fingerprint& hash);
   void require_closed() const;
-  /// Before a change: what was found before holds no longer.
+  /// Drops what is cached of attributes and objects: to be called before every change.
   void forget();
 
   const Attributes& root_attributes() const;
@@ -154,7 +154,7 @@ class File {
   std::uint64_t size_;           // bytes; of a new file as many as there may be
   std::uint64_t failed_before_;  // failed closes before the file was opened
   mutable std::unique_ptr<Attributes> attributes_;
-  mutable std::unique_ptr<Objects> objects_;  // those looked at
+  mutable std::unique_ptr<Objects> objects_;  // those checked so far
   mutable bool all_objects_ = false;          // these are all
 };
 

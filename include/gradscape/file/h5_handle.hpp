@@ -17,7 +17,7 @@ void prepare_library();
 
 /// What HDF5 says of its last failed call.
 struct Failure {
-  std::string text;     // the innermost message, of a failed call of the system only the system's words; may be empty
+  std::string text;     // the innermost message, of a failed system call the system's alone; may be empty
   bool access = false;  // the system refused a call, or gave no memory: nothing is wrong with the file
 };
 

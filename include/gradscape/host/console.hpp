@@ -1,4 +1,4 @@
-// Standard output and standard error. What cannot be said on standard error is dropped; what cannot be written to
+// Standard output and standard error. What cannot be written to standard error is dropped; what cannot be written to
 // standard output fails the program at its end. Nothing else in the program writes to either.
 #pragma once
 

@@ -15,7 +15,7 @@ struct CpuInfo {
   std::string text() const;
 };
 
-/// Reads `path`, a file in the format of /proc/cpuinfo; nothing is an error.
+/// Reads `path`, a file in the format of /proc/cpuinfo; never throws Error: what it does not say stays unknown.
 CpuInfo read_cpu_info(const std::string& path = "/proc/cpuinfo");
 
 }  // namespace gradscape

@@ -12,7 +12,7 @@ void catch_interrupts();
 
 /// The same for SIGTERM, SIGUSR1, SIGUSR2, SIGHUP and SIGXCPU, by which batch systems, terminals and limits say that
 /// the process will soon have to end; repeated ones change nothing. SIGHUP stays ignored where it was (nohup). For work
-/// that asks interrupted() often enough: it would otherwise outlast its grace.
+/// that asks interrupted() often enough: it would otherwise exceed its grace period.
 void catch_preemption();
 
 /// Whether one of these signals came since.

@@ -10,7 +10,7 @@ namespace gradscape {
 struct ProcessIdentity {
   std::string host;
   std::string
-      space;  // 16 hex digits: the machine's boot and the name space of process ids, within which ids mean the same
+      space;  // 16 hex digits: a hash of the machine's boot and PID namespace, within which process ids are unique
   std::int64_t pid = 0;
   std::uint64_t start = 0;  // in clock ticks since boot: tells a process from a later one with its id; 0: not known
 };

@@ -42,6 +42,7 @@ constexpr std::ptrdiff_t kDepth = 256;
 template <class V, int Rows, int Vectors, bool ByRows>
 void multiply_block(std::ptrdiff_t k, const typename V::Scalar* a, std::ptrdiff_t a_stride, const typename V::Scalar* b,
                     typename V::Scalar* c, std::ptrdiff_t c_row, int last, bool accumulate) {
+  // a [Rows, k]; b [k, (Vectors − 1)·kWidth + last], its rows kPanel apart; c [Rows, as many columns]
   typename V::Type sum[Rows][Vectors];
   const bool whole = last == V::kWidth;
   for (int r = 0; r < Rows; ++r)  // c will be there when the sums are
@@ -100,6 +101,7 @@ struct Blocks<V, Vectors, ByRows, 0> {
 
 template <class V, bool ByRows>
 void multiply_blocks(const Product<typename V::Scalar>& p) {
+  // c [m, n], a [m, k], b [k, n] in panels
   static constexpr Blocks<V, 1, ByRows> kOne;
   static constexpr Blocks<V, 2, ByRows> kTwo;
   constexpr std::ptrdiff_t kColumns = 2 * V::kWidth;
@@ -126,6 +128,7 @@ void multiply_blocks(const Product<typename V::Scalar>& p) {
 
 template <class V>
 void multiply_with(const Product<typename V::Scalar>& p) {
+  // c [m, n], a [m, k], b [k, n] in panels
   if (p.a_column == 1)
     multiply_blocks<V, true>(p);
   else

@@ -24,7 +24,7 @@ struct Lanes<float> {
   static void stream(float* p, Vector x) { _mm256_stream_ps(p, x); }
   /// x·y + z, rounded once.
   static Vector multiply_add(Vector x, Vector y, Vector z) { return _mm256_fmadd_ps(x, y, z); }
-  /// Row i of the result is column i of x.
+  /// x [8, 8]: row i of the result is column i of x.
   static void transpose(Vector (&x)[8]) {
     Vector pairs[8], fours[8];
     for (int i = 0; i < 8; i += 2) {
@@ -52,6 +52,7 @@ struct Lanes<double> {
   static void store(double* p, Vector x) { _mm256_storeu_pd(p, x); }
   static void stream(double* p, Vector x) { _mm256_stream_pd(p, x); }
   static Vector multiply_add(Vector x, Vector y, Vector z) { return _mm256_fmadd_pd(x, y, z); }
+  /// x [4, 4].
   static void transpose(Vector (&x)[4]) {
     const Vector a = _mm256_unpacklo_pd(x[0], x[1]), b = _mm256_unpackhi_pd(x[0], x[1]);
     const Vector c = _mm256_unpacklo_pd(x[2], x[3]), d = _mm256_unpackhi_pd(x[2], x[3]);

@@ -14,6 +14,7 @@ inline constexpr Index kSumRows = 256;
 /// slot[0 … width). Chunks are fixed and added in order, so bits do not depend on the number of threads.
 template <class Body>
 void sum_over_rows(Index rows, Index width, std::vector<double>& sum, Body&& body) {
+  // sum, slot [width]; slots [chunks, width]
   const auto columns = static_cast<std::size_t>(width);
   const Index chunks = parallel::chunk_count(rows, kSumRows);
   sum.assign(columns, 0.0);
@@ -29,6 +30,7 @@ void sum_over_rows(Index rows, Index width, std::vector<double>& sum, Body&& bod
 /// sum = the sum of each column of `rows` [R, C].
 template <class S>
 void column_sums(ConstRows<S> rows, std::vector<double>& sum) {
+  // rows [R, C], sum [C]
   const Index width = rows.cols();
   sum_over_rows(rows.rows(), width, sum, [&](Index first, Index last, double* slot) {
     for (Index row = first; row < last; ++row) {

@@ -66,7 +66,7 @@ class TileForm {
   /// Adjoint of store.
   virtual void load_gradient(const S* pixels, ChannelRange channels, Spectrum<S> m) const = 0;
 
-  /// Rows [first, last) of panel number `panel` (kPanel columns; nn/gemm.hpp) of U, or of its transpose
+  /// Rows [first, last) of panel number `panel` (kPanel columns; kernel/gemm.hpp) of U, or of its transpose
   /// [channels, depth], from the weight [Cout, Cin, Kh, Kw] that begins at element `weight` of theta; `u` +
   /// f·frequency points to the panel of frequency f.
   virtual void weights(const Point<S>& theta, Index weight, bool transposed, Index panel, Index first, Index last, S* u,

@@ -130,6 +130,7 @@ inline auto row_sum(const typename Lanes<S>::Vector* x, typename Lanes<S>::Vecto
   }
 }
 
+/// y [rows] = M·x with M [rows, columns] and x [columns]; elements of x and y are InStride and OutStride apart.
 template <class S, class M, std::size_t InStride, std::size_t OutStride>
 struct Apply {
   using Vector = typename Lanes<S>::Vector;
@@ -161,6 +162,7 @@ struct Apply<S, Transposed<Chain<Left, Right>>, InStride, OutStride>
 /// y [m, m] = L·x·Lᵀ for x [n, n] and L [m, n], each element a vector of channels.
 template <class S, class L>
 inline void sandwich(const typename Lanes<S>::Vector* x, typename Lanes<S>::Vector* y) {
+  // x [n, n], y [m, m], half [m, n]
   constexpr std::size_t n = L::kColumns;
   constexpr std::size_t m = L::kRows;
   typename Lanes<S>::Vector half[m * n];  // L·x

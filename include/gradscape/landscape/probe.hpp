@@ -10,7 +10,7 @@
 namespace gradscape {
 
 /// State of one cell of a grid. Values are part of the file format.
-/// below_noise: finite, but the gradient difference is no more than what rounding makes (docs/definitions.md).
+/// below_noise: finite, but the gradient difference is no larger than rounding errors (docs/definitions.md).
 enum class CellStatus : std::uint8_t { not_done = 0, ok = 1, non_finite = 2, below_noise = 3 };
 
 /// One cell: what was found at theta(m). Definitions and units: docs/definitions.md.
@@ -58,16 +58,16 @@ struct Ray {
   double unit;
 };
 
-/// Who works out a cell: an objective, and memory for its gradient there.
+/// What evaluates cells: an objective, and memory for its gradient.
 template <class S>
 struct Prober {
   Objective<S>* objective = nullptr;
   Vector<S> grad;
 };
 
-/// Evaluates an objective along `ray` from theta, where its gradient is `grad`. Pure but for the probers' memory. Norms
-/// and dot products are summed in double. Several probers hold the same function each, and take cells at once, each on
-/// a thread of its own: the cells have the same bits.
+/// Evaluates an objective along `ray` from theta, where its gradient is `grad`. Pure except for the probers' memory.
+/// Norms and dot products are summed in double. Several probers hold the same function each, and take cells at once,
+/// each on a thread of its own: the cells have the same bits.
 template <class S>
 std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, const Vector<S>& grad, const Ray<S>& ray,
                         const std::vector<double>& multipliers, const ProbeOptions& options = {});
@@ -78,7 +78,7 @@ std::vector<Cell> probe(Objective<S>& objective, const Vector<S>& theta, const V
   return probe<S>(std::span(&prober, 1), theta, grad, ray, multipliers, options);
 }
 
-/// A relative gradient difference says something from this many noise floors on.
+/// A relative gradient difference is significant from this many noise floors on.
 inline constexpr double kNoiseMargin = 10;
 
 /// Marks the cells that are ok and have grad_diff/‖g‖ < kNoiseMargin·noise_floor as below_noise; none where the floor

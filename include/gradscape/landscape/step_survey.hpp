@@ -1,4 +1,4 @@
-// What is looked at in single steps of a training run: each survey makes a row of a table of each step.
+// Measurements at single steps of a training run: a survey makes a table with a row for each step.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ Dimension step_dimension();
 /// A dimension of numbers 0, 1, ….
 Dimension counted_dimension(const std::string& name, const std::string& long_name, std::size_t size);
 
-/// A dimension of these of a network's blocks: numbered from 1 on, so that networks with and without norms, whose names
-/// count other modules, have the same numbers for the same layers.
+/// The dimension of the chosen ones of a network's blocks: numbered from 1 on, so that networks with and without norms,
+/// whose names count other modules, have the same numbers for the same layers.
 Dimension layer_dimension(const std::vector<LayerBlock>& blocks = {}, const std::vector<std::size_t>& chosen = {});
 
 /// Looks at single steps of a training run, first or replayed: a row is a function of the run and the step alone. The
@@ -36,10 +36,10 @@ class StepSurvey {
   /// The step, this or an earlier one, that prepare() must be shown before `step` is added; −1: none, or it was.
   virtual std::int64_t needs(std::int64_t /*step*/) const { return -1; }
   virtual void prepare(const StepView<S>& /*step*/) {}
-  /// Takes over what a row that was made before tells of what prepare() would find.
+  /// Takes from a row made earlier what prepare() would find.
   virtual void adopt(const Table& /*table*/, std::size_t /*row*/) {}
 
-  /// What is to be said of all that was added; nothing, mostly.
+  /// A message to the user about all rows added; usually empty.
   virtual std::string remark() const { return ""; }
 };
 

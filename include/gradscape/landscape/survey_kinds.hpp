@@ -13,8 +13,8 @@ namespace gradscape {
 struct SurveyKind {
   std::string name;    // of its folder in a run: "sweep", "shift"
   std::string merged;  // of the merged file: "landscape", "shift"
-  Table (*schema)();   // as a reader takes it: without places in its dimensions
-  void (*check)(const Table& table, const std::string& where);  // Error where what a table says twice differs; or null
+  Table (*schema)();   // as a reader expects it: dimensions without coordinates
+  void (*check)(const Table& table, const std::string& where);  // Error where redundant values disagree; may be null
 };
 
 /// The sweep is the first.
@@ -25,7 +25,7 @@ const SurveyKind& survey_kind(const std::string& name);
 /// The kinds that sweep.also names.
 std::vector<std::string> surveys_beside(const SweepOptions& options);
 
-/// What an analysis takes beside the steps.
+/// Settings of an analysis, its steps aside.
 struct SurveySettings {
   std::vector<std::string> layers = {};  // names, or numbers from 1 on; empty: all
   std::size_t bins = 0;                  // of histograms; 0: 64
@@ -34,7 +34,7 @@ struct SurveySettings {
 /// The settings with which a table was made.
 SurveySettings settings_of(const Table& table);
 
-/// `segment`: as of StepProber. `process` must outlive the survey, and its network's scratch is used. UsageError where
+/// `segment`: as for StepProber. `process` must outlive the survey, and its network's scratch is used. UsageError where
 /// the run cannot be looked at so.
 template <class S>
 std::unique_ptr<StepSurvey<S>> open_survey(const std::string& kind, const SweepOptions& options,

@@ -36,12 +36,12 @@ inline std::int64_t floor_step(std::int64_t segment, std::int64_t step) {
   return step / segment * segment;
 }
 
-/// How many cells of a step are worked out at once, each on one thread, rather than one after the other on all of them:
-/// more than one where layers are so small that threads wait for each other more than they work.
-/// `flops`: operations of a mean layer of one evaluation, over all samples.
+/// How many cells of a step are evaluated at once, each on one thread, rather than one after the other on all of them:
+/// more than one where layers are so small that threads wait for each other more than they work. `flops`: operations of
+/// a mean layer of one evaluation, over all samples.
 int cells_at_once(double flops, std::size_t cells, int threads);
 
-/// What works out the cells of a step, kept from one to the next.
+/// The probers of a step's cells, kept from step to step.
 template <class P>
 struct ProberPool {
   std::vector<std::unique_ptr<Network<P>>> networks;  // of all probers but the first

@@ -23,13 +23,13 @@ Table sweep_schema(const SweepShape& shape = {});
 void append_record(const SweepRecord& record, Table& table);
 SweepRecord record_at(const Table& table, std::size_t row);
 
-/// Error unless the bands are those of the cells, bit for bit (NaN equals NaN): what a file says twice must agree.
+/// Error unless the bands are those of the cells, bit for bit (NaN equals NaN): redundant values of a file must agree.
 void check_sweep(const Table& table, const std::string& where);
 
 template <class S>
 class SweepSurvey : public StepSurvey<S> {
  public:
-  /// `process` must outlive this object; its network's scratch is used. `segment`: as of StepProber.
+  /// `process` must outlive this object; its network's scratch is used. `segment`: as for StepProber.
   SweepSurvey(const SweepOptions& options, TrainingProcess<S>& process, std::int64_t segment);
 
   Table begin() const override;

@@ -21,14 +21,14 @@ struct TheoremSides {
   double gap_expected = 0;  // by the term of eps
 };
 
-/// The table of theorem 4.1 over these layers, without rows; `unit_layers` says for each unit which of them is its own.
+/// The table of theorem 4.1 over these layers, without rows; `unit_layers` is each unit's index among these layers.
 Table theorem_schema(const Dimension& layer = layer_dimension(), const std::vector<double>& unit_layers = {});
 
 /// Error unless the gap is the difference of the two sides, bit for bit.
 void check_theorem(const Table& table, const std::string& where);
 
 /// Theorem 4.1 per unit of each batch norm over training, in double with the direct engine, at the run's weights, batch
-/// and pass. Variables over (step, unit); `unit_layer` says which place of the dimension `layer` a unit belongs to.
+/// and pass. Variables over (step, unit); `unit_layer` is the index of the unit's layer in the dimension `layer`.
 template <class S>
 class TheoremAnalysis : public StepSurvey<S> {
  public:

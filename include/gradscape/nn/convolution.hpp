@@ -61,7 +61,7 @@ class Convolution : public Layer<S> {
   static constexpr Index kChannels = 256;
   static constexpr Index kFewestChannels = 64;
   static constexpr Index kFewestTasks = 8;
-  /// Elements between frequencies, lest they all fall on the same sets of a cache.
+  /// Padding between frequencies, in elements, so that they do not all map to the same cache sets.
   static constexpr Index kGap = 144;
 
   /// What a batch of some size needs: how it is cut, and where the matrices lie in the workspace. All functions of
@@ -136,7 +136,7 @@ class Convolution : public Layer<S> {
   std::unique_ptr<TileForm<S>> form_;
   std::optional<ChannelNorm<S>> norm_;
   Plan plan_;
-  Scratch<S> normalised_;        // with norm: its input [N·H'·W', Cout]
+  Scratch<S> normalised_;        // with norm: its input [N·Ho·Wo, Cout], Ho×Wo being the pixels before pooling
   Scratch<S> pooled_;            // with norm and pooling: of each window the value that will be the largest
   Scratch<std::uint8_t> route_;  // per output: which pixel of the window it is, or kOff where ReLU was below 0
   Scratch<double> partial_;      // sums of groups of samples

@@ -7,7 +7,7 @@
 
 namespace gradscape {
 
-/// Which average norm divides.
+/// Which norm of a channel's values is divided by.
 enum class LpKind { l1, l2, linf };
 
 /// The ℓp normalisations of Santurkar et al. 2018 (section 3.3): per channel j over the M = N·H·W rows i of a batch

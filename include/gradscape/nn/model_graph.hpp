@@ -103,7 +103,7 @@ struct ModelGraph {
 /// In words, without shapes: "conv 3×3", "group norm in 8", "max pool 2×2".
 std::string describe(const Op& op);
 
-/// How messages call a node: its name, else what it is.
+/// A node as messages name it: by its name or, without one, by its op.
 std::string label(const Node& node);
 
 /// "32×32×3": height, width, channels.

@@ -21,17 +21,17 @@ struct LayerTimes {
   double loss = 0;
 };
 
-/// Looks at an evaluation as it goes through the layers, by their number. Both functions may be empty.
+/// Callbacks during an evaluation, with the layer's number. Either may be empty.
 template <class S>
 struct LayerWatch {
   /// After a layer's forward: its output.
   std::function<void(std::size_t layer, ConstRows<S> y)> forward;
-  /// After a layer's backward: what it was given. Of layers that work in place dx is dy; without a gradient of the
-  /// input dx.data() is null.
+  /// After a layer's backward: its arguments. Of layers that work in place dx is dy; without a gradient of the input
+  /// dx.data() is null.
   std::function<void(std::size_t layer, ConstRows<S> x, ConstRows<S> dy, ConstRows<S> dx)> backward;
 };
 
-/// What an evaluation shall find beside loss and accuracy; null: not wanted.
+/// Optional results of an evaluation, beside loss and accuracy; null: not computed.
 template <class S>
 struct Wanted {
   Vector<S>* grad = nullptr;             // becomes ∇L(theta)
@@ -90,8 +90,8 @@ class Network {
   Vector<S> initial_parameters(Init init, std::uint64_t seed) const;
   Vector<S> initial_buffers() const;
 
-  /// Loss and accuracy of a batch at theta, and what is wanted beside. Nothing else changes. The accuracy of regression
-  /// is NaN.
+  /// Loss and accuracy of a batch at theta, and what `wanted` asks for. Nothing else changes. The accuracy of
+  /// regression is NaN.
   Evaluation evaluate(const Point<S>& theta, const Vector<S>& buffers, const Batch<S>& batch, const Pass& pass,
                       const Wanted<S>& wanted = {});
 

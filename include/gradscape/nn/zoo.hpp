@@ -53,7 +53,7 @@ Engine engine_from_name(const std::string& name);
 /// with dense 512, 512, classes behind. mlp: dense layers `hidden`, then the classes'. Each convolution and hidden
 /// dense layer (of vgg-a: where norm_dense) is followed by norm, noise and activation. deep-linear (Santurkar et al.
 /// 2018, appendix A): `depth` square dense layers without bias or activation, norm and noise behind each but the last.
-/// Whether it fits the images, and groups divide channels, output_shapes() says.
+/// output_shapes() checks that it fits the images and that groups divide channels.
 ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index classes);
 
 /// The same, ready to compute.

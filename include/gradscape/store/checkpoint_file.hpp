@@ -5,7 +5,7 @@
 
 namespace gradscape {
 
-/// What a checkpoint says beside the state itself.
+/// What a checkpoint holds besides the state.
 struct CheckpointInfo {
   std::int64_t step = 0;
   std::int64_t total_steps = 0;  // of the run, as configured when it was written
@@ -20,7 +20,7 @@ template <class S>
 void write_checkpoint(const std::string& path, const Provenance& provenance, const TrainingState<S>& state,
                       TrainingProcess<S>& process);
 
-/// How large write_checkpoint()'s files are, in bytes, but for some kilobytes of metadata.
+/// How large write_checkpoint()'s files are, in bytes, without some kilobytes of metadata.
 template <class S>
 std::int64_t checkpoint_bytes(TrainingProcess<S>& process);
 

@@ -1,4 +1,4 @@
-// How every file of gradscape comes into the world: whole, or not at all.
+// How every file of gradscape is written: atomically, as a whole or not at all.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ void publish_text(const std::string& path, const std::string& text);
 
 /// Opens a published file and checks that it is a complete gradscape file of type `file_type` (any, if empty) and of a
 /// format version that this program reads, with the attributes and the datasets it was published with: their values are
-/// compared with their hashes as they are read. Error otherwise; AccessError where it cannot be had now.
+/// compared with their hashes as they are read. Error otherwise; AccessError where it is not accessible now.
 h5::File open_published(const std::string& path, const std::string& file_type);
 
 /// The same without comparing the list of its datasets: a cheap first look at one of many files that are opened whole
@@ -50,7 +50,7 @@ Program program_of(const h5::File& file);
 /// "git_revision is A here and B there": the first field that differs; nothing where none does.
 std::string difference(const Program& here, const Program& there);
 
-/// Whose a file is: an HDF5 file says so in its root; nobody's is one that cannot be read.
+/// Which program a file belongs to: an HDF5 file says so in its root; nobody: it cannot be read as one.
 enum class Owner { gradscape, another, nobody };
 Owner owner_of(const std::string& path);
 

@@ -36,7 +36,7 @@ class RunDirectory {
 
   const std::string& root() const { return root_; }
   std::string config_path() const { return root_ + "/config.toml"; }
-  /// The file by which a run is known: a configuration of this name may be anybody's.
+  /// The file that marks a run: config.toml alone may belong to another program.
   std::string marker_path() const { return root_ + "/gradscape-run"; }
   std::string lock_path() const { return root_ + "/.lock"; }
   std::string checkpoint_path(std::int64_t step) const;
@@ -74,7 +74,7 @@ class RunDirectory {
   /// training, which its last checkpoint does not vouch for. The shard of the single step `step` itself stays. Error
   /// where that fails. For the process that holds the directory.
   void remove_beyond(std::int64_t step) const;
-  /// Deletes temporary files of processes that ended before they published them. Sweeps' living ones stay.
+  /// Deletes temporary files of processes that ended before they published them. Those of running sweeps stay.
   void remove_remains() const;
 
  private:

@@ -13,9 +13,9 @@ namespace gradscape {
 /// Holds a directory by a file in it, for as long as the object lives. The file names its holder and is touched every
 /// few seconds (its heartbeat), so the file system needs no locks: only link() or O_EXCL, and rename(), are asked for.
 ///
-/// A holder that died is taken over: at once where this process can look for it (same boot and name space of process
-/// ids), elsewhere when its heartbeat has stood still. A paused process may thus lose its directory to another machine:
-/// require_held() tells it before it writes again.
+/// The lock of a holder that died is taken over: at once where this process can look for it (same boot and PID
+/// namespace), elsewhere when its heartbeat has stopped. A paused process may thus lose its directory to another
+/// machine: require_held() tells it before it writes again.
 class RunLock {
  public:
   /// Takes the lock file `path`, whose folder exists. Error naming the holder (process, host, since when) where a

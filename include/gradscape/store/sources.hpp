@@ -18,7 +18,7 @@ class Sources {
   /// "sweep/main/segment-*.h5", "seed-*/trace/segment-*.h5".
   explicit Sources(std::vector<std::string> patterns) : patterns_(std::move(patterns)) {}
 
-  /// Counts a file that matches a pattern. One of an older program has no hash: then nothing will be known.
+  /// Counts a file that matches a pattern. One of an older program has no hash: then write() writes nothing.
   void add(const h5::File& file);
 
   /// Writes them as attributes of a derived file's root (docs/format.md), where all of them have a hash.

@@ -21,7 +21,7 @@ class TableWriter {
 
   /// Adds rows [first, last) of a table of this schema.
   void add(const Table& from, std::size_t first, std::size_t last);
-  /// Adds a row of which nothing is known.
+  /// Adds a row of missing values.
   void add_hole(double key);
   /// After the last row, and before the file is closed.
   void finish();
@@ -37,8 +37,8 @@ void write_table(const std::string& path, const Provenance& provenance, const Ta
 
 /// Reads the table of `schema`'s kind: its variables over dimensions as the file has them. Error where the file lacks a
 /// variable that must be there, where extents or types do not fit, where rows do not ascend or flags have no meaning,
-/// and in files that unite several seeds. The schema's attributes are read too; what a dimension is in words is the
-/// file's.
+/// and in files that unite several seeds. The schema's attributes are read too; the descriptions of its dimensions are
+/// the file's.
 Table read_table(const std::string& path, const Table& schema);
 
 /// The same of all but the variables over rows: what a file is about.

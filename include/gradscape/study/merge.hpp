@@ -15,7 +15,7 @@ enum class Holes { refuse, mark };
 struct MergeInput {
   RunDirectory directory;
   std::int64_t last = 0;                     // the last step that can be wanted
-  std::function<bool(std::int64_t)> wanted;  // the steps that the grid is to hold
+  std::function<bool(std::int64_t)> wanted;  // the steps that the grid must hold
   std::int64_t seed = 0;                     // of the run, for unite_seeds()
   std::vector<double> multipliers = {};      // of a sweep, that its configuration names; none: not known
 };
@@ -28,7 +28,7 @@ struct MergeInput {
 std::string merge_shards(const MergeInput& input, const SurveyId& survey, Holes holes = Holes::refuse);
 
 /// Unites the shards of runs that differ in their seed alone (the caller checks) into one table with a leading
-/// dimension seed, and publishes it as the merged file of `folder`. Errors as of merge_shards(), and where the runs'
+/// dimension seed, and publishes it as the merged file of `folder`. Errors as for merge_shards(), and where the runs'
 /// steps or programs differ.
 std::string unite_seeds(const std::string& folder, const std::vector<MergeInput>& inputs, const SurveyId& survey,
                         Holes holes = Holes::refuse);

@@ -9,15 +9,15 @@
 
 namespace gradscape {
 
-/// Is told the path of each file that was made.
+/// Called with the path of each file that was made.
 using TellPath = std::function<void(const std::string&)>;
 
 /// Merges the shards of a survey of each run, and unites the seeds of runs where there are several sweeps; runs of
-/// sweep.kind "runs", which have no shards, are united by unite_rates(). Whatever can be merged is, then Error tells of
-/// all that cannot be.
+/// sweep.kind "runs", which have no shards, are united by unite_rates(). Everything that can be merged is merged; then
+/// Error lists what could not be.
 void merge_runs(const std::vector<RunDirectory>& runs, const SurveyId& survey, Holes holes, const TellPath& tell);
 
-/// Unites the runs in folders seed-S of `folder`, whose merged file this makes. Error as of unite_seeds(), and where
+/// Unites the runs in folders seed-S of `folder`, whose merged file this makes. Error as for unite_seeds(), and where
 /// runs differ in more than train.seed.
 void unite_runs(const std::string& folder, const SurveyId& survey, Holes holes, const TellPath& tell);
 

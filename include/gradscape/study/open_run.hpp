@@ -1,4 +1,4 @@
-// A run with all that looking at its steps takes: directory, configuration, data, training process, replay.
+// A run with all that is needed to look at its steps: directory, configuration, data, training process, replay.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace gradscape {
 template <class S>
 class OpenRun {
  public:
-  /// Loads the data and makes the training process; the directory's files are not looked at, and need not be there.
-  /// train.checkpoint_every = "auto" becomes a number. UsageError as of TrainingProcess.
+  /// Loads the data and makes the training process; no file of the directory is read, nor need it exist.
+  /// train.checkpoint_every = "auto" becomes a number. UsageError as for TrainingProcess.
   OpenRun(const Experiment& experiment, const RunDirectory& directory);
   OpenRun(const OpenRun&) = delete;
 
@@ -28,7 +28,7 @@ class OpenRun {
   /// Reads a checkpoint. Error where it is another run's (fields named) or another step's.
   TrainingState<S> checkpoint(std::int64_t step);
 
-  /// Error as of checkpoint() where it is another run's, without reading it whole.
+  /// Error as for checkpoint() where it is another run's, without reading all of it.
   void require_own_checkpoint(std::int64_t step) const;
 
   /// Takes `state` to step `last` by training again, showing each step; every one must be as the trace has it, bit for

@@ -1,4 +1,4 @@
-// Opening runs: what a run is, what it was made from, and whether it is the one that is meant.
+// Opening runs: their stored configuration and provenance, and whether a file belongs to the run that is meant.
 #pragma once
 
 #include <memory>
@@ -26,8 +26,8 @@ void require_same_run(const Provenance& found, const Experiment& experiment, con
 /// A configuration that a file holds; Error, not UsageError, where it cannot be read: the file is damaged.
 Experiment parse_stored_experiment(const std::string& config, const std::string& where);
 
-/// Error (naming the field) where a file was written by another program than this: a file says of all its records
-/// which program computed them.
+/// Error (naming the field) where a file was written by another program than this: its program attributes must hold for
+/// all its records.
 void require_this_program(const h5::File& file);
 
 /// UsageError where [sweep] selects steps that a run of `total` steps does not have.
@@ -37,14 +37,15 @@ void require_within_run(const SweepOptions& sweep, std::int64_t total);
 /// checkpoint knows. Later changes of the interval do not change what is found at a step.
 std::int64_t floor_segment(const RunDirectory& directory);
 
-/// Error where the run's first checkpoint, of step 0, is gone: what follows it could not be replayed, nor would it be
-/// missed.
+/// Error where the run's first checkpoint, of step 0, is gone: the steps after it could not be replayed, and nothing
+/// else would notice.
 void require_first_checkpoint(const RunDirectory& directory);
 
-/// The last checkpoint's words about the run. Error where there is none.
+/// What the last checkpoint says about the run. Error where there is none.
 CheckpointInfo last_checkpoint(const RunDirectory& directory);
 
-/// Loads the data set and says so. Where the last call's options were the same, its data set is returned again.
+/// Loads the data set and reports it on standard error. Where the last call's options were the same, its data set is
+/// returned again.
 std::shared_ptr<const Dataset> load_data(const DataOptions& options);
 
 /// Runs job.template operator()<S>() for the scalar type of the experiment's precision.

@@ -1,4 +1,4 @@
-// How far the runs of a study are: which steps are trained, and which segments of a survey are there.
+// Progress of a study's runs: which steps are trained, and which segments of a survey are done.
 #pragma once
 
 #include <chrono>
@@ -52,7 +52,7 @@ struct SurveyReport {
   bool complete() const;  // every segment done
 };
 
-/// What is known of one run and of its surveys. Nothing but files is looked at; no data set is loaded.
+/// What is known of one run and of its surveys. Found from files alone; no data set is loaded.
 struct RunReport {
   RunDirectory directory;
   Experiment experiment;
@@ -61,7 +61,7 @@ struct RunReport {
   std::string data_fingerprint = {};  // of the training images; empty before training begins
   std::vector<std::string> problems =
       {};                             // checkpoints and traces that are damaged or missing: `train --resume` mends them
-  std::vector<StaleFile> stale = {};  // derived files of the run, of whatever sweep
+  std::vector<StaleFile> stale = {};  // derived files of the run, of any survey
   std::vector<SurveyReport> surveys = {};                                // the sweep that was asked for is the first
   std::optional<std::chrono::system_clock::time_point> last_write = {};  // of checkpoints, traces and shards
   std::optional<double> training_left =

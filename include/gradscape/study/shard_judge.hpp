@@ -14,8 +14,8 @@ namespace gradscape {
 
 /// whole: can be read, is this run's and survey's, and holds the segment's steps. incomplete: the same, without some of
 /// the steps, as when fewer were wanted. damaged: cannot be read, holds steps of other segments, or was computed by
-/// another program while the survey's shards are of several: it is to be made again. foreign: of another run, or with
-/// other settings: nothing is to be done before the user has decided.
+/// another program while the survey's shards are of several: it will be computed again. foreign: of another run, or
+/// with other settings: it is left alone until the user has decided.
 enum class ShardState { absent, whole, incomplete, damaged, foreign };
 
 struct ShardCheck {
@@ -32,7 +32,8 @@ class ShardJudge {
   /// The settings; their steps are those asked for and all that the shards were made for.
   const Experiment& settings() const { return settings_; }
 
-  /// What tables of the survey must be about: those with other dimensions are foreign. Else the first whole shard says.
+  /// Sets the dimensions that tables of the survey must have: others are foreign. Without this call the first whole
+  /// shard sets them.
   void expect(const Table& shape) { shape_ = without_rows(shape); }
 
   /// Error (naming the fields) where a shard is another run's, UsageError where it was made with other settings.

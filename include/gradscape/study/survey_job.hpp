@@ -7,7 +7,7 @@
 
 namespace gradscape {
 
-/// What a survey is asked for.
+/// What is asked of a survey.
 struct SurveyRequest {
   SurveyId id;
   SurveySettings settings = {};  // what is not given is as the survey's shards have it

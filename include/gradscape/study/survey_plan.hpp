@@ -24,7 +24,7 @@ std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, s
 std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,
                                    std::int64_t total);
 
-/// False of a sweep where sweep.kind = "runs": its band is across runs.
+/// Whether the survey has steps: not a sweep with sweep.kind = "runs", whose band is across runs.
 inline bool has_steps(const SurveyId& survey, const Experiment& experiment) {
   return survey.kind != "sweep" || experiment.sweep.kind != "runs";
 }

@@ -16,7 +16,7 @@ struct TrainRequest {
 void require_trainable(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request);
 
 /// Trains one run in `directory`: config.toml, checkpoints and trace segments, and shards if probed. Everything is on
-/// disk at each checkpoint. On a signal (core/interrupt.hpp) finishes the step, saves, and throws interruption().
+/// disk at each checkpoint. On a signal (host/interrupt.hpp) finishes the step, saves, and throws interruption().
 void train(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request);
 
 }  // namespace gradscape

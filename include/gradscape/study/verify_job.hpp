@@ -21,7 +21,7 @@ struct Verification {
 /// from `data_path`, the stored place if empty) and of checkpoints' parameters; merged files must hold what the shards
 /// hold. Then draws `cells` of the stored cells, of all sweeps, at random, recomputes each by replay from the
 /// checkpoint before it, and compares the bits of its whole step. What is wrong becomes a problem; Error only where the
-/// data set or the configuration cannot be read, and on a signal (core/interrupt.hpp).
+/// data set or the configuration cannot be read, and on a signal (host/interrupt.hpp).
 Verification verify_run(const RunDirectory& directory, const std::string& data_path, std::int64_t cells);
 
 }  // namespace gradscape
