@@ -29,8 +29,9 @@ CheckedSweep check_sweep(const RunDirectory& directory, const SurveyId& survey) 
   const std::int64_t total = last_checkpoint(directory).total_steps;
   const std::string data = read_provenance(open_published(directory.checkpoint_path(0), "checkpoint")).data_fingerprint;
   // The sweep's settings are the shards' own, and one for all.
-  const Experiment settings = experiment_of_survey(directory, survey, read_stored_experiment(directory));
-  ShardJudge(directory, survey, settings, data).require_none_foreign();
+  const ShardJudge judge(directory, survey, read_stored_experiment(directory), data, Settings::of_shards);
+  judge.require_none_foreign();
+  const Experiment& settings = judge.settings();
   const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_selected(sweep, step, total); };
   return {{directory, std::min(total, last_step(settings.sweep, total)), wanted, settings.train.seed,
            survey.kind == "sweep" ? settings.sweep.multipliers : std::vector<double>{}},

@@ -32,7 +32,9 @@ std::optional<Clock::time_point> written_at(const std::string& path) {
 class Inspector {
  public:
   Inspector(const RunReport& run, const SurveyId& survey, const Experiment& settings)
-      : run_(run), survey_(survey), judge_(run.directory, survey, settings, run.data_fingerprint) {}
+      : run_(run),
+        survey_(survey),
+        judge_(run.directory, survey, settings, run.data_fingerprint, Settings::of_shards) {}
 
   const SweepOptions& steps() const { return judge_.settings().sweep; }
 
@@ -188,10 +190,9 @@ namespace {
 
 /// The segments of a survey of a run whose length is known.
 void inspect_survey(const RunReport& run, const Experiment& stored, SurveyReport& report) {
-  const Experiment settings = experiment_of_survey(run.directory, report.id, stored);
-  if (run.total >= 0 && has_steps(report.id, settings)) {
+  if (run.total >= 0 && has_steps(report.id, stored)) {
     const auto checkpoints = run.directory.checkpoint_steps();
-    const Inspector inspector(run, report.id, settings);
+    const Inspector inspector(run, report.id, stored);
     try {
       require_first_checkpoint(run.directory);
     } catch (const Error& error) {

@@ -51,8 +51,9 @@ void add_steps(const SweepOptions& from, SweepOptions& to) {
 }  // namespace
 
 ShardJudge::ShardJudge(const RunDirectory& directory, SurveyId survey, const Experiment& settings,
-                       std::string data_fingerprint)
+                       std::string data_fingerprint, Settings whose)
     : directory_(directory), survey_(std::move(survey)), settings_(settings), data_(std::move(data_fingerprint)) {
+  if (whose == Settings::of_shards) adopt_settings();
   std::set<Program> programs;
   std::string united;  // the configuration whose steps were united last
   for (const SegmentFile& shard : directory_.shard_files(survey_)) try {
@@ -151,25 +152,17 @@ ShardCheck ShardJudge::begun(const Segment& segment, const WholeTrace& trace) co
   return all;
 }
 
-Experiment experiment_of_survey(const RunDirectory& directory, const SurveyId& survey, Experiment stored) {
-  std::string config;  // of the last
-  bool any = false;
-  for (const auto& list : {directory.shard_files(survey), directory.partial_files(survey)})
+/// The [sweep] of the first shard that can be read, or partial one.
+void ShardJudge::adopt_settings() {
+  for (const auto& list : {directory_.shard_files(survey_), directory_.partial_files(survey_)})
     for (const SegmentFile& file : list) try {
-        const Provenance origin = read_provenance(peek_published(file.path, file_type(survey)));
-        if (origin.config == config) continue;
-        const SweepOptions made = parse_stored_experiment(origin.config, file.path).sweep;
-        config = origin.config;
-        if (!any)
-          stored.sweep = made;
-        else
-          add_steps(made, stored.sweep);
-        any = true;
+        const Provenance origin = read_provenance(peek_published(file.path, file_type(survey_)));
+        settings_.sweep = parse_stored_experiment(origin.config, file.path).sweep;
+        return;
       } catch (const AccessError&) {
         throw;
       } catch (const Error&) {  // damaged, or none of ours: another one may be whole
       }
-  return stored;
 }
 
 }  // namespace gradscape

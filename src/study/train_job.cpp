@@ -170,8 +170,8 @@ class TrainJob {
       }
   }
 
-  /// HDF5 has many words for a moment's lack of memory, and a checkpoint that is called damaged is deleted: it is looked
-  /// at again before.
+  /// HDF5 has many words for a moment's lack of memory, and a checkpoint that is called damaged is deleted: it is
+  /// looked at again before.
   TrainingState<S> read_checkpoint_twice(std::int64_t step) {
     try {
       return run_.checkpoint(step);

@@ -118,11 +118,11 @@ class Verifier {
 
   /// Shards of one survey have one set of settings and hold the steps that their names say.
   void check_survey(const SurveyId& survey) {
-    const Experiment settings = experiment_of_survey(directory_, survey, experiment_);
-    attempt([&] { ShardJudge(directory_, survey, settings, data_).require_none_foreign(); });
+    const ShardJudge judge(directory_, survey, experiment_, data_, Settings::of_shards);
+    attempt([&] { judge.require_none_foreign(); });
     for (const SegmentFile& shard : directory_.shard_files(survey))
       attempt([&] {
-        const Table table = require_table(shard.path, survey, settings);
+        const Table table = require_table(shard.path, survey, judge.settings());
         for (const double step : table.rows().values)
           if (step < static_cast<double>(shard.first) || step >= static_cast<double>(shard.last))
             throw Error(shard.path, fmt::format("holds step {}: it was renamed", step));
@@ -144,7 +144,7 @@ class Verifier {
   /// A merged file holds what the shards hold. Steps without a shard are the business of `status`.
   void check_merged(const SurveyId& survey) {
     const std::string path = directory_.merged_path(survey);
-    const Table merged = require_table(path, survey, experiment_of_survey(directory_, survey, experiment_));
+    const Table merged = require_table(path, survey, settings_of_shards(survey));
     Table hole = without_rows(merged);
     append_hole(0, hole);
     for (const SegmentFile& shard : directory_.shard_files(survey))
@@ -161,6 +161,10 @@ class Verifier {
                         "`gradscape merge` makes it again");
         }
       });
+  }
+
+  Experiment settings_of_shards(const SurveyId& survey) const {
+    return ShardJudge(directory_, survey, experiment_, data_, Settings::of_shards).settings();
   }
 
   void check_cells(std::int64_t count) {
@@ -199,7 +203,7 @@ class Verifier {
   /// The row of a step as the survey of `stored` makes it.
   Table recompute(const DrawnCell& cell, const Table& stored) {
     if (prepared_ != cell.survey || !rider_) {
-      const Experiment settings = experiment_of_survey(directory_, cell.survey, experiment_);
+      const Experiment settings = settings_of_shards(cell.survey);
       rider_.emplace(
           open_survey<S>(cell.survey.kind, settings.sweep, settings_of(stored), process_, floor_segment(directory_)),
           [this](std::int64_t step) { return step <= wanted_ ? wanted_ : kNoStep; });

@@ -24,10 +24,15 @@ struct ShardCheck {
   Table rows;           // of a whole or incomplete one
 };
 
+/// Whose [sweep] counts: the one that is asked for, or the one that the shards were made with.
+enum class Settings { asked, of_shards };
+
 class ShardJudge {
  public:
-  /// `settings`: the run's configuration with the [sweep] that is meant. Looks at the roots of all the survey's shards.
-  ShardJudge(const RunDirectory& directory, SurveyId survey, const Experiment& settings, std::string data_fingerprint);
+  /// `settings`: the run's configuration with the [sweep] that is meant, or its stored one. Looks at the roots of all
+  /// the survey's shards.
+  ShardJudge(const RunDirectory& directory, SurveyId survey, const Experiment& settings, std::string data_fingerprint,
+             Settings whose = Settings::asked);
 
   /// The settings; their steps are those asked for and all that the shards were made for.
   const Experiment& settings() const { return settings_; }
@@ -49,6 +54,7 @@ class ShardJudge {
 
  private:
   ShardCheck judge(const std::string& path, const Segment& segment, const WholeTrace* trace) const;
+  void adopt_settings();
   void require_own(const h5::File& file) const;
   void require_shape(const Table& table, const std::string& path) const;
 
@@ -61,9 +67,5 @@ class ShardJudge {
   bool mixed_ = false;              // the shards are of several programs
   mutable std::string own_config_;  // of the last own shard: most have the same, which need not be read again
 };
-
-/// The run's configuration with the [sweep] that the survey's shards were made with, the stored one where there is no
-/// shard: its steps are all that they were made for. `stored` is the run's own.
-Experiment experiment_of_survey(const RunDirectory& directory, const SurveyId& survey, Experiment stored);
 
 }  // namespace gradscape
