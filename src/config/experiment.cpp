@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/split.hpp"
 #include "gradscape/landscape/step_ranges.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/train/schedule.hpp"
@@ -61,17 +62,6 @@ bool parse_number(const std::string& text, T& value) {
   const char* last = text.data() + text.size();
   const auto [end, code] = std::from_chars(first, last, value);
   return code == std::errc() && end == last;
-}
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::size_t start = 0;
-  while (true) {
-    const std::size_t end = text.find(separator, start);
-    parts.push_back(text.substr(start, end - start));
-    if (end == std::string::npos) return parts;
-    start = end + 1;
-  }
 }
 
 std::vector<std::string> differences(const Experiment& here, const Experiment& there,

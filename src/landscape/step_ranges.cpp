@@ -7,20 +7,10 @@
 #include <charconv>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/split.hpp"
 
 namespace gradscape {
 namespace {
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::size_t start = 0;
-  while (true) {
-    const std::size_t end = text.find(separator, start);
-    parts.push_back(text.substr(start, end - start));
-    if (end == std::string::npos) return parts;
-    start = end + 1;
-  }
-}
 
 std::int64_t number(const std::string& text, std::int64_t least, const char* what, const std::string& where) {
   std::int64_t value = 0;

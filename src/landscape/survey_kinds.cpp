@@ -1,9 +1,9 @@
 #include "gradscape/landscape/survey_kinds.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/split.hpp"
 #include "gradscape/landscape/distributions.hpp"
 #include "gradscape/landscape/shift.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
@@ -44,8 +44,8 @@ const SurveyKind& survey_kind(const std::string& name) {
 
 std::vector<std::string> surveys_beside(const SweepOptions& options) {
   std::vector<std::string> kinds;
-  std::istringstream text(options.also);
-  for (std::string kind; std::getline(text, kind, ',');) {
+  if (options.also.empty()) return kinds;
+  for (std::string kind : split(options.also, ',')) {
     kind.erase(0, kind.find_first_not_of(' '));
     kind.erase(kind.find_last_not_of(' ') + 1);
     if (std::count(kinds.begin(), kinds.end(), kind) == 0) kinds.push_back(kind);
