@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""What a stopped sweep leaves of a segment: a partial shard, which the next call goes on from, to the bits of a sweep in
+one piece; and which it leaves alone with a word where it is damaged, another run's or another program's."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+from support import FULL, Case, attributes, datasets, falsified, gradscape, main, stopped_at
+
+# One segment, which the sweep is stopped inside of, and the step after the last. The noise floor is measured.
+LONG = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 12, "train.checkpoint_every": 12}
+SHARD = "segment-00000000-00000012.h5"
+LAST = "sweep/main/segment-00000007-00000012.h5"
+
+
+class Sweep(Case):
+    settings = LONG
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.trained = cls.make("train", cls.settings, cls.shared / "trained")
+        cls.whole = cls.copy_in(cls.shared, cls.trained, "whole")
+        gradscape("sweep", cls.whole, "--quiet")
+        gradscape("merge", cls.whole, "--quiet")
+        cls.partial = cls.copy_in(cls.shared, cls.trained, "partial")
+        stopped_at(signal.SIGUSR1, "step", 5, "sweep", cls.partial, expect=75)
+
+    def assert_finishes(self, out: Path, *words: str) -> None:
+        gradscape("sweep", out, says=words)
+        gradscape("merge", out, "--quiet")
+        self.assert_same_files(self.whole, out)
+
+    def test_the_finished_part_is_kept(self) -> None:
+        out = self.copy(self.partial)
+        path = out / "sweep/main/partial" / SHARD
+        self.assertFalse((out / "sweep/main" / SHARD).exists())
+        self.assertEqual(attributes(path)["complete"], 1)
+        part, whole = datasets(path), datasets(self.whole / "sweep/main" / SHARD)
+        self.assertEqual(part["step"].tolist(), [0, 1, 2, 3, 4])
+        for name in ("step", "loss", "grad_diff", "noise_floor", "beta_max"):
+            self.assertEqual(part[name].tobytes(), whole[name][:5].tobytes(), name)
+        gradscape("merge", out, expect=1, says=("no shards",))
+        stopped_at(signal.SIGKILL, "step", 8, "sweep", out, expect=-signal.SIGKILL)
+        self.assertEqual(len(datasets(path)["step"]), 5, "it outlives SIGKILL")
+        self.assert_finishes(out)
+
+    def test_tasks(self) -> None:
+        out = self.copy(self.partial)
+        gradscape("sweep", out, "--task", "1/2", "--quiet")
+        self.assertTrue((out / "sweep/main/partial" / SHARD).exists(), "another task's")
+        gradscape("sweep", out, "--task", "0/2", "--quiet")
+        self.assert_finishes(out, "0 new shards")
+
+    def test_a_damaged_partial_shard(self) -> None:
+        whole = (self.partial / "sweep/main/partial" / SHARD).read_bytes()
+        for number, content in enumerate((b"", b"no HDF5", whole[:len(whole) // 2], whole[:-1])):
+            out = self.copy(self.partial, f"damaged{number}")
+            path = out / "sweep/main/partial" / SHARD
+            path.write_bytes(content)
+            self.assert_finishes(out, str(path), "is ignored")
+
+    def assert_ignored(self, change, *words: str) -> None:
+        """change(path) makes the partial shard one that must not be used."""
+        out = self.copy(self.partial, f"ignored{len(list(self.place.iterdir()))}")
+        path = out / "sweep/main/partial" / SHARD
+        change(path)
+        self.assert_finishes(out, str(path), *words, "is ignored")
+
+    def test_a_foreign_partial_shard(self) -> None:
+        other = self.make("train", self.settings | {"train.seed": 8}, self.place / "other")
+        gradscape("sweep", other, "--quiet")
+        self.assert_ignored(lambda path: shutil.copy(other / "sweep/main" / SHARD, path), "train.seed")
+        again = self.copy(self.trained, "again")
+        gradscape("sweep", again, "--quiet", "--multipliers", "1,2")
+        self.assert_ignored(lambda path: shutil.copy(again / "sweep/main" / SHARD, path), "sweep.multipliers")
+        self.assert_ignored(lambda path: shutil.copy(self.whole / "trace" / SHARD, path), "trace file")
+
+    def test_a_partial_shard_that_does_not_fit(self) -> None:
+        def set_attribute(name: str, value: str):
+            def change(path: Path) -> None:
+                with falsified(path) as file:
+                    kind = file.attrs.get_id(name).dtype
+                    del file.attrs[name]
+                    file.attrs.create(name, value.encode().ljust(kind.itemsize)[:kind.itemsize], dtype=kind)
+            return change
+
+        def set_value(name: str, value: float):
+            def change(path: Path) -> None:
+                with falsified(path) as file:
+                    file[name][0] = value
+            return change
+
+        self.assert_ignored(set_attribute("program_version", "9.9.9"), "another program", "program_version")
+        self.assert_ignored(set_attribute("git_revision", "0123456"), "another program", "git_revision")
+        self.assert_ignored(set_value("train_loss", 1.5), "step 0")
+        self.assert_ignored(set_value("train_grad_norm", 1.5), "step 0")
+        self.assert_ignored(set_value("lr", 1.5), "step 0")
+        self.assert_ignored(set_value("step", 1), "ascend")
+
+    def test_a_partial_shard_left_beside_its_shard(self) -> None:
+        out = self.copy(self.whole)
+        (out / "sweep/main/partial").mkdir()
+        shutil.copy(self.partial / "sweep/main/partial" / SHARD, out / "sweep/main/partial")
+        self.assert_finishes(out, "0 new shards")
+
+
+class SeveralFloors(Case):
+    """Checkpoints that are not where the floors' segments begin: floors are those of steps 0, 5 and 10, and the last
+    segment is [7, 12)."""
+
+    def test_from_each_step(self) -> None:
+        config = self.write_config(LONG | {"train.checkpoint_every": 5, "train.schedule": "constant"})
+        trained = self.place / "trained"
+        gradscape("train", config, "--out", trained, "--train.steps", 5, "--quiet")
+        gradscape("train", config, "--out", trained, "--resume", "--train.checkpoint_every", 7, "--quiet")
+        whole = self.copy(trained, "whole")
+        gradscape("sweep", whole, "--quiet")
+        floors = datasets(whole / LAST)["noise_floor"].tolist()
+        self.assertEqual([floors.count(floors[0]), floors.count(floors[-1])], [3, 2])
+        for count in range(1, 6):
+            out = self.copy(trained, str(count))
+            for path in (whole / "sweep/main").glob("*.h5"):
+                if path.name != Path(LAST).name:
+                    (out / "sweep/main/partial").mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, out / "sweep/main")
+            partial = out / "sweep/main/partial" / Path(LAST).name
+            shutil.copy(whole / LAST, partial)
+            with falsified(partial) as file:
+                for name in [name for name, item in file.items() if item.shape[0] == 5]:
+                    values = file[name][:count]
+                    del file[name]
+                    file[name] = values
+            self.assertNotIn("ignored", gradscape("sweep", out, says=("1 new shard",)).stderr)
+            self.assert_same_files(whole, out)
+
+
+if __name__ == "__main__":
+    main()
