@@ -13,7 +13,6 @@ from support import FULL, Case, attributes, datasets, falsified, gradscape, main
 # One segment, which the sweep is stopped inside of, and the step after the last. The noise floor is measured.
 LONG = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 12, "train.checkpoint_every": 12}
 SHARD = "segment-00000000-00000012.h5"
-LAST = "sweep/main/segment-00000007-00000012.h5"
 
 
 class Sweep(Case):
@@ -106,36 +105,6 @@ class Sweep(Case):
         (out / "sweep/main/partial").mkdir()
         shutil.copy(self.partial / "sweep/main/partial" / SHARD, out / "sweep/main/partial")
         self.assert_finishes(out, "0 new shards")
-
-
-class SeveralFloors(Case):
-    """Checkpoints that are not where the floors' segments begin: floors are those of steps 0, 5 and 10, and the last
-    segment is [7, 12)."""
-
-    def test_from_each_step(self) -> None:
-        config = self.write_config(LONG | {"train.checkpoint_every": 5, "train.schedule": "constant"})
-        trained = self.place / "trained"
-        gradscape("train", config, "--out", trained, "--train.steps", 5, "--quiet")
-        gradscape("train", config, "--out", trained, "--resume", "--train.checkpoint_every", 7, "--quiet")
-        whole = self.copy(trained, "whole")
-        gradscape("sweep", whole, "--quiet")
-        floors = datasets(whole / LAST)["noise_floor"].tolist()
-        self.assertEqual([floors.count(floors[0]), floors.count(floors[-1])], [3, 2])
-        for count in range(1, 6):
-            out = self.copy(trained, str(count))
-            for path in (whole / "sweep/main").glob("*.h5"):
-                if path.name != Path(LAST).name:
-                    (out / "sweep/main/partial").mkdir(parents=True, exist_ok=True)
-                    shutil.copy(path, out / "sweep/main")
-            partial = out / "sweep/main/partial" / Path(LAST).name
-            shutil.copy(whole / LAST, partial)
-            with falsified(partial) as file:
-                for name in [name for name, item in file.items() if item.shape[0] == 5]:
-                    values = file[name][:count]
-                    del file[name]
-                    file[name] = values
-            self.assertNotIn("ignored", gradscape("sweep", out, says=("1 new shard",)).stderr)
-            self.assert_same_files(whole, out)
 
 
 if __name__ == "__main__":
