@@ -78,6 +78,10 @@ TEST_F(MergeJob, SeedsAreUnited) {
   }
   EXPECT_EQ(file.read<double>("/loss"), expected);
   EXPECT_EQ(merge({runs[0]}), Paths{runs[0].merged_path({})}) << "one seed unites nothing";
+  std::filesystem::remove(runs[0].shard_path({}, 4, 8));
+  const std::string told = expect_error([&] { merge(runs); }, {runs[0].root(), "is not complete"});
+  EXPECT_EQ(told.find("2 files"), std::string::npos) << "what cannot be merged is told of once: " << told;
+  EXPECT_EQ(told_, Paths{runs[1].merged_path({})});
 }
 
 TEST_F(MergeJob, RunsThatDifferInMoreThanTheirSeedAreNotUnited) {

@@ -173,7 +173,12 @@ TEST(UnfinishedTasks, AreThoseWithASegmentThatIsNotDone) {
     RunReport run{.directory = RunDirectory("run"), .experiment = {}};
     run.total = 8;
     run.surveys.push_back({});
-    for (const SegmentState state : states) run.surveys.front().segments.push_back({{0, 2, {0, 1}}, state, 0, ""});
+    for (const SegmentState state : states) {
+      SegmentReport report;
+      report.segment.probed = {0, 1};
+      report.state = state;
+      run.surveys.front().segments.push_back(report);
+    }
     return run;
   };
   using Tasks = std::vector<std::int64_t>;
