@@ -286,6 +286,10 @@ class Case(unittest.TestCase):
             self.assertEqual(attributes(run / name)["complete"], 1)
             datasets(run / name)
 
+    def assert_no_remains(self, folder: Path) -> None:
+        """No temporary file is left, and no lock."""
+        self.assertEqual([path.name for path in folder.rglob(".*")], [])
+
     @staticmethod
     def digest(path: Path) -> str:
         return gradscape("info", path, "--digest").stdout.strip()

@@ -7,9 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from pathlib import Path
 
-import h5py
 import numpy as np
 
 from support import Case, datasets, falsified, flip_a_bit, gradscape, main, stopped_at

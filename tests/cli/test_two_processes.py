@@ -54,7 +54,7 @@ class TwoProcesses(Case):
         self.assertEqual(whole_trace(out), whole_trace(self.unbroken))
         last = "checkpoints/step-00000120.h5"
         self.assert_same_data(out / last, self.unbroken / last)
-        self.assertEqual([path.name for path in out.rglob(".*")], [], "remains of the dead")
+        self.assert_no_remains(out)
 
     def pair(self, kind: str, number: int) -> None:
         out = self.place / f"{kind.replace(' ', '')}-{number}"
