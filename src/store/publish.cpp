@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/process_identity.hpp"
 #include "gradscape/host/version.hpp"
 
@@ -88,6 +89,7 @@ void publish(const std::string& path, const std::function<void(const std::string
       (directory / fmt::format(".{}.tmp-{}", target.filename().string(), process_suffix())).string();
   try {
     write(temporary);
+    reach(Moment::written);
     if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "cannot rename into place", errno);
   } catch (const Error& error) {
     const std::string hint = full_disk_hint(directory);
@@ -99,6 +101,7 @@ void publish(const std::string& path, const std::function<void(const std::string
     throw;
   }
   sync_directory(directory.string());
+  reach(Moment::published);
 }
 
 constexpr const char* kContentHash = "content_hash";

@@ -7,6 +7,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/vector_math.hpp"
+#include "gradscape/host/interrupt.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
@@ -95,6 +96,7 @@ void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>&
   state.theta.swap(theta_next_);
   state.buffers.swap(buffers_next_);
   ++state.step;
+  reach(Moment::step);
 }
 
 template <class S>

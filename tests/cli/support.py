@@ -38,6 +38,9 @@ FULL = PLAIN | {
     "model.norm_dense": True, "model.dropout": 0.25, "train.optimizer": "adam", "train.lr": 0.002,
     "train.schedule": "cosine", "train.weight_decay": 1e-4}
 
+# By which a process is told that it will soon have to end: code 75.
+PREEMPTIONS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGXCPU)
+
 
 class Done(NamedTuple):
     code: int
@@ -75,9 +78,9 @@ def gradscape(*arguments: object, expect: int | tuple[int, ...] = 0, says: tuple
     return result
 
 
-def start(*arguments: object, **options: Any) -> subprocess.Popen:
+def start(*arguments: object, env: dict | None = None, **options: Any) -> subprocess.Popen:
     return subprocess.Popen([BINARY, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env=environment(), **options)
+                            env=environment(**(env or {})), **options)
 
 
 def toml_text(settings: dict[str, Any]) -> str:
@@ -251,9 +254,13 @@ class Case(unittest.TestCase):
         gradscape(verb, cls.write_config(settings), "--out", out, "--quiet", *more, **options)
         return out
 
+    @staticmethod
+    def copy_in(place: Path, run: Path, name: str) -> Path:
+        shutil.copytree(run, place / name)
+        return place / name
+
     def copy(self, run: Path, name: str = "copy") -> Path:
-        shutil.copytree(run, self.place / name)
-        return self.place / name
+        return self.copy_in(self.place, run, name)
 
     def assert_same_data(self, a: Path, b: Path) -> None:
         here, there = datasets(a), datasets(b)
@@ -279,9 +286,25 @@ class Case(unittest.TestCase):
             self.assertEqual(attributes(run / name)["complete"], 1)
             datasets(run / name)
 
+    def assert_no_remains(self, folder: Path) -> None:
+        """No temporary file is left, and no lock."""
+        self.assertEqual([path.name for path in folder.rglob(".*")], [])
+
     @staticmethod
     def digest(path: Path) -> str:
         return gradscape("info", path, "--digest").stdout.strip()
+
+
+def stopped_at(number: signal.Signals, moment: str, count: int, *arguments: object, **options: Any) -> Any:
+    """Runs the binary, which sends itself a signal when it comes to a moment ("step", "written", "published": Moment of
+    host/interrupt.hpp) the count-th time. Returns its end, as gradscape() does; by SIGSTOP, the process stopped there."""
+    wanted = {"GRADSCAPE_TEST_SIGNAL": f"{int(number)} {moment} {count}"}
+    if number != signal.SIGSTOP:
+        return gradscape(*arguments, env=wanted, **options)
+    process = start(*arguments, env=wanted)
+    if not os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]):
+        raise AssertionError(f"ended before {moment} {count}: {arguments}")
+    return process
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> bool:

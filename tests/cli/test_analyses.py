@@ -5,15 +5,12 @@ cannot be; and the band across runs."""
 from __future__ import annotations
 
 import os
-import signal
-import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from support import (FULL, PLAIN, Case, attributes, datasets, falsified, flip_a_bit, gradscape, main, start,
-                     whole_trace)
+from support import (FULL, PLAIN, Case, attributes, datasets, falsified, flip_a_bit, gradscape, main, whole_trace)
 
 SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 7,
                    "sweep.every": 3}
@@ -66,23 +63,6 @@ class Analyses(Case):
         self.assertEqual(datasets(run / "shift-second.h5")["shift_norm"].tolist(), whole["shift_norm"][:, 1:2].tolist())
         gradscape("shift", run, "--name", "second", "--steps", "0:20:2", "--quiet")  # its own layers
         self.assertEqual(datasets(run / "shift-second.h5")["shift_norm"].shape[1], 1)
-
-    def test_interrupted(self) -> None:
-        settings = SETTINGS | {"model.hidden": [256] * 12, "train.steps": 40, "train.checkpoint_every": 40, "sweep.every": 1}
-        run = self.make("train", settings, self.place / "run")
-        whole = self.copy(run, "whole")
-        gradscape("shift", whole, "--quiet")
-        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75)):
-            process = start("shift", run)
-            time.sleep(0.5)
-            process.send_signal(number)
-            errors = process.communicate(timeout=600)[1].decode()
-            self.assertEqual(process.returncode, code, errors)
-            self.assertIn("rows of this one are saved", errors)
-        self.assertTrue(any((run / "shift/main/partial").iterdir()))
-        gradscape("shift", run, "--quiet")
-        self.assert_same_data(whole / "shift.h5", run / "shift.h5")
-        self.assertFalse(any((run / "shift/main/partial").iterdir()))
 
     def test_words_for_what_cannot_be(self) -> None:
         run = self.copy(self.run_directory)

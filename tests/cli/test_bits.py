@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 
-from support import (FULL, PLAIN, SLOW, Case, attributes, datasets, falsified, gradscape, h5_files, interrupt, main,
-                     start, wait_for, whole_trace, write_cifar)
-
-KILLS = 12 if SLOW else 4
+from support import (FULL, PLAIN, Case, attributes, datasets, falsified, gradscape, h5_files, main, stopped_at,
+                     whole_trace, write_cifar)
 
 
 class BitsOfAConfiguration:
@@ -26,9 +21,7 @@ class BitsOfAConfiguration:
         super().setUpClass()
         cls.config = cls.write_config(cls.settings)
         cls.unbroken = cls.shared / "unbroken"
-        began = time.monotonic()
         gradscape("run", cls.config, "--out", cls.unbroken, "--quiet")
-        cls.seconds = time.monotonic() - began
 
     def train_and_sweep(self, out: Path, threads: int, **env: str) -> None:
         gradscape("train", self.config, "--out", out, "--quiet", "--threads", threads, env=env)
@@ -77,68 +70,32 @@ class BitsOfAConfiguration:
         self.assert_same_files(self.unbroken, out, ("checkpoints", "trace", "sweep/main"))
 
     def test_killed_and_resumed(self) -> None:
-        """SIGKILL at random moments of training, then of sweeping."""
+        """SIGKILL while training, then while sweeping."""
         out = self.place / "killed"
-        chance = random.Random(len(self.settings))
         for command in (("train", self.config, "--out", out, "--resume"), ("sweep", out)):
-            for _ in range(KILLS):
-                process = start(*command, "--quiet")
-                try:
-                    process.communicate(timeout=chance.uniform(0, self.seconds / 2))
-                    break  # done before it could be killed
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                process.communicate()
+            for moment, count in (("step", 6), ("written", 2), ("published", 1)):
+                stopped_at(signal.SIGKILL, moment, count, *command, "--quiet", expect=-signal.SIGKILL)
                 self.assert_all_complete(out)
             gradscape(*command, "--quiet")
         gradscape("merge", out, "--quiet")
         self.assert_same_files(self.unbroken, out)
 
-    def test_ctrl_c_in_a_run(self) -> None:
+    def test_ctrl_c(self) -> None:
         """The interrupted step's own checkpoint and segment come on top: compared is everything else."""
-        self.interrupt_until_done("run", "checkpoints/step-00000004.h5")
-
-    def test_ctrl_c_in_training(self) -> None:
-        out = self.interrupt_until_done("train", "checkpoints/step-00000000.h5")
-        gradscape("sweep", out, "--quiet")
-        gradscape("merge", out, "--quiet")
-        self.assert_same_data(self.unbroken / "landscape.h5", out / "landscape.h5")
-
-    def interrupt_until_done(self, verb: str, sign: str) -> Path:
-        for attempt in range(20):  # an attempt counts if the signal came before the end
-            out = self.place / f"{verb}{attempt}"
-            process = start(verb, self.config, "--out", out)
-            wait_for(out / sign, process)
-            done = interrupt(process)
-            if done.code != 0:
-                break
-        self.assertEqual(done.code, 130, done)
-        self.assertIn("--resume", done.stderr)
-        self.assertIn(f"of {self.settings['train.steps']} steps are done and saved", done.stderr)
-        self.assert_all_complete(out)
-        gradscape(verb, self.config, "--out", out, expect=2, says=("--resume",))
-        gradscape(verb, self.config, "--out", out, "--resume", "--quiet")
-        if verb == "run":
+        for verb in ("run", "train"):
+            out = self.place / verb
+            stopped_at(signal.SIGINT, "step", 6, verb, self.config, "--out", out, expect=130,
+                       says=("--resume", f"6 of {self.settings['train.steps']} steps are done and saved"))
+            self.assert_all_complete(out)
+            gradscape(verb, self.config, "--out", out, expect=2, says=("--resume",))
+            gradscape(verb, self.config, "--out", out, "--resume", "--quiet")
+            if verb == "train":
+                gradscape("sweep", out, "--quiet")
+                gradscape("merge", out, "--quiet")
             self.assert_same_data(self.unbroken / "landscape.h5", out / "landscape.h5")
-        self.assertEqual(whole_trace(self.unbroken), whole_trace(out))
-        for name in h5_files(self.unbroken / "checkpoints"):
-            self.assert_same_data(self.unbroken / "checkpoints" / name, out / "checkpoints" / name)
-        return out
-
-    def test_ctrl_c_in_a_sweep(self) -> None:
-        for attempt in range(20):
-            out = self.copy(self.unbroken, f"swept{attempt}")
-            process = start("sweep", out, "--name", "again", "--multipliers", "0.5,1,1.5,2,3,4")
-            wait_for(out / "sweep/again/segment-00000000-00000004.h5", process)
-            done = interrupt(process)
-            if done.code != 0:
-                break
-        self.assertEqual(done.code, 130, done)
-        self.assertIn("same command", done.stderr)
-        whole = self.copy(self.unbroken, "whole")
-        for directory in (out, whole):
-            gradscape("sweep", directory, "--quiet", "--name", "again", "--multipliers", "0.5,1,1.5,2,3,4")
-        self.assert_same_files(out, whole)
+            self.assertEqual(whole_trace(self.unbroken), whole_trace(out))
+            for name in h5_files(self.unbroken / "checkpoints"):
+                self.assert_same_data(self.unbroken / "checkpoints" / name, out / "checkpoints" / name)
 
     def test_end_of_the_run_is_probed(self) -> None:
         """Step T too, on the batch that training would take next: steps/every + 1 records."""

@@ -197,7 +197,7 @@ class NoRoom(Case):
         self.assert_all_complete(run)
         for name in h5_files(run):
             self.assert_same_data(self.unbroken / name, run / name)
-        self.assertEqual([path for path in run.rglob(".*")], [], "temporary files left behind")
+        self.assert_no_remains(run)
 
     def mount_small_disk(self) -> Path:
         disk = self.place / "disk"

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import json
 import re
-import time
+import signal
 from pathlib import Path
 
-from support import FULL, Case, flip_a_bit, gradscape, h5_files, interrupt, main, start
+from support import FULL, Case, flip_a_bit, gradscape, h5_files, main, stopped_at
 
 # 7 segments of three steps and one of two in each run, and the step after the last: 8 shards.
 SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
@@ -99,34 +99,35 @@ class Status(Case):
         self.assertIn("6 done, 2 damaged of 8", text)
 
     def test_a_stopped_sweep(self) -> None:
-        settings = SETTINGS | {"train.steps": 400, "train.checkpoint_every": 400, "sweep.every": 1, "sweep.last": 399,
-                               "model.hidden": [256, 256], "sweep.multipliers": [0.1 * i for i in range(1, 20)]}
-        run = self.make("train", settings, self.place / "run")
-        process = start("sweep", run)
-        time.sleep(0.7)
-        self.assertEqual(interrupt(process).code, 130)
+        run = self.copy(self.trained / "bn")
+        def segments() -> list[int]:
+            report = self.status(run, expect=1)["runs"][0]
+            return [report["segments"][state] for state in ("done", "partial", "missing")] + [report["probed_steps"]]
+
+        stopped_at(signal.SIGINT, "step", 7, "sweep", run, expect=130)
+        self.assertEqual(segments(), [2, 1, SHARDS - 3, 4], "0, 2; 4; 6 of 6 and 8")
+        stopped_at(signal.SIGINT, "step", 3, "sweep", run, expect=130)
+        self.assertEqual(segments(), [3, 0, SHARDS - 3, 5])
+        stopped_at(signal.SIGINT, "step", 2, "sweep", run, "--steps", "0:20:1", expect=130)
+        self.assertEqual(segments(), [1, 2, SHARDS - 3, 6], "more steps are wanted, of which 1 is done")
         report = self.status(run, expect=1)["runs"][0]
-        self.assertEqual(report["segments"]["partial"], 1)
-        self.assertTrue(0 < report["probed_steps"] < 400, report)
+        self.assertEqual(report["planned_probed_steps"], 21)
 
     def test_beside_killed_writers(self) -> None:
-        """At any moment, while writers are killed, it counts what is there, and names the tasks that are left."""
-        settings = SETTINGS | {"train.steps": 60, "model.hidden": [96, 64], "sweep.every": 1, "sweep.last": 59}
-        run = self.make("train", settings, self.place / "run")
-        shards = []
-        for kill in range(6):
-            process = start("sweep", run, "--task", f"{kill % 3}/3")
-            time.sleep(0.1 + 0.04 * kill)
-            report = self.runs_of(run)
-            process.kill()
-            process.communicate()
-            after = self.runs_of(run)
-            self.assertLessEqual(report["segments"]["done"], after["segments"]["done"])
-            shards.append(len(list((run / "sweep/main").glob("segment-*.h5"))))
-            self.assertEqual(after["segments"]["done"], shards[-1], "what lies under a final name is whole")
-            self.assertEqual(after["segments"]["damaged"], 0)
-            self.assertEqual(after["segments"]["done"] + after["segments"]["missing"], 20)
-        for task in indices(gradscape("status", run, "--missing", "--tasks", 3, expect=(0, 1)).stdout):
+        """While writers are stopped and killed, it counts what is there, and names the tasks that are left."""
+        run = self.copy(self.trained / "bn")
+        done = 0
+        for task in range(3):
+            for moment in ("written", "published"):
+                writer = stopped_at(signal.SIGSTOP, moment, 1, "sweep", run, "--task", f"{task}/3")
+                done += moment == "published"
+                for stop in (writer.kill, writer.communicate):
+                    self.assertEqual(self.runs_of(run)["segments"]["done"], done, "what lies under a final name is whole")
+                    stop()
+                segments = self.runs_of(run)["segments"]
+                self.assertEqual((segments["done"], segments["missing"]), (done, SHARDS - done))
+        self.assertEqual(gradscape("status", run, "--missing", "--tasks", 3, expect=1).stdout, "0-2\n")
+        for task in indices(gradscape("status", run, "--missing", "--tasks", 3, expect=1).stdout):
             gradscape("sweep", run, "--task", f"{task}/3", "--quiet")
         self.status(run, expect=0)
 

@@ -7,13 +7,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import time
-from pathlib import Path
 
-import h5py
 import numpy as np
 
-from support import Case, datasets, falsified, flip_a_bit, gradscape, main, start
+from support import Case, datasets, falsified, flip_a_bit, gradscape, main, stopped_at
 
 KINDS = ("shift", "distributions", "theorem")
 SETTINGS = {"experiment.name": "small", "data.source": "synthetic", "data.synthetic_train": 128, "data.synthetic_test": 16,
@@ -30,11 +27,6 @@ class Surveys(Case):
         for kind in KINDS:
             gradscape(kind, cls.whole, "--quiet")
 
-    @staticmethod
-    def copy_in(place: Path, run: Path, name: str) -> Path:
-        shutil.copytree(run, place / name)
-        return place / name
-
     def test_tasks(self) -> None:
         """Three tasks in any order on any number of threads, then a merge: the same bits as in one process."""
         run = self.copy(self.trained)
@@ -48,23 +40,19 @@ class Surveys(Case):
                 self.assertEqual(shard.read_bytes(), (run / kind / "main" / shard.name).read_bytes())
 
     def test_a_killed_task(self) -> None:
-        settings = SETTINGS | {"model.hidden": [256] * 12, "train.steps": 40, "train.checkpoint_every": 20}
-        run = self.make("train", settings, self.place / "run")
-        whole = self.copy(run, "whole")
-        gradscape("shift", whole, "--quiet")
-        for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 75)):
-            process = start("shift", run, "--task", "0/2", "--quiet")
-            time.sleep(0.5)
-            process.send_signal(number)
-            process.communicate(timeout=600)
-            self.assertIn(process.returncode, (code, 0))
+        """`status` names it, and it goes on where it was."""
+        run = self.copy(self.trained)
+        task = ("shift", run, "--task", "0/2")
+        stopped_at(signal.SIGKILL, "step", 7, *task, expect=-9)
+        stopped_at(signal.SIGTERM, "step", 2, *task, expect=75)
         document = json.loads(gradscape("status", run, "--kind", "shift", "--tasks", "2", "--json", expect=1).stdout)
-        self.assertIn(1, document["missing_tasks"])
-        for task in range(2):
-            gradscape("shift", run, "--task", f"{task}/2", "--quiet")
+        self.assertEqual(document["missing_tasks"], [0, 1])
+        gradscape(*task, "--quiet")
+        self.assertEqual(gradscape("status", run, "--kind", "shift", "--tasks", "2", "--missing", expect=1).stdout, "1\n")
+        gradscape("shift", run, "--task", "1/2", "--quiet")
         self.assertEqual(gradscape("status", run, "--kind", "shift", "--tasks", "2", "--missing").stdout, "")
         gradscape("merge", run, "--kind", "shift", "--quiet")
-        self.assert_same_data(whole / "shift.h5", run / "shift.h5")
+        self.assert_same_data(self.whole / "shift.h5", run / "shift.h5")
 
     def test_status_and_verify(self) -> None:
         gradscape("sweep", self.copy(self.whole, "probed"), "--quiet")

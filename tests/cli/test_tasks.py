@@ -31,7 +31,7 @@ class Tasks(Case):
         gradscape("merge", out, "--quiet")
         for name in NAMES:
             self.assert_same_files(self.whole / name, out / name)
-        self.assertEqual([path for path in out.rglob(".*")], [], "temporary files stay")
+        self.assert_no_remains(out)
 
     def test_one_process(self) -> None:
         for threads in (1, 2, 4):

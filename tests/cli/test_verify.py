@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shutil
-import time
+import signal
 from pathlib import Path
 
-from support import FULL, PLAIN, Case, falsified, flip_a_bit, gradscape, interrupt, main, start, write_cifar
+from support import FULL, PLAIN, Case, falsified, flip_a_bit, gradscape, main, stopped_at, write_cifar
 
 SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
                    "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
@@ -98,12 +98,7 @@ class Verify(Case):
         self.refused(out, "2 problems", "loose.h5", str(out / "b" / SHARD), more=("--cells", 0))
 
     def test_stopped(self) -> None:
-        settings = PLAIN | {"train.steps": 60, "train.checkpoint_every": 60, "model.width": 0.25}
-        run = self.make("run", settings, self.place / "run")
-        process = start("verify", run, *ALL)
-        time.sleep(1)
-        done = interrupt(process)
-        self.assertEqual(done.code, 130, done.stderr)
+        stopped_at(signal.SIGINT, "step", 2, "verify", self.run_directory, *ALL, expect=130, says=("nothing was changed",))
 
     def test_bad_input(self) -> None:
         gradscape("verify", self.run_directory, "--cells", -1, expect=2, says=("--cells", "0 or more"))

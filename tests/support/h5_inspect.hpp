@@ -128,6 +128,15 @@ inline void make_format_1(const std::string& path) {
   if (!good) throw std::runtime_error("cannot take the hashes out of " + path);
 }
 
+/// Writes another text of at most the same length into a root's attribute.
+inline void overwrite_attribute(const std::string& path, const std::string& name, std::string value) {
+  const h5::Handle file = open_for_changes(path);
+  const h5::Handle attribute(H5Aopen(file.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
+  const h5::Handle type(H5Aget_type(attribute.get()), H5Tclose);
+  value.resize(H5Tget_size(type.get()));
+  if (H5Awrite(attribute.get(), type.get(), value.data()) < 0) throw std::runtime_error("cannot overwrite " + name);
+}
+
 /// Flips one bit of a dataset's stored data.
 inline void damage_dataset(const std::string& path, const std::string& name) {
   const std::size_t address = RawDataset(path, name).first_chunk_address();

@@ -22,4 +22,15 @@ bool interrupted();
 /// (SIGTERM); ..." with ExitCode::preempted after the others. The first signal decides. `outcome` says what was saved.
 Error interruption(const std::string& where, const std::string& outcome, const std::string& hint);
 
+/// A hook for tests: the moments at which one may want to see a process stopped or killed.
+enum class Moment {
+  step,      // a step of training is done, or done again
+  written,   // a file is whole and synced, under its temporary name
+  published  // it has its own name
+};
+
+/// Where the environment has GRADSCAPE_TEST_SIGNAL="NUMBER MOMENT N", as in "9 step 4", the process sends itself that
+/// signal the Nth time it is told of that moment. Nothing else happens, and without the variable nothing at all.
+void reach(Moment moment);
+
 }  // namespace gradscape

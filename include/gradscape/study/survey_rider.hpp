@@ -21,7 +21,11 @@ class SurveyRider {
 
   StepSurvey<S>& survey() { return *survey_; }
   const Table& rows() const { return rows_; }
-  void clear() { rows_ = without_rows(rows_); }
+  /// Before another piece of training, which may lie before the last one.
+  void clear() {
+    rows_ = without_rows(rows_);
+    ahead_ = -1;
+  }
 
   void see(const StepView<S>& view) {
     const std::int64_t step = view.record.step;
