@@ -75,7 +75,7 @@ step "includes go downward (tools/check_layout.py)" tools/check_layout.py
 step "lines of the documentation (tools/check_docs.py)" tools/check_docs.py
 step "release build" build release
 step "build with warnings as errors, address and undefined-behaviour sanitizers" build asan gradscape gradscape_tests
-suite "unit tests under sanitizers" build/asan -L unit
+suite "unit tests and some of the binary's under sanitizers" build/asan -L 'unit|sanitized'
 suite "all tests, release" build/release
 instructions=(avx2)
 if build/release/gradscape info tests/signature.toml --isa avx512 >"$logs/isa" 2>&1; then

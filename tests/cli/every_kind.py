@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from support import PLAIN, falsified, gradscape, toml_text
+from support import PLAIN, Case, falsified, gradscape, toml_text
 
 # Checkpoints at 0, 4 and 8. Everything carries state; every file is as small as it can be.
 SETTINGS = PLAIN | {"data.synthetic_train": 64, "data.synthetic_test": 16, "model.arch": "mlp", "model.hidden": [2],
@@ -68,3 +68,14 @@ def make_every_kind(place: Path) -> None:
         for name in (file, other):
             with h5py.File(place / name) as opened:
                 assert opened.attrs["complete"] == 1, name
+
+
+class EveryKind(Case):
+    """`kinds` is such a folder."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.kinds = cls.shared / "kinds"
+        cls.kinds.mkdir()
+        make_every_kind(cls.kinds)

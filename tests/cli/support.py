@@ -37,6 +37,10 @@ FULL = PLAIN | {
     "data.synthetic_train": 112, "data.augment_flip": True, "data.augment_crop": 4, "model.norm": "batch",
     "model.norm_dense": True, "model.dropout": 0.25, "train.optimizer": "adam", "train.lr": 0.002,
     "train.schedule": "cosine", "train.weight_decay": 1e-4}
+# Seven segments, of three steps but for the last one's two, and the step after the last update; half of them are probed.
+SEGMENTED = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
+                    "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
+TWO_VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
 
 # By which a process is told that it will soon have to end: code 75.
 PREEMPTIONS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGXCPU)

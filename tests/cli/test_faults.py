@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from support import BINARY, SLOW, Case, datasets, environment, gradscape, main
+from support import BINARY, SLOW, Case, environment, gradscape, main
 
 FAULTS = Path(os.environ.get("GRADSCAPE_FAULTS") or Path(BINARY).resolve().parent / "tests/libgradscape_faults.so")
 CALLS = ("pwrite", "write", "fsync", "close", "rename", "ftruncate", "malloc")

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Callable
 
 import h5py
-import numpy as np
 
-from every_kind import CHECKPOINT, FILES, PARTIAL, SETTINGS, SHARD, TRACE, make_every_kind
-from support import Case, all_datasets, attributes, content_hash, dataset_hash, gradscape, h5_files, main, make_format_1
+from every_kind import CHECKPOINT, FILES, PARTIAL, SETTINGS, SHARD, TRACE, EveryKind, make_every_kind
+from support import all_datasets, attributes, content_hash, dataset_hash, gradscape, h5_files, main, make_format_1
 
 Damage = Callable[[bytearray, int, int], bool]  # content, a chunk's place and size; whether anything was changed
 
@@ -39,15 +38,6 @@ def chunks_of(path: Path) -> dict[str, tuple[int, int]]:
     with h5py.File(path) as file:
         found = {item.name: item.id.get_chunk_info(0) for item in all_datasets(file) if item.chunks}
     return {name: (info.byte_offset, info.size) for name, info in found.items()}
-
-
-class EveryKind(Case):
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.kinds = cls.shared / "kinds"
-        cls.kinds.mkdir()
-        make_every_kind(cls.kinds)
 
 
 class Hashes(EveryKind):

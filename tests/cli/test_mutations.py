@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
-from every_kind import CHECKPOINT, FILES, make_every_kind
-from support import BINARY, SLOW, Case, environment, main
+from every_kind import CHECKPOINT, FILES, EveryKind
+from support import BINARY, SLOW, environment, main
 
 MUTATIONS = 2000 if SLOW else 100  # of each kind
 WORKERS = 2
@@ -140,13 +140,10 @@ class Place:
         return self.expected[command]
 
 
-class Mutations(Case):
+class Mutations(EveryKind):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.kinds = cls.shared / "kinds"
-        cls.kinds.mkdir()
-        make_every_kind(cls.kinds)
         with tarfile.open(ARCHIVE) as archive:
             archive.extractall(cls.kinds / "format-1")
 

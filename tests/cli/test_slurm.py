@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 from typing import Any, Callable
 
-from support import BINARY, FULL, ROOT, SLOW, Case, datasets, environment, gradscape, h5_files, main
+from support import BINARY, FULL, ROOT, SLOW, Case, environment, gradscape, h5_files, main
 
 TASKS = 12
 VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'

@@ -8,12 +8,8 @@ import re
 import signal
 from pathlib import Path
 
-from support import FULL, Case, flip_a_bit, gradscape, h5_files, main, stopped_at
+from support import SEGMENTED, TWO_VARIANTS, Case, flip_a_bit, gradscape, h5_files, main, stopped_at
 
-# 7 segments of three steps and one of two in each run, and the step after the last: 8 shards.
-SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
-                   "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
-VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
 SHARDS = 8
 
 
@@ -27,7 +23,7 @@ class Status(Case):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.config = cls.write_config(SETTINGS, tail=VARIANTS)
+        cls.config = cls.write_config(SEGMENTED, tail=TWO_VARIANTS)
         cls.trained = cls.shared / "trained"
         gradscape("train", cls.config, "--out", cls.trained, "--quiet")
 

@@ -8,12 +8,8 @@ import random
 
 import numpy as np
 
-from support import FULL, Case, datasets, gradscape, h5_files, main, start
+from support import FULL, SEGMENTED, TWO_VARIANTS, Case, datasets, gradscape, h5_files, main, start
 
-# 12 segments of one or two probed steps in two variants, and the step after each run's last.
-SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
-                   "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
-VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
 NAMES = ("bn", "none")
 
 
@@ -21,7 +17,7 @@ class Tasks(Case):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.config = cls.write_config(SETTINGS, tail=VARIANTS)
+        cls.config = cls.write_config(SEGMENTED, tail=TWO_VARIANTS)
         cls.trained = cls.shared / "trained"
         gradscape("train", cls.config, "--out", cls.trained, "--quiet")
         cls.whole = cls.shared / "whole"
@@ -138,7 +134,7 @@ class Tasks(Case):
 
 class Training(Case):
     def test_tasks_train_each_run_once(self) -> None:
-        config = self.write_config(SETTINGS, tail=VARIANTS)
+        config = self.write_config(SEGMENTED, tail=TWO_VARIANTS)
         out = self.place / "out"
 
         def states() -> list[str]:

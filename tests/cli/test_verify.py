@@ -7,10 +7,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from support import FULL, PLAIN, Case, falsified, flip_a_bit, gradscape, main, stopped_at, write_cifar
+from support import PLAIN, SEGMENTED, Case, falsified, flip_a_bit, gradscape, main, stopped_at, write_cifar
 
-SETTINGS = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
-                   "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
 ALL = ("--cells", 1000)  # every one that there is: nothing is left to chance
 SHARD = "sweep/main/segment-00000003-00000006.h5"
 
@@ -27,7 +25,7 @@ class Verify(Case):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.run_directory = cls.make("run", SETTINGS, cls.shared / "run")
+        cls.run_directory = cls.make("run", SEGMENTED, cls.shared / "run")
 
     def refused(self, run: Path, *says: str, more: tuple = ALL) -> None:
         gradscape("verify", run, *more, expect=1, says=says)
@@ -68,7 +66,7 @@ class Verify(Case):
         self.refused(out, "replay does not reproduce the run: the loss is ")
 
     def test_files_of_others(self) -> None:
-        other = self.make("run", SETTINGS | {"train.seed": 8}, self.place / "other")
+        other = self.make("run", SEGMENTED | {"train.seed": 8}, self.place / "other")
         for name in (SHARD, "checkpoints/step-00000006.h5", "trace/segment-00000003-00000006.h5", "landscape.h5"):
             out = self.copy(self.run_directory, f"other-{Path(name).parent.name}")
             shutil.copy(other / name, out / name)
