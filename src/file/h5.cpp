@@ -1,21 +1,17 @@
-// Reading: a file may be damaged, or malicious. Kinds, types and extents are checked before anything is read.
-#include "gradscape/file/h5.hpp"
-
+// What a file holds: it may be damaged, or malicious. Kinds, types and extents are looked at before anything is read.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
+
+#include "gradscape/file/h5_objects.hpp"
 
 namespace gradscape::h5 {
 namespace {
 
 constexpr const char* kDamaged = "it is damaged or was changed; a damaged file of a run can be deleted and made again";
-constexpr std::uint64_t kMostExpansion =
-    8;  // bytes of values for each byte of a file: some are compressed by their users
-
 /// Names that an iteration over a group or over attributes finds.
 struct Names {
   std::uint64_t most;
@@ -34,41 +30,7 @@ struct Names {
   }
 };
 
-void add_text(Fingerprint& hash, const std::string& text) {
-  hash.add(text.c_str(), text.size() + 1);
-}
-
-/// Whether a number of type From keeps its value as a To (integers beyond 2^53 excepted).
-template <class From, class To>
-constexpr bool fits() {
-  return std::is_same_v<From, To> || std::is_same_v<To, double> ||
-         (std::is_integral_v<From> && std::is_integral_v<To> && std::is_signed_v<To> && sizeof(From) < sizeof(To));
-}
-
 }  // namespace
-
-struct File::Attribute {
-  char kind = '-';  // t: text, i: signed integers, u: unsigned ones, f: floating-point numbers, -: anything else
-  std::size_t size = 0;
-  std::size_t count = 0;
-  std::string bytes = {};  // size · count, little-endian; none of anything else
-
-  void add_to(Fingerprint& hash) const {
-    hash.add(&kind, 1);
-    hash.add(static_cast<std::uint64_t>(size));
-    hash.add(static_cast<std::uint64_t>(count));
-    hash.add(bytes);
-  }
-};
-
-struct File::Object {
-  Handle handle;
-  std::optional<Element> element;  // none: a group
-  Shape shape = {};
-  std::optional<std::uint64_t> hash = {};
-
-  std::uint64_t bytes() const { return count_values(shape) * element_size(*element); }
-};
 
 Fingerprint begin_hash(const std::string& name, Element element, const Shape& shape) {
   Fingerprint hash;
@@ -130,28 +92,6 @@ File File::open(const std::string& path) {
   hsize_t size = 0;
   checked(H5Fget_filesize(file.get(), &size), path, "has no size");
   return {path, std::move(file), size};
-}
-
-File::Attribute File::read_attribute(hid_t object, const std::string& object_name, const std::string& name) const {
-  const std::string what = fmt::format("cannot read attribute {} of {}", name, object_name);
-  const Handle attribute(require(H5Aopen(object, name.c_str(), H5P_DEFAULT), what), H5Aclose);
-  const Handle type(require(H5Aget_type(attribute.get()), what), H5Tclose);
-  const Handle space(require(H5Aget_space(attribute.get()), what), H5Sclose);
-  const hssize_t count = H5Sget_simple_extent_npoints(space.get());
-  if (count < 0) refuse(what);
-  Attribute found{'-', H5Tget_size(type.get()), static_cast<std::size_t>(count)};
-  const H5T_class_t kind = H5Tget_class(type.get());
-  if (kind == H5T_STRING && H5Tis_variable_str(type.get()) == 0) {
-    found.kind = 't';
-  } else if ((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_order(type.get()) == H5T_ORDER_LE) {
-    found.kind = kind == H5T_FLOAT ? 'f' : H5Tget_sign(type.get()) == H5T_SGN_NONE ? 'u' : 'i';
-  } else {
-    return found;
-  }
-  if (found.size == 0 || found.count > size_ / found.size) refuse(what + ": it is longer than the file");
-  found.bytes.resize(found.size * found.count);
-  if (found.count > 0) require(H5Aread(attribute.get(), type.get(), found.bytes.data()), what);
-  return found;
 }
 
 const File::Attributes& File::root_attributes() const {
@@ -273,78 +213,6 @@ std::string File::type_name(const std::string& name) const {
   return element_name(*dataset(name).element);
 }
 
-/// Error unless the values lie in the file itself, in a form that gradscape or a user who compresses files writes, and
-/// all of them: what was never written would read as zeros.
-void File::require_stored(const Object& dataset, const std::string& name) const {
-  const hid_t id = dataset.handle.get();
-  const std::string what = "cannot read how dataset is stored: " + name;
-  const Handle creation(require(H5Dget_create_plist(id), what), H5Pclose);
-  const H5D_layout_t layout = H5Pget_layout(creation.get());
-  const bool plain = (layout == H5D_COMPACT || layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED) &&
-                     H5Pget_external_count(creation.get()) == 0;
-  if (!plain) refuse(name + " has its values in other files");
-  bool compressed = false;
-  const int filters = require(H5Pget_nfilters(creation.get()), what);
-  for (int i = 0; i < filters; ++i) {
-    unsigned flags = 0, settings = 0;
-    std::size_t none = 0;
-    const H5Z_filter_t filter = require(
-        H5Pget_filter2(creation.get(), static_cast<unsigned>(i), &flags, &none, nullptr, 0, nullptr, &settings), what);
-    compressed = compressed || filter == H5Z_FILTER_DEFLATE;
-    if (filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE)
-      refuse(fmt::format("{} is stored through an unknown filter {}", name, filter));
-  }
-  if (layout == H5D_CHUNKED) {
-    Shape chunk(dataset.shape.size());
-    require(H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()), what);
-    std::uint64_t room = kMostExpansion * size_ / element_size(*dataset.element);
-    for (const hsize_t extent : chunk)
-      if (extent == 0 || (room /= extent) == 0) refuse(name + " claims chunks larger than the file");
-  }
-  if (!compressed && H5Dget_storage_size(id) < dataset.bytes()) refuse(name + " lacks values that it claims to have");
-}
-
-void File::load(const Object& dataset, const std::string& name, void* values) const {
-  Fingerprint hash = begin_hash(name, *dataset.element, dataset.shape);
-  if (dataset.bytes() > 0) {
-    require_stored(dataset, name);
-    require(H5Dread(dataset.handle.get(), native_type(*dataset.element), H5S_ALL, H5S_ALL, H5P_DEFAULT, values),
-            "cannot read dataset " + name);
-    hash.add(values, dataset.bytes());
-  }
-  if (dataset.hash && *dataset.hash != hash.value())
-    refuse(fmt::format("{} does not hold what was written: its hash is {:016x}, that of its values {:016x}", name,
-                       *dataset.hash, hash.value()));
-}
-
-template <class T>
-void File::read_into(const std::string& name, T* values, std::size_t count) const {
-  const Object& from = dataset(name);
-  if (count_values(from.shape) != count)
-    throw Error(path_, fmt::format("{} holds {} values, {} are wanted", name, count_values(from.shape), count));
-  with_element(*from.element, [&]<class Stored>() {
-    if constexpr (std::is_same_v<Stored, T>) {
-      load(from, name, values);
-    } else if constexpr (fits<Stored, T>()) {
-      std::vector<Stored> stored(count);
-      load(from, name, stored.data());
-      std::transform(stored.begin(), stored.end(), values, [](Stored value) { return static_cast<T>(value); });
-    } else {
-      throw Error(path_, fmt::format("{} is {}, {} is wanted", name, element_name(element_of<Stored>()),
-                                     element_name(element_of<T>())));
-    }
-  });
-}
-
-template <class T>
-std::vector<T> File::read(const std::string& name, Shape* shape) const {
-  const Object& from = dataset(name);
-  std::vector<T> values(count_values(from.shape));
-  read_into(name, values.data(), values.size());
-  if (shape != nullptr) *shape = from.shape;
-  return values;
-}
-
 bool File::exists(const std::string& name) const {
   return find(name) != nullptr;
 }
@@ -392,53 +260,5 @@ Handle File::open_object(const std::string& name) const {
 Handle File::open_dataset(const std::string& name) const {
   return {require(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), "has no dataset " + name), H5Dclose};
 }
-
-bool File::has_attribute(const std::string& object, const std::string& name) const {
-  if (object == "/") return root_attributes().contains(name);
-  const Object* found = find(object);
-  return found != nullptr && H5Aexists(found->handle.get(), name.c_str()) > 0;
-}
-
-File::Attribute File::find_attribute(const std::string& object, const std::string& name) const {
-  if (!has_attribute(object, name)) throw Error(path_, fmt::format("has no attribute {} on {}", name, object));
-  if (object == "/") return root_attributes().at(name);
-  return read_attribute(find(object)->handle.get(), object, name);
-}
-
-std::string File::text_attribute(const std::string& object, const std::string& name) const {
-  Attribute found = find_attribute(object, name);
-  if (found.kind != 't' || found.count != 1) throw Error(path_, "attribute " + name + " is not a text");
-  found.bytes.resize(found.bytes.find_last_not_of('\0') + 1);
-  return std::move(found.bytes);
-}
-
-std::int64_t File::integer_attribute(const std::string& object, const std::string& name) const {
-  const Attribute found = find_attribute(object, name);
-  if (found.kind != 'i' || found.bytes.size() != sizeof(std::int64_t))
-    throw Error(path_, "attribute " + name + " is not an integer of 64 bits");
-  std::int64_t value = 0;
-  std::memcpy(&value, found.bytes.data(), sizeof value);
-  return value;
-}
-
-std::uint64_t File::hash_attribute(const std::string& object, const std::string& name) const {
-  const Attribute found = find_attribute(object, name);
-  if (found.kind != 'u' || found.bytes.size() != sizeof(std::uint64_t))
-    throw Error(path_, "attribute " + name + " is not a hash of 64 bits");
-  std::uint64_t value = 0;
-  std::memcpy(&value, found.bytes.data(), sizeof value);
-  return value;
-}
-
-#define GRADSCAPE_INSTANTIATE(T)                                           \
-  template std::vector<T> File::read<T>(const std::string&, Shape*) const; \
-  template void File::read_into<T>(const std::string&, T*, std::size_t) const;
-GRADSCAPE_INSTANTIATE(double)
-GRADSCAPE_INSTANTIATE(float)
-GRADSCAPE_INSTANTIATE(std::int64_t)
-GRADSCAPE_INSTANTIATE(std::int32_t)
-GRADSCAPE_INSTANTIATE(std::int8_t)
-GRADSCAPE_INSTANTIATE(std::uint8_t)
-#undef GRADSCAPE_INSTANTIATE
 
 }  // namespace gradscape::h5

@@ -1,0 +1,42 @@
+// What h5::File keeps of the objects that it has looked at. For its own sources.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "gradscape/file/h5.hpp"
+
+namespace gradscape::h5 {
+
+/// Bytes of values for each byte of a file: some are compressed by their users.
+inline constexpr std::uint64_t kMostExpansion = 8;
+
+/// A text and the zero behind it, so that two of them cannot pass for others.
+inline void add_text(Fingerprint& hash, const std::string& text) {
+  hash.add(text.c_str(), text.size() + 1);
+}
+
+struct File::Attribute {
+  char kind = '-';  // t: text, i: signed integers, u: unsigned ones, f: floating-point numbers, -: anything else
+  std::size_t size = 0;
+  std::size_t count = 0;
+  std::string bytes = {};  // size · count, little-endian; none of anything else
+
+  void add_to(Fingerprint& hash) const {
+    hash.add(&kind, 1);
+    hash.add(static_cast<std::uint64_t>(size));
+    hash.add(static_cast<std::uint64_t>(count));
+    hash.add(bytes);
+  }
+};
+
+struct File::Object {
+  Handle handle;
+  std::optional<Element> element;  // none: a group
+  Shape shape = {};
+  std::optional<std::uint64_t> hash = {};
+
+  std::uint64_t bytes() const { return count_values(shape) * element_size(*element); }
+};
+
+}  // namespace gradscape::h5
