@@ -40,9 +40,11 @@ void add_segment(const CostedRun& run, const Segment& segment, const Segment* be
   const std::int64_t every = run.experiment.train.checkpoint_every;
   const std::int64_t floor_at = floor_step(every, segment.probed.front());
   const bool end = segment.first == costs.total_steps;
-  const bool floor_known = floor_at < segment.first && before != nullptr;
-  int reads = end ? 1 : 2;
-  if (before != nullptr && before->last == segment.first && !end) --reads;  // its end is kept
+  const bool floor_known = before != nullptr && floor_step(every, before->probed.back()) == floor_at;
+  // The end of a segment that was trained again to it is kept, and compared with its checkpoint.
+  const auto reaches_end = [](const Segment& of) { return of.probed.back() + 1 == of.last; };
+  const bool kept = before != nullptr && before->last == segment.first && reaches_end(*before);
+  int reads = (kept ? 0 : 1) + (!end && reaches_end(segment) ? 1 : 0);
   if (floor_at < segment.first && !floor_known) {
     steps += floor_at + 1 - floor_at / every * every;
     ++reads;

@@ -142,7 +142,12 @@ void remove_dead(const std::string& path, const Sight& dead) {
   if (std::rename(path.c_str(), aside.c_str()) != 0) return;  // another process did
   const auto taken = look(aside);
   const std::string expected = dead.holder ? dead.holder->token : "";
-  if (taken && (taken->holder ? taken->holder->token : "") != expected) ::link(aside.c_str(), path.c_str());
+  const bool living = taken && (taken->holder ? taken->holder->token : "") != expected;
+  // Where a third one's file lies there by now, the living one finds that it no longer holds the run.
+  if (living && ::link(aside.c_str(), path.c_str()) != 0 && errno != EEXIST) {  // a file system without links
+    std::rename(aside.c_str(), path.c_str());
+    return;
+  }
   ::unlink(aside.c_str());
 }
 

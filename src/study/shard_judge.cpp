@@ -65,7 +65,7 @@ ShardJudge::ShardJudge(const RunDirectory& directory, SurveyId survey, const Exp
       united = own_config_;
       add_steps(parse_stored_experiment(united, shard.path).sweep, settings_.sweep);
     } catch (const Error& error) {  // check() tells of what is damaged
-      if (!is_damage(error) && !foreign_) foreign_ = error;
+      if (!is_damage(error) && !foreign_) foreign_ = std::current_exception();
     }
   mixed_ = programs.size() > 1;
 }
@@ -97,7 +97,7 @@ void ShardJudge::require_shape(const Table& table, const std::string& path) cons
 }
 
 void ShardJudge::require_none_foreign() const {
-  if (foreign_) throw Error(*foreign_);
+  if (foreign_) std::rethrow_exception(foreign_);
   if (survey_.kind == "sweep" || !shape_) return;  // their settings are in their configurations
   for (const SegmentFile& shard : directory_.shard_files(survey_)) try {
       const h5::File file = open_published(shard.path, file_type(survey_));

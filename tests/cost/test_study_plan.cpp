@@ -112,6 +112,28 @@ TEST(StudyPlan, OnlyTheStepsToTheLastProbedOneAreTrainedAgain) {
   EXPECT_EQ(plan[1].disk_bytes, 2 * 1'000 + 2 * 10);
 }
 
+// The step after the last update goes on from the end of the segment before it, and shares its noise floor.
+TEST(StudyPlan, TheStepAfterTheLastUpdateCostsAProbeWhereTheSegmentBeforeItIsSwept) {
+  CostedRun run = run_in("a");
+  run.experiment.sweep.last = -1;
+  const auto plan = plan_study({run}, 1, kLaunch, kProgram);
+  EXPECT_EQ(plan[1].segments, 4);
+  EXPECT_EQ(plan[1].steps, 11);
+  EXPECT_NEAR(plan[1].cpu_seconds,
+              1110 + 11 * (1e-1 + 1e-3) + 3 * 1e-5 + 4 * 1e-7 + 4 * 2e-8 + 11 * 2e-9 + 4 * 3e-8 + 11 * 3e-9, kExact);
+}
+
+// Its floor is that of step 8, which neither it nor the segment before it passes.
+TEST(StudyPlan, AFloorThatNoOtherSegmentHasMeasuredIsReplayedTo) {
+  CostedRun run = run_in("a");
+  run.experiment.sweep.steps = "2,6,10";
+  const auto plan = plan_study({run}, 1, kLaunch, kProgram);
+  EXPECT_EQ(plan[1].segments, 3);
+  EXPECT_EQ(plan[1].steps, 3 + 3 + (1 + 1));
+  EXPECT_NEAR(plan[1].cpu_seconds,
+              1110 + 8 * 1e-1 + 3 * 1e-3 + 3 * 1e-5 + 4 * 1e-7 + 3 * 2e-8 + 8 * 2e-9 + 3 * 3e-8 + 3 * 3e-9, kExact);
+}
+
 TEST(StudyPlan, SeedsAreMergedThenUnited) {
   const auto plan = plan_study({run_in("v/seed-2", "v"), run_in("v/seed-1", "v")}, 1, kLaunch, kProgram);
   EXPECT_EQ(names(plan),

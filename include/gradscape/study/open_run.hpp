@@ -35,8 +35,8 @@ class OpenRun {
   /// bit (landscape/replay.hpp). False where a signal stopped it.
   bool replay_to(TrainingState<S>& state, std::int64_t last, const StepObserver<S>& observe);
 
-  /// Shows one step, from the checkpoint before it; the step after the last update by a preview. False where a signal
-  /// stopped it. Error where no checkpoint lies before it, or it was not trained.
+  /// Shows one step to `observe`, which is not empty, from the checkpoint before it; the step after the last update by
+  /// a preview. False where a signal stopped it. Error where no checkpoint lies before it, or it was not trained.
   bool look_at(std::int64_t step, const StepObserver<S>& observe);
 
  private:

@@ -1,6 +1,7 @@
 // The one judgement on the shards of a survey, which `sweep`, `status`, `verify`, `merge` and `run` share.
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,7 +64,7 @@ class ShardJudge {
   Experiment settings_;
   std::string data_;
   mutable std::optional<Table> shape_;
-  std::optional<Error> foreign_;    // what is wrong with the first such shard
+  std::exception_ptr foreign_;      // what is wrong with the first such shard
   bool mixed_ = false;              // the shards are of several programs
   mutable std::string own_config_;  // of the last own shard: most have the same, which need not be read again
 };
