@@ -226,6 +226,16 @@ class Plots(Case):
         (run / "shift.h5").write_bytes((run / "shift.h5").read_bytes()[:200])
         refused("shift", run, says=("cannot be read", f"gradscape shift {run}"))
 
+    def test_files_of_a_run_are_named_by_it(self) -> None:
+        run = self.run_directory("study/bn/seed-3", "batch")
+        for name in ("landscape-fine.h5", "shift.h5", "shift-fine.h5", "trace/segment-0-2.h5", "sweep/main/segment-0-2.h5",
+                     "shift/fine/partial/segment-0-2.h5"):
+            with self.subTest(name=name):
+                group = series.group_of(run / name)
+                self.assertEqual((group.label, group.study, group.runs), ("bn, seed 3", "bn", [run]))
+        self.assertEqual(series.group_of(run / "mine.h5").label, "mine")
+        self.assertEqual(series.group_of(self.place / "study/bn/landscape.h5").label, "bn")
+
     def test_a_name_that_means_different_layers(self) -> None:
         self.write_shift(self.run_directory("s/none"), [[0, 1, 2.0]], [[1, 0.5, 0.25]], (1, 2, 3), "f.0,f.2,f.4")
         self.write_shift(self.run_directory("s/bn", "batch"), [[0, 3, 4.0]], [[1, 0.1, 0.2]], (1, 2, 3), "f.0,f.4,f.6")

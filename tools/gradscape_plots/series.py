@@ -93,9 +93,9 @@ def groups_at(place: Path, label: str, study: str, wanted: str, runs: bool, dept
 
 
 def group_of(file: Path) -> Group:
-    """Of a file, which is named by its directory, or, if it has a name of its own, by that."""
-    usual = re.fullmatch(r"(landscape.*|shift|distributions|theorem|runs|segment-.*)\.h5", file.name)
-    run = file.parent.parent if file.name.startswith("segment-") else file.parent
+    """Of a file, which is named by its run, or, if it has a name of its own, by that."""
+    usual = re.fullmatch(r"((landscape|shift|distributions|theorem)(-.*)?|runs|segment-.*)\.h5", file.name)
+    run = next((place for place in list(file.parents)[:4] if is_run(place)), file.parent)
     return Group(name_of(run.resolve()) if usual else file.stem, run.resolve().parent.name, [run], file)
 
 
