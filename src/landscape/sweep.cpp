@@ -15,10 +15,6 @@ const std::vector<std::string>& direction_names() {
   return list;
 }
 
-bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total) {
-  return options.kind != "runs" && is_selected(options, step, total);
-}
-
 int cells_at_once(double flops, std::size_t cells, int threads) {
   // Operations of a layer for one thread of a team. Measured with two threads: below it the pool takes 9 to 21 % less
   // time, above it nothing or more (every prober has caches of its own to fill).

@@ -20,7 +20,7 @@ struct Column {
   virtual ~Column() = default;
   virtual void add(const Table& from, std::size_t first, std::size_t last, const Table& schema,
                    const Variable& variable) = 0;
-  virtual void add_hole(std::size_t count, double hole) = 0;
+  virtual void repeat(double value, std::size_t count) = 0;
   virtual void finish() = 0;
 };
 
@@ -34,8 +34,8 @@ struct TypedColumn final : Column {
            const Variable& variable) override {
     visit_rows(from, first, last, schema, variable, [&](double value) { writer.push(static_cast<T>(value)); });
   }
-  void add_hole(std::size_t count, double hole) override {
-    for (std::size_t i = 0; i < count; ++i) writer.push(static_cast<T>(hole));
+  void repeat(double value, std::size_t count) override {
+    for (std::size_t i = 0; i < count; ++i) writer.push(static_cast<T>(value));
   }
   void finish() override { writer.finish(); }
 };
@@ -81,8 +81,8 @@ struct TableWriter::Columns {
   std::size_t rows;
   std::vector<std::int64_t> seeds;
   std::size_t added = 0;
-  std::vector<std::unique_ptr<Column>> keys;                                 // one
-  std::vector<std::pair<const Variable*, std::unique_ptr<Column>>> columns;  // of variables over rows
+  std::unique_ptr<Column> keys = nullptr;
+  std::vector<std::pair<const Variable*, std::unique_ptr<Column>>> columns = {};  // of variables over rows
 
   std::unique_ptr<Column> make_column(Element type, const std::string& name, const h5::Shape& shape, std::size_t axis) {
     std::unique_ptr<Column> column;
@@ -98,7 +98,7 @@ struct TableWriter::Columns {
       make_scale(file, kSeed, "1", "train.seed of the run");
     }
     const Dimension& key = schema.rows();
-    keys.push_back(make_column(key.type, key.name, {rows}, 0));
+    keys = make_column(key.type, key.name, {rows}, 0);
     make_scale(file, key.name, key.units, key.long_name);
     for (std::size_t i = 1; i < schema.dimensions.size(); ++i) write_dimension(file, schema.dimensions[i]);
     for (const Variable& variable : schema.variables) create_variable(variable);
@@ -124,7 +124,7 @@ struct TableWriter::Columns {
 };
 
 TableWriter::TableWriter(h5::File& file, const Table& schema, std::size_t rows, const std::vector<std::int64_t>& seeds)
-    : columns_(new Columns{file, without_rows(schema), rows, seeds, 0, {}, {}}) {
+    : columns_(new Columns{file, without_rows(schema), rows, seeds}) {
   columns_->create();
 }
 
@@ -134,18 +134,18 @@ void TableWriter::add(const Table& from, std::size_t first, std::size_t last) {
   Columns& to = *columns_;
   for (auto& [variable, column] : to.columns) column->add(from, first, last, to.schema, *variable);
   for (std::size_t row = first; row < last; ++row)  // keys are written once, whatever the number of seeds
-    if (to.added++ < to.rows) to.keys.front()->add_hole(1, from.rows().values[row]);
+    if (to.added++ < to.rows) to.keys->repeat(from.rows().values[row], 1);
 }
 
 void TableWriter::add_hole(double key) {
   Columns& to = *columns_;
-  for (auto& [variable, column] : to.columns) column->add_hole(to.schema.row_size(*variable), variable->hole);
-  if (to.added++ < to.rows) to.keys.front()->add_hole(1, key);
+  for (auto& [variable, column] : to.columns) column->repeat(variable->hole, to.schema.row_size(*variable));
+  if (to.added++ < to.rows) to.keys->repeat(key, 1);
 }
 
 void TableWriter::finish() {
   for (auto& [variable, column] : columns_->columns) column->finish();
-  columns_->keys.front()->finish();
+  columns_->keys->finish();
 }
 
 void write_table(const std::string& path, const Provenance& provenance, const Table& table, const Sources* sources) {

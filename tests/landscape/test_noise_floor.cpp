@@ -120,7 +120,7 @@ std::vector<SweepRecord> records_from(const SmallRun& run, const SweepOptions& o
   const auto process = run.process<float>();
   StepProber<float> prober(options, *process, 3);
   std::int64_t first = state.step;
-  while (!prober.wants(first)) ++first;
+  while (!is_selected(options, first, process->total_steps())) ++first;
   if (const std::int64_t missing = prober.missing_floor(first); missing >= 0 && missing < state.step) {
     EXPECT_THROW(process->preview(states[static_cast<std::size_t>(first)],
                                   [&](const StepView<float>& view) { prober.probe_step(view); }),
@@ -132,14 +132,14 @@ std::vector<SweepRecord> records_from(const SmallRun& run, const SweepOptions& o
   std::vector<SweepRecord> records;
   const auto observe = [&](const StepView<float>& view) {
     std::int64_t next = view.record.step;
-    while (!prober.wants(next) && next < process->total_steps()) ++next;
+    while (!is_selected(options, next, process->total_steps()) && next < process->total_steps()) ++next;
     if (next == view.record.step)
       records.push_back(prober.probe_step(view));
     else if (prober.missing_floor(next) == view.record.step)
       prober.measure_floor(view);
   };
   state = train_from<float>(*process, std::move(state), observe).state;
-  if (prober.wants(state.step)) process->preview(state, observe);
+  if (is_selected(options, state.step, process->total_steps())) process->preview(state, observe);
   return records;
 }
 

@@ -44,6 +44,32 @@ TEST(StepRanges, SelectWhatTheySay) {
   EXPECT_EQ(selected(options, 16), (std::set<std::int64_t>{3, 8}));
 }
 
+TEST(StepRanges, EndsAreInclusive) {
+  SweepOptions options;
+  options.first = 3;
+  options.last = 9;
+  options.every = 3;
+  EXPECT_EQ(last_step(options, 20), 9);
+  std::vector<std::int64_t> probed;
+  for (std::int64_t step = 0; step <= 20; ++step)
+    if (is_selected(options, step, 20)) probed.push_back(step);
+  EXPECT_EQ(probed, (std::vector<std::int64_t>{3, 6, 9}));
+  options.last = 8;
+  EXPECT_FALSE(is_selected(options, 9, 20));
+}
+
+TEST(StepRanges, MinusOneIsTheStepAfterTheLastUpdate) {
+  SweepOptions options;
+  options.every = 100;
+  ASSERT_EQ(options.last, -1);
+  EXPECT_EQ(last_step(options, 15000), 15000);
+  int count = 0;  // Santurkar et al.: 151 records of 15 000 steps
+  for (std::int64_t step = 0; step <= 15000; ++step) count += is_selected(options, step, 15000) ? 1 : 0;
+  EXPECT_EQ(count, 151);
+  options.every = 7;
+  EXPECT_FALSE(is_selected(options, 15000, 15000)) << "15000 is no multiple of 7";
+}
+
 // Against the sets of steps themselves, for all pairs of some twenty ranges.
 TEST(StepRanges, UnionsHoldTheStepsOfBoth) {
   Ranges all;

@@ -4,6 +4,7 @@
 #include "gradscape/host/process_identity.hpp"
 #include "gradscape/store/run_directory.hpp"
 #include "support/errors.hpp"
+#include "support/surveys.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace gradscape::testing {

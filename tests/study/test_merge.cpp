@@ -6,6 +6,7 @@
 #include "support/errors.hpp"
 #include "support/grids.hpp"
 #include "support/h5_inspect.hpp"
+#include "support/surveys.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace gradscape::testing {

@@ -7,6 +7,7 @@
 #include "support/grids.hpp"
 #include "support/h5_inspect.hpp"
 #include "support/study_runs.hpp"
+#include "support/surveys.hpp"
 
 namespace gradscape::testing {
 namespace {

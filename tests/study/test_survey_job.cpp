@@ -5,6 +5,7 @@
 #include "support/errors.hpp"
 #include "support/h5_inspect.hpp"
 #include "support/study_runs.hpp"
+#include "support/surveys.hpp"
 
 namespace gradscape::testing {
 namespace {

@@ -27,9 +27,6 @@ struct SweepRecord {
 
 const std::vector<std::string>& direction_names();
 
-/// Whether a selected step is probed: not where the sweep is one across runs.
-bool is_probed(const SweepOptions& options, std::int64_t step, std::int64_t total);
-
 /// The step at which the noise floor of the probed step `step` is measured: the first of its segment
 /// [k·segment, (k + 1)·segment), whichever steps are probed.
 inline std::int64_t floor_step(std::int64_t segment, std::int64_t step) {
@@ -64,8 +61,6 @@ class StepProber {
 
   /// The names of the layers that cells tell of; none unless sweep.layers.
   const std::vector<std::string>& layers() const { return layers_; }
-
-  bool wants(std::int64_t step) const { return is_probed(options_, step, process_.total_steps()); }
 
   /// The earlier step whose noise floor the probed step `step` needs and this prober has not measured: measure_floor()
   /// must be shown it first. −1: there is none.

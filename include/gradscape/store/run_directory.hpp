@@ -21,11 +21,6 @@ struct SurveyId {
   bool operator==(const SurveyId&) const = default;
 };
 
-/// A sweep, by its name.
-inline SurveyId sweep_id(const std::string& name) {
-  return {"sweep", name};
-}
-
 /// "sweep \"main\"": for messages.
 std::string describe(const SurveyId& survey);
 
