@@ -93,6 +93,8 @@ class Cluster:
 def missing_of_slurm() -> str:
     if os.getuid() != 0:
         return "only root can start Slurm's daemons"
+    if not os.path.ismount("/sys/fs/cgroup"):
+        return "nothing is mounted at /sys/fs/cgroup, which slurmd needs, as in a bare chroot"
     path = os.environ["PATH"] + ":/usr/sbin"
     absent = [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if not shutil.which(name, path=path)]
     return f"{', '.join(absent)}: not installed (Debian packages slurm-wlm, munge)" if absent else ""
