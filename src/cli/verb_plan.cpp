@@ -150,7 +150,7 @@ void add_plan(VerbList& verbs) {
               throw UsageError("--tasks", fmt::format("{} tasks cannot share a sweep", tasks), "1 or more");
             command->tasks = tasks;
           },
-          "tasks that share the sweep (default: 16)")
+          "tasks that share the sweep, and each analysis of sweep.also (default: 16)")
       .type_name("N");
   verb.option("--rate-from", command->rate_from,
               "bench: a timing here; RUN_DIR: the same, as much faster or slower as that run's recorded training "

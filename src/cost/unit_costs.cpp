@@ -9,7 +9,8 @@
 #include "gradscape/host/process_usage.hpp"
 #include "gradscape/host/scratch_folder.hpp"
 #include "gradscape/landscape/replay.hpp"
-#include "gradscape/landscape/sweep_survey.hpp"
+#include "gradscape/landscape/step_ranges.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/store/table_file.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/checkpoint_spacing.hpp"
@@ -75,11 +76,17 @@ class CostTimer {
     time_training(state);
     time_checkpoint(state);
     costs_.train_memory_bytes = std::max(loading, peak_memory());
-    reset_peak_memory();
-    time_probes(state);
-    costs_.sweep_memory_bytes = std::max(loading, peak_memory());
     time_traces();
-    time_grids();
+    std::vector<std::string> kinds = surveys_beside(experiment_.sweep);
+    kinds.insert(kinds.begin(), "sweep");
+    for (const std::string& kind : kinds) {
+      reset_peak_memory();
+      SurveyCosts survey{.kind = kind};
+      const Table rows = time_rows(state, survey);
+      survey.memory_bytes = std::max(loading, peak_memory());
+      time_shards(rows, survey);
+      costs_.surveys.push_back(survey);
+    }
     return costs_;
   }
 
@@ -128,26 +135,27 @@ class CostTimer {
     costs_.checkpoint_read = lap();
   }
 
-  /// Probes without and with a noise floor, in turns: it makes the step's own probes dearer too, as memory is given
-  /// back and taken again.
-  void time_probes(TrainingState<S>& state) {
+  /// Rows without and with a noise floor, in turns: it makes the step's own probes dearer too, as memory is given back
+  /// and taken again.
+  Table time_rows(TrainingState<S>& state, SurveyCosts& costs) {
     while (state.step % kFloorEvery != 0) process_.advance(state, {});  // where a floor is measured
     SweepOptions options = experiment_.sweep;
     set_step_ranges({{state.step, -1, 1}}, options);
-    StepProber<S> prober(options, process_, kFloorEvery);
-    double first_floor = 0, with_floor = 0, without = 0;
+    const auto survey = open_survey<S>(costs.kind, options, {}, process_, kFloorEvery);
+    Table rows = survey->begin();
+    double first = 0, with_floor = 0, without = 0;
     int floors = 0, plain = 0;
-    std::int64_t floor_at = -1;
     for (int done = 0; plain < 1 || (with_floor + without < kEnough && floors < kMostFloors); ++done) {
       if (interrupted()) throw interruption("", "", "");
       process_.advance(state, [&](const StepView<S>& view) {
-        const std::int64_t at = floor_step(kFloorEvery, view.record.step);
-        const bool measures = std::exchange(floor_at, at) != at;
+        // Where a floor is measured is where the next step would ask for it.
+        const bool measures = survey->needs(view.record.step + 1) == view.record.step;
         CpuLap lap;
-        (void)prober.probe_step(view);
+        survey->add(view, rows);
         const double cost = lap();
         if (done == 0) {
-          first_floor = cost;
+          first = cost;
+          costs.floors = measures;
         } else if (measures) {
           with_floor += cost;
           ++floors;
@@ -158,8 +166,9 @@ class CostTimer {
       });
       working_();
     }
-    costs_.probe = without / plain;
-    costs_.floor = std::max(0.0, (floors > 0 ? with_floor / floors : first_floor) - costs_.probe);
+    costs.row = without / plain;
+    if (costs.floors) costs.floor = std::max(0.0, (floors > 0 ? with_floor / floors : first) - costs.row);
+    return rows;
   }
 
   void time_traces() {
@@ -176,30 +185,26 @@ class CostTimer {
     fit(1, 1000, time, costs_.trace_bytes, costs_.trace_write, costs_.trace_read);
   }
 
-  void time_grids() {
-    const std::string path = scratch_.path() + "/grid.h5";
-    const SweepOptions& sweep = experiment_.sweep;
-    SweepRecord record;
-    const auto batch = static_cast<std::size_t>(experiment_.train.batch_size);
-    record.cells.resize(sweep.multipliers.size());
-    record.batch_index.resize(batch);
-    const bool augmented = experiment_.data.augment_flip || experiment_.data.augment_crop > 0;
-    record.augmentation.resize(batch, Augmentation{0, 0, augmented});
-    const auto time = [&](std::size_t steps, double& writing, double& reading) {
-      Table table = sweep_schema({sweep.multipliers, sweep.direction, sweep.precision, {}, batch, augmented});
-      for (std::size_t i = 0; i < steps; ++i) {
-        record.step = static_cast<std::int64_t>(i);
-        append_record(record, table);
+  /// Files of a survey with one of its rows, again and again.
+  void time_shards(const Table& rows, SurveyCosts& costs) {
+    const std::string path = scratch_.path() + "/shard.h5";
+    const SurveyKind& kind = survey_kind(costs.kind);
+    const auto time = [&](std::size_t size, double& writing, double& reading) {
+      Table table = without_rows(rows);
+      for (std::size_t i = 0; i < size; ++i) {
+        append_row(rows, 0, table);
+        table.dimensions.front().values.back() = static_cast<double>(i);
       }
       writing = mean_of_files([&] { write_table(path, provenance_, table); });
       reading = mean_of_files([&] {
-        require_same_run(read_provenance(open_published(path, "grid")), experiment_, provenance_.data_fingerprint,
+        require_same_run(read_provenance(open_published(path, table.kind)), experiment_, provenance_.data_fingerprint,
                          path);
-        check_sweep(read_table(path, sweep_schema()), path);
+        const Table read = read_table(path, kind.schema());
+        if (kind.check != nullptr) kind.check(read, path);
       });
       return static_cast<double>(size_of(path));
     };
-    fit(1, 200, time, costs_.grid_bytes, costs_.grid_write, costs_.grid_read);
+    fit(1, 200, time, costs.bytes, costs.write, costs.read);
   }
 
   template <class Time>
@@ -241,7 +246,11 @@ class CostTimer {
 
 UnitCosts UnitCosts::with_arithmetic(double factor) const {
   UnitCosts costs = *this;
-  for (double* part : {&costs.step, &costs.probe, &costs.floor, &costs.test}) *part *= factor;
+  for (double* part : {&costs.step, &costs.test}) *part *= factor;
+  for (SurveyCosts& survey : costs.surveys) {
+    survey.row *= factor;
+    survey.floor *= factor;
+  }
   return costs;
 }
 

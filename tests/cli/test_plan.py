@@ -46,6 +46,25 @@ class Plan(Case):
             told = gradscape("sweep", out, "--task", f"{i}/3").stderr
             self.assertEqual(re.findall(r"task \d/3: (\d+) of 8 segments", told), [str(task["segments"])])
 
+    def test_analyses_have_tasks_and_merges(self) -> None:
+        """As many segments, disk and steps as those of sweep.also then take."""
+        config = self.write_config(PLAIN | {"model.norm": "batch", "sweep.also": "theorem,shift", "sweep.steps": "1,6"})
+        out = self.place / "out"
+        tasks = json.loads(gradscape("plan", config, "--out", out, "--tasks", 2, "--json", "--quiet").stdout)["tasks"]
+        self.assertEqual([task["name"] for task in tasks],
+                         [f"train {out}", "sweep 0/2", "sweep 1/2", "shift 0/2", "shift 1/2", "theorem 0/2",
+                          "theorem 1/2", f"merge {out}", f"merge {out} --kind shift", f"merge {out} --kind theorem"])
+        gradscape("train", config, "--out", out, "--quiet")
+        for kind in ("shift", "theorem"):
+            planned = [task for task in tasks if task["kind"] == kind]
+            for i, task in enumerate(planned):
+                self.assertEqual(task["after"], [f"train {out}"])
+                told = gradscape(kind, out, "--task", f"{i}/2").stderr
+                self.assertEqual(re.findall(r"task \d/2: (\d+) of 2 segments", told), [str(task["segments"])])
+            written = sum(path.stat().st_size for path in (out / kind).rglob("*.h5"))
+            disk = sum(task["disk_bytes"] for task in planned)
+            self.assertLess(abs(disk - written), 0.1 * written, kind)
+
     def test_disk_is_what_is_then_written(self) -> None:
         config = self.write_config(PLAIN)
         out = self.place / "out"

@@ -22,22 +22,24 @@ CostedRun run_in(const std::string& directory, const std::string& united = "") {
   costs.setup = 10;
   costs.init = 1;
   costs.step = 1e-1;
-  costs.probe = 1e-3;
-  costs.floor = 1e-5;
   costs.test = 1e-2;
   costs.checkpoint_write = 1e-6;
   costs.checkpoint_read = 1e-7;
   costs.trace_write = {1e-8, 1e-9};
   costs.trace_read = {2e-8, 2e-9};
-  costs.grid_write = {3e-8, 3e-9};
-  costs.grid_read = {4e-8, 4e-9};
   costs.checkpoint_bytes = 1'000'000;
   costs.trace_bytes = {10'000, 100};
-  costs.grid_bytes = {1'000, 10};
   costs.train_memory_bytes = 77;
-  costs.sweep_memory_bytes = 8'000'000;
   costs.total_steps = 10;
   costs.checkpoint_every = 4;
+  costs.surveys.push_back({.kind = "sweep",
+                           .row = 1e-3,
+                           .floors = true,
+                           .floor = 1e-5,
+                           .write = {3e-8, 3e-9},
+                           .read = {4e-8, 4e-9},
+                           .bytes = {1'000, 10},
+                           .memory_bytes = 8'000'000});
   return run;
 }
 
@@ -153,6 +155,43 @@ TEST(StudyPlan, RatesAreNotSwept) {
   EXPECT_EQ(names(plan), (Names{"train v/lr-0.1", "train v/lr-0.5", "merge v"}));
   EXPECT_EQ(plan[2].after, (Names{"train v/lr-0.1", "train v/lr-0.5"}));
   EXPECT_NEAR(plan[2].cpu_seconds, kLaunch + 2 * (2e-8 + 10 * 2e-9), kExact);
+}
+
+CostedRun with_shift(CostedRun run) {
+  run.costs.surveys.push_back({.kind = "shift",
+                               .row = 1e-4,
+                               .write = {5e-8, 5e-9},
+                               .read = {6e-8, 6e-9},
+                               .bytes = {2'000, 20},
+                               .memory_bytes = 9'000'000});
+  return run;
+}
+
+// It has no noise floor, so the step after the last update asks for nothing before it.
+TEST(StudyPlan, AnAnalysisHasSharesAndAMergeOfItsOwn) {
+  CostedRun run = with_shift(run_in("a"));
+  run.experiment.sweep.steps = "2,6,10";
+  const auto plan = plan_study({run}, 2, kLaunch, kProgram);
+  ASSERT_EQ(names(plan),
+            (Names{"train a", "sweep 0/2", "sweep 1/2", "shift 0/2", "shift 1/2", "merge a", "merge a --kind shift"}));
+  EXPECT_EQ(plan[3].after, Names{"train a"});
+  EXPECT_EQ(plan[6].after, (Names{"shift 0/2", "shift 1/2"}));
+  EXPECT_EQ(plan[3].probed + plan[4].probed, 3);
+  EXPECT_EQ(plan[3].steps + plan[4].steps, 3 + 3 + 1);
+  EXPECT_EQ(plan[4].memory_bytes, 9'000'000);
+  EXPECT_EQ(plan[3].disk_bytes + plan[4].disk_bytes, 3 * 2'000 + 3 * 20);
+  EXPECT_NEAR(plan[3].cpu_seconds + plan[4].cpu_seconds,
+              2 * 1110 + 7 * 1e-1 + 3 * 1e-4 + 3 * 1e-7 + 3 * 2e-8 + 7 * 2e-9 + 3 * 5e-8 + 3 * 5e-9, kExact);
+  EXPECT_NEAR(plan[6].cpu_seconds, kLaunch + 2 * (3 * 6e-8 + 3 * 6e-9) + 5e-8 + 3 * 5e-9, kExact);
+}
+
+TEST(StudyPlan, AnAnalysisOfSomeOfTheRuns) {
+  CostedRun rates = with_shift(run_in("v/lr-0.1", "v"));
+  rates.experiment.sweep.kind = "runs";
+  const auto plan = plan_study({run_in("a"), rates}, 1, kLaunch, kProgram);
+  EXPECT_EQ(names(plan), (Names{"train a", "train v/lr-0.1", "sweep 0/1", "shift 0/1", "merge a",
+                                "merge v/lr-0.1 --kind shift", "merge v"}));
+  EXPECT_EQ(plan[3].probed, 10);
 }
 
 TEST(StudyPlan, StepsOutsideOfTheRunAreRefused) {

@@ -10,10 +10,10 @@
 
 namespace gradscape {
 
-/// Training of one run, one share of the sweep, or the merge of one run or of a variant's seeds.
+/// Training of one run, one share of a survey, or the merge of a survey of one run or of a variant's seeds.
 struct PlannedTask {
-  std::string kind;                // "train", "sweep", "merge"
-  std::string what;                // the directory, or the share i/n
+  std::string kind;  // "train", "merge", or a survey's: "sweep", "shift"
+  std::string what;  // the directory, with --kind where it is not the sweep that is merged; or the share i/n
   std::vector<std::string> after;  // "train DIR", "sweep i/n": what must be done before
   std::int64_t segments = 0;       // made: checkpoint intervals, shards; or merged
   std::int64_t steps = 0;          // trained
@@ -33,7 +33,7 @@ struct CostedRun {
   UnitCosts costs;
 };
 
-/// The tasks in the order of their dependencies, the sweep cut into `tasks` shares as `sweep --task i/n` does.
+/// The tasks in the order of their dependencies, each survey cut into `tasks` shares as `sweep --task i/n` does.
 /// `launch`: CPU seconds of starting the program; `program_bytes`: its memory without a run. UsageError where [sweep]
 /// selects steps that a run does not have.
 std::vector<PlannedTask> plan_study(std::vector<CostedRun> runs, int tasks, double launch, std::int64_t program_bytes);
