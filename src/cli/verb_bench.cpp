@@ -161,7 +161,7 @@ void print_table(const Experiment& experiment, const BenchRequest& request, cons
             fmt::join(peaks, ", "));
   print_out("{}, norm {}, batch {}: {} parameters, {:.1f} MFLOP per image forward; {} probe{} per step\n", model.arch,
             model.norm, experiment.train.batch_size, result.parameters, result.forward_flops / 1e6,
-            experiment.sweep.multipliers.size(), experiment.sweep.multipliers.size() == 1 ? "" : "s");
+            experiment.sweep.points().size(), experiment.sweep.points().size() == 1 ? "" : "s");
   print_out("\n{:22}{:>12}{:>12}{:>12}{:>10}", fmt::format("of {} repetitions", request.repetitions), "median ms",
             "min ms", "max ms", "GFLOP/s");
   for (const FmaPeak& peak : result.peaks) print_out("{:>13}", "of " + isa_name(peak));

@@ -39,9 +39,14 @@ std::string describe_experiment(const Experiment& experiment) {
 }
 
 std::string describe_sweep(const SweepOptions& sweep) {
-  return fmt::format("steps {} to {} every {}, multipliers [{}], direction {}, {} precision", sweep.first,
-                     sweep.last < 0 ? "the end" : std::to_string(sweep.last), sweep.every,
-                     fmt::join(sweep.multipliers, ", "), sweep.direction, sweep.precision);
+  std::string text = fmt::format("steps {} to {} every {}, {} [{}], direction {}, {} precision", sweep.first,
+                                 sweep.last < 0 ? "the end" : std::to_string(sweep.last), sweep.every,
+                                 sweep.step_sizes.empty() ? "multipliers" : "step sizes",
+                                 fmt::join(sweep.points(), ", "), sweep.direction, sweep.precision);
+  if (sweep.on != "batch")
+    text += fmt::format(", loss of {} images of the {} set in {} mode",
+                        sweep.on_images == 0 ? "all" : std::to_string(sweep.on_images), sweep.on, sweep.mode);
+  return text;
 }
 
 void print_line(const std::string& label, const std::string& text) {
@@ -105,14 +110,20 @@ void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::ma
   }
 }
 
+/// The columns of a grid.
+void print_points(const std::vector<double>& points, const std::string& long_name, const std::string& direction,
+                  const std::string& precision) {
+  print_line(long_name.starts_with("step size") ? "step sizes" : "multipliers",
+             fmt::format("[{}] along {}, {} precision", fmt::join(points, ", "), direction, precision));
+}
+
 /// A file that unites the grids of several seeds.
 void print_seeds(const h5::File& file, const std::vector<std::int64_t>& seeds) {
   const auto steps = file.read<std::int64_t>("/step");
   print_line("seeds", fmt::format("{}", fmt::join(seeds, ", ")));
   print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
-  print_line("multipliers",
-             fmt::format("[{}] along {}, {} precision", fmt::join(file.read<double>("/alpha"), ", "),
-                         file.text_attribute("/", "direction"), file.text_attribute("/", "probe_precision")));
+  print_points(file.read<double>("/alpha"), file.text_attribute("/alpha", "long_name"),
+               file.text_attribute("/", "direction"), file.text_attribute("/", "probe_precision"));
 }
 
 void print_grid(const std::string& path) {
@@ -137,7 +148,7 @@ void print_grid(const std::string& path) {
         ++(noise || cell.status == CellStatus::ok ? finite : not_finite);
     }
     floor.add(record.noise_floor);
-    const Bands bands = make_bands(record.cells, record.train_grad_norm);
+    const Bands bands = make_bands(record.cells, grid.dimension("alpha").values, record.train_grad_norm);
     const double loss = bands.loss_max - bands.loss_min;
     const double difference = bands.grad_diff_max - bands.grad_diff_min;
     if (!std::isfinite(loss) || !std::isfinite(difference)) continue;
@@ -146,8 +157,8 @@ void print_grid(const std::string& path) {
     ++counted;
   }
   print_line("steps", fmt::format("{} probed: {}", steps.size(), describe_steps(steps)));
-  print_line("multipliers", fmt::format("[{}] along {}, {} precision", fmt::join(grid.dimension("alpha").values, ", "),
-                                        grid.attributes.at("direction"), grid.attributes.at("probe_precision")));
+  print_points(grid.dimension("alpha").values, grid.dimension("alpha").long_name, grid.attributes.at("direction"),
+               grid.attributes.at("probe_precision"));
   print_line("cells", fmt::format("{} finite, {} non-finite, {} below noise{}", finite, not_finite, below_noise,
                                   not_done > 0 ? fmt::format(", {} not done", not_done) : ""));
   if (floor.min <= floor.max)

@@ -21,6 +21,17 @@
 namespace gradscape {
 namespace {
 
+/// What a flag takes the place of is as if the run's configuration did not have it.
+void make_room(const std::string& field, const std::string& text, SweepOptions& sweep) {
+  const SweepOptions defaults;
+  if (field == "sweep.multipliers") sweep.step_sizes.clear();
+  if (field == "sweep.step_sizes") sweep.multipliers = defaults.multipliers;
+  if (field != "sweep.on" || text != "batch") return;
+  sweep.mode = defaults.mode;
+  sweep.on_images = defaults.on_images;
+  sweep.on_gradients = defaults.on_gradients;
+}
+
 struct SurveyCommand {
   std::string directory;
   SurveyRequest request;
@@ -50,6 +61,7 @@ std::vector<Work> plan_work(const SurveyCommand& command) {
       say(fmt::format("{}: left out, as its norm is not batch norm", directory.root()));
       continue;
     }
+    for (const auto& [flag, field, text] : overrides) make_room(field, text, experiment.sweep);
     for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), experiment, text, flag);
     check_experiment(experiment, command.steps.empty() ? directory.config_path() : "--steps");
     work.push_back({directory, experiment, plan_survey(directory, experiment, id)});
@@ -162,11 +174,18 @@ void add_sweep(VerbList& verbs) {
   add_survey_options(verb, command);
   override_flag(verb, command, "--multipliers", "sweep.multipliers",
                 "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
+  override_flag(verb, command, "--step-sizes", "sweep.step_sizes",
+                "step sizes in place of multiples, as in 0.05,0.1,0.2: the same for runs of any learning rate");
   override_flag(verb, command, "--direction", "sweep.direction", "gradient | update | random (default: the run's)");
   override_flag(verb, command, "--layers", "sweep.layers",
                 "true: gradient difference and beta of each layer too (default: the run's)");
   override_flag(verb, command, "--noise", "sweep.noise",
                 "of a run with model.noise: step | fresh, a draw for each cell (default: the run's)");
+  override_flag(verb, command, "--on", "sweep.on",
+                "batch | train | test: the loss of a fixed set of images too, along the batch's direction");
+  override_flag(verb, command, "--mode", "sweep.mode", "of --on: train | evaluation, batch or running statistics");
+  override_flag(verb, command, "--on-images", "sweep.on_images", "of --on: how many images; 0: all");
+  override_flag(verb, command, "--on-gradients", "sweep.on_gradients", "of --on: true: the set's gradients too");
   override_flag(verb, command, "--probe-precision", "sweep.precision",
                 "native | double: arithmetic of gradient and cells");
   override_flag(verb, command, "--data.path", "data.path", kDataHelp);

@@ -79,7 +79,8 @@ std::vector<std::string> differences(const Experiment& here, const Experiment& t
 }  // namespace
 
 bool Range::contains(double value) const {
-  return (open_min ? value > min : value >= min) && (open_max ? value < max : value <= max);
+  return (open_min ? value > min : value >= min) && (open_max ? value < max : value <= max) &&
+         !(without_zero && value == 0);
 }
 
 std::string Range::text() const {
@@ -89,7 +90,7 @@ std::string Range::text() const {
   const std::string high = fmt::format("{} {}", open_max ? "<" : "<=", max);
   if (above && below) return low + " and " + high;
   if (above) return low;
-  return below ? high : "finite";
+  return below ? high : without_zero ? "finite, not 0" : "finite";
 }
 
 std::string Field::allowed() const {
@@ -253,6 +254,26 @@ void check_loss(const Experiment& experiment, const std::string& where) {
                      "it belongs to cross-entropy");
 }
 
+/// The columns of a sweep's grid, and what they are measured on.
+void check_points(const SweepOptions& sweep, const std::string& where) {
+  const char* name = sweep.step_sizes.empty() ? "multipliers" : "step_sizes";
+  if (sweep.points().empty())
+    throw UsageError(where, "sweep.multipliers is empty", "give at least one, as in [0.5, 1.0, 2.0, 4.0]");
+  for (const double point : sweep.points())
+    if (std::count(sweep.points().begin(), sweep.points().end(), point) > 1)
+      throw UsageError(where, fmt::format("sweep.{} holds {} more than once", name, point));
+  if (!sweep.step_sizes.empty() && sweep.direction == "update")
+    throw UsageError(where, "sweep.step_sizes have no meaning along the optimiser's update",
+                     "it has a length of its own: give sweep.multipliers of it");
+  const SweepOptions defaults;
+  if (!sweep.step_sizes.empty() && sweep.multipliers != defaults.multipliers)
+    throw UsageError(where, "sweep.step_sizes and sweep.multipliers are both given", "leave one of them out");
+  if (sweep.on == "batch" && (sweep.mode != defaults.mode || sweep.on_images != defaults.on_images ||
+                              sweep.on_gradients != defaults.on_gradients))
+    throw UsageError(where, "sweep.mode, on_images and on_gradients are of sweep.on = \"train\" or \"test\"",
+                     "the step's batch is probed as it was trained on");
+}
+
 }  // namespace
 
 void check_experiment(const Experiment& experiment, const std::string& where) {
@@ -274,13 +295,7 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
                                         train.steps));
   if (train.schedule == "step" && train.schedule_step == 0)
     throw UsageError(where, "train.schedule = \"step\" needs train.schedule_step", "steps between two decays");
-  if (experiment.sweep.multipliers.empty())
-    throw UsageError(where, "sweep.multipliers is empty", "give at least one, as in [0.5, 1.0, 2.0, 4.0]");
-  for (std::size_t i = 0; i < experiment.sweep.multipliers.size(); ++i)
-    if (std::count(experiment.sweep.multipliers.begin(), experiment.sweep.multipliers.end(),
-                   experiment.sweep.multipliers[i]) > 1)
-      throw UsageError(where,
-                       fmt::format("sweep.multipliers holds {} more than once", experiment.sweep.multipliers[i]));
+  check_points(experiment.sweep, where);
   if (!experiment.sweep.steps.empty()) (void)parse_step_ranges(experiment.sweep.steps, where);
   for (const std::string& kind : surveys_beside(experiment.sweep))
     if (const auto& known = survey_names(); std::count(known.begin() + 1, known.end(), kind) == 0)

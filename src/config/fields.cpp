@@ -17,6 +17,9 @@ constexpr double kMostInteger = 9007199254740992.0;  // 2^53: exact in a double
 Range any() {
   return {-kMostInteger, kMostInteger};
 }
+Range not_zero() {
+  return {-kInfinity, kInfinity, true, true, true};
+}
 Range positive() {
   return {0, kInfinity, true, true};
 }
@@ -205,8 +208,10 @@ std::vector<Field> make_fields() {
            "ranges first:last:every of steps in place of first, last and every, as in \"0:20:1,40:400:20\"", {}, I::no),
       text("sweep.also", &SweepOptions::also,
            "surveys that run makes of the same steps while training, as in \"shift,theorem\"", {}, I::no),
-      number("sweep.multipliers", &SweepOptions::multipliers, positive(), "multiples of the learning rate to probe at",
-             I::no),
+      number("sweep.multipliers", &SweepOptions::multipliers, not_zero(),
+             "multiples of the learning rate to probe at; below 0: behind theta, in no band", I::no),
+      number("sweep.step_sizes", &SweepOptions::step_sizes, not_zero(),
+             "step sizes to probe at in place of multiples of the learning rate; below 0: behind theta", I::no),
       text("sweep.direction", &SweepOptions::direction,
            "gradient, the optimiser's own update, or random: Gaussian with the gradient's norm", direction_names(),
            I::no),
@@ -214,6 +219,14 @@ std::vector<Field> make_fields() {
       text("sweep.noise", &SweepOptions::noise,
            "with model.noise: the cells see the step's own draw, or each a fresh one", {"step", "fresh"}, I::no),
       text("sweep.precision", &SweepOptions::precision, "arithmetic of the probes", {"native", "double"}, I::no),
+      text("sweep.on", &SweepOptions::on,
+           "train, test: the loss of a fixed set of images too, at each point along the batch's direction",
+           {"batch", "train", "test"}, I::no),
+      text("sweep.mode", &SweepOptions::mode, "sweep.on: batch statistics and dropout, or running statistics",
+           {"train", "evaluation"}, I::no),
+      number("sweep.on_images", &SweepOptions::on_images, at_least(0),
+             "sweep.on: images, evenly spaced in the data set; 0: all", I::no),
+      flag("sweep.on_gradients", &SweepOptions::on_gradients, "sweep.on: the set's gradients too", I::no),
   };
 }
 

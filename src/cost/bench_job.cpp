@@ -131,7 +131,7 @@ class BenchJob {
     const double both = 3 * forward;
     // Probes in double in a float run take the gradient at theta again, in double.
     const bool again = experiment_.sweep.precision == "double" && experiment_.train.precision != "double";
-    const double probes = both * static_cast<double>(experiment_.sweep.multipliers.size() + (again ? 1 : 0));
+    const double probes = both * static_cast<double>(experiment_.sweep.points().size() + (again ? 1 : 0));
     result.forward = {"forward", forward, make_timing(samples.forward)};
     result.forward_backward = {"forward + backward", both, make_timing(samples.forward_backward)};
     result.probed_step = {"probed step", both + probes, make_timing(samples.probed_step)};

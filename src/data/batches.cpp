@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
@@ -117,16 +118,24 @@ void BatchSource::batch(std::int64_t step, Batch<S>& batch) const {
 
 template <class S>
 Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation, Index first, Index last) {
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(last - first));
+  std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(first));
+  return plain_batch<S>(images, standardisation, std::move(positions));
+}
+
+template <class S>
+Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation,
+                     std::vector<std::int32_t> positions) {
   Batch<S> batch;
-  batch.indices.resize(static_cast<std::size_t>(last - first));
-  std::iota(batch.indices.begin(), batch.indices.end(), static_cast<std::int32_t>(first));
+  batch.indices = std::move(positions);
   fill(images, make_lookup(standardisation), batch, [](std::int32_t) { return Augmentation{}; });
   return batch;
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                      \
-  template void BatchSource::batch<S>(std::int64_t, Batch<S>&) const; \
-  template Batch<S> plain_batch<S>(const ImageSet&, const Standardisation&, Index, Index);
+#define GRADSCAPE_INSTANTIATE(S)                                                           \
+  template void BatchSource::batch<S>(std::int64_t, Batch<S>&) const;                      \
+  template Batch<S> plain_batch<S>(const ImageSet&, const Standardisation&, Index, Index); \
+  template Batch<S> plain_batch<S>(const ImageSet&, const Standardisation&, std::vector<std::int32_t>);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)
 #undef GRADSCAPE_INSTANTIATE

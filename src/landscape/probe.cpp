@@ -33,14 +33,14 @@ std::vector<Cell> probe(std::span<Prober<S>> probers, const Vector<S>& theta, co
     cell.grad_norm = with_grad.norm;
     cell.grad_diff = with_grad.distance;
     cell.grad_cos = with_grad.dot / (cell.grad_norm * grad_norm);
-    cell.distance = multipliers[i] * ray_norm;
+    cell.distance = std::abs(multipliers[i]) * ray_norm;
     cell.beta = cell.grad_diff / cell.distance;
     const bool finite = std::isfinite(cell.loss) && std::isfinite(cell.grad_norm) && std::isfinite(cell.grad_diff);
     cell.status = finite ? CellStatus::ok : CellStatus::non_finite;
     for (std::size_t layer = 0; layer < options.layers.size(); ++layer) {
       const auto [begin, end] = options.layers[layer];
       cell.layer_grad_diff.push_back(distance(prober.grad, grad, begin, end));
-      cell.layer_beta.push_back(cell.layer_grad_diff.back() / (multipliers[i] * layer_norms[layer]));
+      cell.layer_beta.push_back(cell.layer_grad_diff.back() / (std::abs(multipliers[i]) * layer_norms[layer]));
     }
   };
   parallel::for_each(static_cast<Index>(probers.size()), [&](Index number) {
@@ -56,16 +56,18 @@ void mark_noise(std::vector<Cell>& cells, double grad_norm, double noise_floor) 
       cell.status = CellStatus::below_noise;
 }
 
-Bands make_bands(const std::vector<Cell>& cells, double grad_norm) {
-  Extremes loss, grad_diff, beta;
+Bands make_bands(const std::vector<Cell>& cells, const std::vector<double>& multipliers, double grad_norm) {
+  Extremes loss, norm, grad_diff, beta;
   if (grad_norm != 0)
-    for (const Cell& cell : cells) {
-      if (cell.status == CellStatus::not_done || cell.status == CellStatus::below_noise) continue;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const Cell& cell = cells[i];
+      if (cell.status == CellStatus::not_done || cell.status == CellStatus::below_noise || multipliers[i] < 0) continue;
       loss.add(cell.loss);
+      norm.add(cell.grad_norm);
       grad_diff.add(cell.grad_diff);
       beta.add(cell.beta);
     }
-  return {loss.min, loss.max, grad_diff.min, grad_diff.max, beta.max};
+  return {loss.min, loss.max, norm.min, norm.max, grad_diff.min, grad_diff.max, beta.max};
 }
 
 template std::vector<Cell> probe<float>(std::span<Prober<float>>, const Vector<float>&, const Vector<float>&,

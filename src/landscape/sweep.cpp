@@ -35,6 +35,7 @@ StepProber<S>::StepProber(const SweepOptions& options, TrainingProcess<S>& proce
       layers_.push_back(block.name);
     }
   probe_options_.fresh_draws = options.noise == "fresh";
+  if (options.on != "batch") set_ = std::make_unique<SetProbe<S>>(options, process);
   exact_ = double_network_ || (std::is_same_v<S, double> && process.engine() == Engine::direct);
 }
 
@@ -60,7 +61,7 @@ void StepProber<S>::probe_in(Network<P>& network, Engine engine, const Pass& pas
                              const Vector<P>& theta_next, ProberPool<P>& pool, SweepRecord& record) {
   const double flops = 3 * network.flops() * static_cast<double>(batch.size()) /
                        static_cast<double>(std::max<std::size_t>(network.layers().size(), 1));
-  const auto count = static_cast<std::size_t>(cells_at_once(flops, options_.multipliers.size(), parallel::threads()));
+  const auto count = static_cast<std::size_t>(cells_at_once(flops, options_.points().size(), parallel::threads()));
   const ImageSet& images = process_.dataset().train;
   while (pool.networks.size() + 1 < count)
     pool.networks.push_back(make_network<P>(process_.model(), images.shape, images.classes, engine));
@@ -73,16 +74,18 @@ void StepProber<S>::probe_in(Network<P>& network, Engine engine, const Pass& pas
   }
   const std::span<Prober<P>> probers(pool.probers);
   const auto along = [&](const Vector<P>& vector, double unit) {
-    record.cells = probe<P>(probers, theta, grad, {vector, unit}, options_.multipliers, probe_options_);
+    record.cells = probe<P>(probers, theta, grad, {vector, unit}, options_.points(), probe_options_);
+    if (set_) record.set = set_->template probe<P>(network, theta, buffers, grad, {vector, unit}, pass);
   };
+  const double unit = options_.step_sizes.empty() ? -record.lr : -1.0;
   if (options_.direction == "update") {
     add_scaled(theta_next, -1.0, theta, pool.ray);
     along(pool.ray, 1.0);
   } else if (options_.direction == "random") {
     draw_direction(pass.seed, record.step, grad, pool.ray);
-    along(pool.ray, -record.lr);
+    along(pool.ray, unit);
   } else {
-    along(grad, -record.lr);
+    along(grad, unit);
   }
 }
 

@@ -10,7 +10,8 @@
 namespace gradscape {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+/// What the dimension alpha is where it does not multiply: the figures go by it.
+constexpr const char* kStepSizes = "step size along the direction";
 
 template <class Source>
 struct Value {
@@ -45,6 +46,31 @@ constexpr LayerValue kLayers[] = {
      &Cell::layer_beta},
 };
 
+/// Of the set of images (sweep.on), where there is one. (step, alpha)
+constexpr Value<SetValue> kSetCells[] = {
+    {"set_loss", "loss", "loss at theta(alpha) over the images of sweep.on", &SetValue::loss},
+    {"set_accuracy", "1", "fraction of these images classified right at theta(alpha)", &SetValue::accuracy},
+    {"set_grad_norm", "loss/weight", "L2 norm of the gradient of their loss at theta(alpha)", &SetValue::grad_norm},
+    {"set_grad_diff", "loss/weight", "L2 norm of that gradient minus theirs at theta", &SetValue::grad_diff},
+};
+
+/// (step)
+constexpr Value<SetValue> kSetAtTheta[] = {
+    {"set_loss_at_theta", "loss", "loss at theta over the images of sweep.on", &SetValue::loss},
+    {"set_accuracy_at_theta", "1", "fraction of these images classified right at theta", &SetValue::accuracy},
+    {"set_grad_norm_at_theta", "loss/weight", "L2 norm of the gradient of their loss at theta", &SetValue::grad_norm},
+};
+constexpr Value<SetRecord> kSetRecord[] = {
+    {"set_grad_cos", "1", "cosine between the gradients of these images and of the batch at theta",
+     &SetRecord::grad_cos},
+};
+
+/// (step), derived
+constexpr Value<SetBands> kSetBands[] = {
+    {"set_loss_min", "loss", "smallest loss of these images over alpha", &SetBands::loss_min},
+    {"set_loss_max", "loss", "largest loss of these images over alpha", &SetBands::loss_max},
+};
+
 /// (step)
 constexpr Value<SweepRecord> kRecords[] = {
     {"lr", "1", "learning rate", &SweepRecord::lr},
@@ -57,6 +83,8 @@ constexpr Value<SweepRecord> kRecords[] = {
 constexpr Value<Bands> kBands[] = {
     {"loss_min", "loss", "smallest loss over alpha", &Bands::loss_min},
     {"loss_max", "loss", "largest loss over alpha", &Bands::loss_max},
+    {"grad_norm_min", "loss/weight", "smallest norm of the gradient over alpha", &Bands::grad_norm_min},
+    {"grad_norm_max", "loss/weight", "largest norm of the gradient over alpha", &Bands::grad_norm_max},
     {"grad_diff_min", "loss/weight", "smallest gradient difference over alpha", &Bands::grad_diff_min},
     {"grad_diff_max", "loss/weight", "largest gradient difference over alpha", &Bands::grad_diff_max},
     {"beta_max", "loss/weight^2", "effective beta-smoothness: largest beta over alpha", &Bands::beta_max},
@@ -80,8 +108,11 @@ constexpr MoveValue kMoves[] = {
 }  // namespace
 
 Table sweep_schema(const SweepShape& shape) {
-  Dimension alpha{"alpha", "1", "multiplier of the learning rate", shape.multipliers};
-  if (shape.direction == "update") alpha.long_name = "multiplier of the optimiser's update";
+  const bool reader = !shape.options;
+  const SweepOptions options = shape.options.value_or(SweepOptions{});
+  Dimension alpha{"alpha", "1", "multiplier of the learning rate", reader ? std::vector<double>{} : options.points()};
+  if (options.direction == "update") alpha.long_name = "multiplier of the optimiser's update";
+  if (!options.step_sizes.empty()) alpha.long_name = kStepSizes;
   Dimension layer = layer_dimension();
   for (const std::string& name : shape.layers) {
     layer.values.push_back(static_cast<double>(layer.size() + 1));
@@ -91,13 +122,14 @@ Table sweep_schema(const SweepShape& shape) {
   sample.type = Element::int32;
   sample.ragged = true;
   Table table{"grid",
-              {{"direction", shape.direction}, {"probe_precision", shape.precision}},
+              {{"direction", options.direction}, {"probe_precision", options.precision}},
               {step_dimension(), alpha, sample},
               {}};
   const auto add = [&](Variable variable) { table.variables.push_back(std::move(variable)); };
   for (const auto& v : kRecords) add({v.name, v.units, v.long_name, {"step"}});
   table.variable("noise_floor").absent = Absent::filled;
   for (const auto& v : kBands) add({v.name, v.units, v.long_name, {"step"}});
+  for (const char* name : {"grad_norm_min", "grad_norm_max"}) table.variable(name).absent = Absent::dropped;
   for (const auto& v : kCells) add({v.name, v.units, v.long_name, {"step", "alpha"}});
   add({.name = "status",
        .units = "1",
@@ -106,7 +138,22 @@ Table sweep_schema(const SweepShape& shape) {
        .type = Element::uint8,
        .hole = static_cast<double>(CellStatus::not_done),
        .flags = {"not_done", "ok", "non_finite", "below_noise"}});
-  if (!shape.layers.empty() || shape.multipliers.empty()) {  // a reader's schema has all that there may be
+  const auto add_set = [&](const auto& values, const std::vector<std::string>& dimensions) {
+    for (const auto& v : values)
+      if (reader || options.on_gradients || std::string(v.name).find("grad") == std::string::npos)
+        add({.name = v.name,
+             .units = v.units,
+             .long_name = v.long_name,
+             .dimensions = dimensions,
+             .absent = Absent::dropped});
+  };
+  if (reader || options.on != "batch") {
+    add_set(kSetAtTheta, {"step"});
+    add_set(kSetRecord, {"step"});
+    add_set(kSetBands, {"step"});
+    add_set(kSetCells, {"step", "alpha"});
+  }
+  if (reader || !shape.layers.empty()) {
     table.dimensions.push_back(layer);
     for (const auto& v : kLayers)
       add({.name = v.name,
@@ -139,8 +186,20 @@ void append_record(const SweepRecord& record, Table& table) {
   check(record.batch_index.size() <= batch, "the batch fits");
   const auto push = [&](const char* name, double value) { table.variable(name).values.push_back(value); };
   for (const auto& v : kRecords) push(v.name, record.*v.value);
-  const Bands bands = make_bands(record.cells, record.train_grad_norm);
+  const auto& multipliers = table.dimension("alpha").values;
+  const Bands bands = make_bands(record.cells, multipliers, record.train_grad_norm);
   for (const auto& v : kBands) push(v.name, bands.*v.value);
+  if (table.find("set_loss") != nullptr) {
+    const auto push_set = [&](const auto& values, const auto& from) {
+      for (const auto& v : values)
+        if (table.find(v.name) != nullptr) push(v.name, from.*v.value);
+    };
+    push_set(kSetAtTheta, record.set.at_theta);
+    push_set(kSetRecord, record.set);
+    push_set(kSetBands, make_bands(record.set.cells, multipliers));
+    check(record.set.cells.size() == columns, "a value of the set for every multiplier");
+    for (const SetValue& value : record.set.cells) push_set(kSetCells, value);
+  }
   for (const auto& v : kCells) {
     auto& values = table.variable(v.name).values;
     for (const Cell& cell : record.cells) values.push_back(cell.*v.value);
@@ -206,23 +265,35 @@ void check_sweep(const Table& table, const std::string& where) {
   const auto& status = table.variable("status").values;
   std::vector<std::pair<const std::vector<double>*, double Cell::*>> cell_values;
   for (const auto& v : kCells) cell_values.emplace_back(&table.variable(v.name).values, v.value);
-  std::vector<const std::vector<double>*> bands;
-  for (const auto& v : kBands) bands.push_back(&table.variable(v.name).values);
   const auto& grad_norm = table.variable("train_grad_norm").values;
+  const auto& multipliers = table.dimension("alpha").values;
+  const auto refuse = [&](std::size_t row, const char* name, double found, double expected) {
+    throw Error(
+        where,
+        fmt::format("at step {}, {} is {} and its cells give {}", table.rows().values[row], name, found, expected),
+        "it is damaged or was changed; `gradscape sweep` makes a shard again, `gradscape merge` a landscape");
+  };
   std::vector<Cell> cells(columns);
   for (std::size_t row = 0; row < table.size(); ++row) {
     for (std::size_t i = 0; i < columns; ++i) {
       for (const auto& [values, value] : cell_values) cells[i].*value = (*values)[row * columns + i];
       cells[i].status = static_cast<CellStatus>(status[row * columns + i]);
     }
-    const Bands expected = make_bands(cells, grad_norm[row]);
-    for (std::size_t b = 0; b < bands.size(); ++b)
-      if (const double found = (*bands[b])[row]; !same_value(found, expected.*kBands[b].value))
-        throw Error(
-            where,
-            fmt::format("at step {}, {} is {} and its cells give {}", table.rows().values[row], kBands[b].name, found,
-                        expected.*kBands[b].value),
-            "it is damaged or was changed; `gradscape sweep` makes a shard again, `gradscape merge` a landscape");
+    const Bands expected = make_bands(cells, multipliers, grad_norm[row]);
+    for (const auto& v : kBands)
+      if (const Variable* band = table.find(v.name);
+          band != nullptr && !same_value(band->values[row], expected.*v.value))
+        refuse(row, v.name, band->values[row], expected.*v.value);
+  }
+  const Variable* set_loss = table.find("set_loss");
+  if (set_loss == nullptr) return;
+  std::vector<SetValue> values(columns);
+  for (std::size_t row = 0; row < table.size(); ++row) {
+    for (std::size_t i = 0; i < columns; ++i) values[i].loss = set_loss->values[row * columns + i];
+    const SetBands expected = make_bands(values, multipliers);
+    for (const auto& v : kSetBands)
+      if (const double found = table.variable(v.name).values[row]; !same_value(found, expected.*v.value))
+        refuse(row, v.name, found, expected.*v.value);
   }
 }
 
@@ -232,8 +303,8 @@ SweepSurvey<S>::SweepSurvey(const SweepOptions& options, TrainingProcess<S>& pro
 
 template <class S>
 Table SweepSurvey<S>::begin() const {
-  return sweep_schema({options_.multipliers, options_.direction, options_.precision, prober_.layers(),
-                       static_cast<std::size_t>(process_.batches().largest()), process_.batches().augmented()});
+  return sweep_schema({options_, prober_.layers(), static_cast<std::size_t>(process_.batches().largest()),
+                       process_.batches().augmented()});
 }
 
 template <class S>

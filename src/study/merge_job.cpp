@@ -34,7 +34,7 @@ CheckedSweep check_sweep(const RunDirectory& directory, const SurveyId& survey) 
   const Experiment& settings = judge.settings();
   const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_selected(sweep, step, total); };
   return {{directory, std::min(total, last_step(settings.sweep, total)), wanted, settings.train.seed,
-           survey.kind == "sweep" ? settings.sweep.multipliers : std::vector<double>{}},
+           survey.kind == "sweep" ? settings.sweep.points() : std::vector<double>{}},
           settings,
           data};
 }

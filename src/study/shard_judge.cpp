@@ -84,7 +84,7 @@ void ShardJudge::require_own(const h5::File& file) const {
 }
 
 void ShardJudge::require_shape(const Table& table, const std::string& path) const {
-  if (survey_.kind == "sweep" && table.dimension("alpha").values != settings_.sweep.multipliers)
+  if (survey_.kind == "sweep" && table.dimension("alpha").values != settings_.sweep.points())
     throw Error(path, "its multipliers are not those of its configuration");
   if (!shape_) {
     shape_ = without_rows(table);

@@ -135,9 +135,9 @@ class Verifier {
     Table table = read_table(path, kind.schema());
     if (kind.check != nullptr) kind.check(table, path);
     if (survey.kind != "sweep") return table;
-    if (const auto& multipliers = table.dimension("alpha").values; multipliers != settings.sweep.multipliers)
+    if (const auto& multipliers = table.dimension("alpha").values; multipliers != settings.sweep.points())
       throw Error(path, fmt::format("has the multipliers [{}], those of its sweep are [{}]",
-                                    fmt::join(multipliers, ", "), fmt::join(settings.sweep.multipliers, ", ")));
+                                    fmt::join(multipliers, ", "), fmt::join(settings.sweep.points(), ", ")));
     return table;
   }
 

@@ -16,9 +16,11 @@ import xarray
 from support import FULL, PLAIN, ROOT, Case, attributes, datasets, gradscape, main, write_cifar
 
 CELLS = ("loss", "accuracy", "grad_norm", "grad_diff", "grad_cos", "distance", "beta")
-RECORDS = ("lr", "train_loss", "train_grad_norm", "noise_floor", "loss_min", "loss_max", "grad_diff_min",
-           "grad_diff_max", "beta_max")
+RECORDS = ("lr", "train_loss", "train_grad_norm", "noise_floor", "loss_min", "loss_max", "grad_norm_min",
+           "grad_norm_max", "grad_diff_min", "grad_diff_max", "beta_max")
 LAYERS = ("layer_grad_diff", "layer_beta")  # with sweep.layers
+ON_SET = ("set_loss", "set_accuracy", "set_grad_norm", "set_grad_diff", "set_loss_at_theta", "set_accuracy_at_theta",
+          "set_grad_norm_at_theta", "set_grad_cos", "set_loss_min", "set_loss_max")  # with sweep.on, sweep.on_gradients
 SAMPLES = ("batch_index", "batch_crop_y", "batch_crop_x", "batch_flip")
 
 
@@ -42,13 +44,14 @@ class GridFile(Case):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.run_directory = cls.make("run", FULL | {"sweep.layers": True}, cls.shared / "run")
+        cls.run_directory = cls.make("run", FULL | {"sweep.layers": True, "sweep.on": "test", "sweep.on_gradients": True,
+                                                  "sweep.on_images": 0}, cls.shared / "run")
         cls.path = cls.run_directory / "landscape.h5"
         cls.data = datasets(cls.path)
 
     def test_documented_variables(self) -> None:
         documented = documented_variables()
-        self.assertEqual(set(documented), {*CELLS, *RECORDS, *SAMPLES, *LAYERS, "status"})
+        self.assertEqual(set(documented), {*CELLS, *RECORDS, *SAMPLES, *LAYERS, *ON_SET, "status"})
         self.assertEqual(set(self.data), {*documented, "step", "alpha", "sample", "layer"})
         for path in (self.path, self.run_directory / "sweep/main/segment-00000004-00000008.h5"):
             with h5py.File(path) as file:
@@ -117,10 +120,14 @@ class GridFile(Case):
             warnings.simplefilter("ignore")  # numpy's "All-NaN slice"
             for band, cells, extreme in (("loss_min", "loss", np.nanmin), ("loss_max", "loss", np.nanmax),
                                          ("grad_diff_min", "grad_diff", np.nanmin), ("beta_max", "beta", np.nanmax),
-                                         ("grad_diff_max", "grad_diff", np.nanmax)):
+                                         ("grad_diff_max", "grad_diff", np.nanmax), ("grad_norm_min", "grad_norm", np.nanmin),
+                                         ("grad_norm_max", "grad_norm", np.nanmax)):
                 known = np.where(data["train_grad_norm"] == 0, np.nan,
                                  extreme(np.where(noise, np.nan, data[cells]), axis=1))
                 np.testing.assert_array_equal(data[band], known, band)
+            if "set_loss" in data:
+                np.testing.assert_array_equal(data["set_loss_min"], data["set_loss"].min(axis=1))
+                np.testing.assert_array_equal(data["set_loss_max"], data["set_loss"].max(axis=1))
             np.testing.assert_allclose(data["beta"], data["grad_diff"] / data["distance"], rtol=1e-15)
         distance = data["alpha"][None, :] * (data["lr"] * data["train_grad_norm"])[:, None]
         np.testing.assert_allclose(data["distance"], distance, rtol=1e-14)

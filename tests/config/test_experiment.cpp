@@ -213,7 +213,7 @@ TEST(Fields, AllowedSaysTypeChoicesAndRange) {
   EXPECT_EQ(find_field("train.lr")->allowed(), "number > 0");
   EXPECT_EQ(find_field("model.dropout")->allowed(), "number >= 0 and < 1");
   EXPECT_EQ(find_field("data.augment_crop")->allowed(), "whole number >= 0 and <= 16");
-  EXPECT_EQ(find_field("sweep.multipliers")->allowed(), "list of numbers > 0");
+  EXPECT_EQ(find_field("sweep.multipliers")->allowed(), "list of numbers finite, not 0");
   EXPECT_NE(find_field("model.hidden")->allowed().find("list of whole numbers >= 1"), std::string::npos);
 }
 
@@ -340,6 +340,20 @@ TEST(CheckExperiment, KnowsWhatNoSingleFieldCanTell) {
   refused([](auto& e) { e.train.nesterov = true; }, {"train.nesterov", "train.momentum"});
   refused([](auto& e) { e.train.schedule = "step"; }, {"train.schedule_step"});
   refused([](auto& e) { e.sweep.multipliers.clear(); }, {"sweep.multipliers"});
+  refused([](auto& e) { e.sweep.step_sizes = {0.1, 0.2, 0.1}; }, {"sweep.step_sizes", "0.1 more than once"});
+  refused(
+      [](auto& e) {
+        e.sweep.step_sizes = {0.1};
+        e.sweep.multipliers = {1};
+      },
+      {"sweep.step_sizes", "sweep.multipliers", "leave one"});
+  refused(
+      [](auto& e) {
+        e.sweep.step_sizes = {0.1};
+        e.sweep.direction = "update";
+      },
+      {"sweep.step_sizes", "update"});
+  refused([](auto& e) { e.sweep.on_images = 5; }, {"sweep.on", "train"});
   refused([](auto& e) { e.sweep.first = 5, e.sweep.last = 4; }, {"sweep.last = 4", "sweep.first = 5"});
   good.sweep.first = good.sweep.last = 4;
   EXPECT_NO_THROW(check_experiment(good, "file"));

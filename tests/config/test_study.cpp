@@ -220,7 +220,7 @@ TEST_F(StudyFile, WrongTypesAreRefused) {
   expect_refused("[model]\nnorm = true\n", "2", {"model.norm = true", "none | batch"});
   expect_refused("[model]\nhidden = 128\n", "2", {"model.hidden = 128", "list of whole numbers"});
   expect_refused("[model]\nhidden = [1, 2.5]\n", "2", {"model.hidden", "2.5", "list of whole numbers"});
-  expect_refused("[sweep]\nmultipliers = [1, \"2\"]\n", "2", {"sweep.multipliers", "list of numbers > 0"});
+  expect_refused("[sweep]\nmultipliers = [1, \"2\"]\n", "2", {"sweep.multipliers", "list of numbers finite, not 0"});
   expect_refused("[train]\nlr = 2024-01-01\n", "2", {"train.lr", "wrong type"});
 }
 
@@ -230,7 +230,7 @@ TEST_F(StudyFile, ValuesOutOfRangeAreRefused) {
   expect_refused("[train]\nlr = inf\n", "2", {"train.lr = inf"});
   expect_refused("[train]\nbatch_size = 0\n", "2", {"train.batch_size = 0", "whole number >= 1"});
   expect_refused("[model]\ndropout = 1.0\n", "2", {"model.dropout = 1.0", ">= 0 and < 1"});
-  expect_refused("[sweep]\nmultipliers = [1.0, 0.0]\n", "2", {"sweep.multipliers = [1.0, 0.0]", "> 0"});
+  expect_refused("[sweep]\nmultipliers = [1.0, 0.0]\n", "2", {"sweep.multipliers = [1.0, 0.0]", "not 0"});
   expect_refused("[model]\nnorm = \"bacth\"\n", "2",
                  {"model.norm = \"bacth\"", "none | batch", "did you mean \"batch\""});
   expect_refused("[data]\nsource = \"imagenet\"\n", "2", {"\"imagenet\"", "cifar10", "idx", "synthetic"});

@@ -209,7 +209,7 @@ TEST(StepProber, MarksDifferencesThatAreRounding) {
       const SweepRecord record = prober.probe_step(view);
       EXPECT_EQ(record.cells[0].status, precision == "native" ? CellStatus::below_noise : CellStatus::ok);
       EXPECT_EQ(record.cells[1].status, CellStatus::ok);
-      const Bands bands = make_bands(record.cells, record.train_grad_norm);
+      const Bands bands = make_bands(record.cells, options.multipliers, record.train_grad_norm);
       EXPECT_EQ(bands.grad_diff_min, record.cells[precision == "native" ? 1 : 0].grad_diff);
     });
   }

@@ -265,14 +265,19 @@ TEST(Probe, NonFiniteCellsAreMarkedAndKeepTheirValues) {
 Cell cell(double loss, double grad_diff, double beta, CellStatus status = CellStatus::ok) {
   Cell made;
   made.loss = loss;
-  made.grad_diff = grad_diff;
+  made.grad_norm = made.grad_diff = grad_diff;
   made.beta = beta;
   made.status = status;
   return made;
 }
 
+/// All of them in front of theta.
+Bands bands_of(const std::vector<Cell>& cells, double grad_norm) {
+  return make_bands(cells, std::vector<double>(cells.size(), 1.0), grad_norm);
+}
+
 TEST(Bands, AreTheExtremesOverTheCells) {
-  const Bands bands = make_bands({cell(2, 30, 7), cell(1, 10, 9), cell(3, 20, 8)}, 1.0);
+  const Bands bands = bands_of({cell(2, 30, 7), cell(1, 10, 9), cell(3, 20, 8)}, 1.0);
   EXPECT_EQ(bands.loss_min, 1);
   EXPECT_EQ(bands.loss_max, 3);
   EXPECT_EQ(bands.grad_diff_min, 10);
@@ -282,10 +287,9 @@ TEST(Bands, AreTheExtremesOverTheCells) {
 
 TEST(Bands, SkipNanAndKeepInfinity) {
   const auto bad = CellStatus::non_finite;
-  const Bands bands =
-      make_bands({cell(kNan, kNan, kNan, bad), cell(2, 5, 1), cell(kInfinity, kInfinity, kInfinity, bad),
-                  cell(-kInfinity, 4, kNan, bad), cell(kNan, 6, 2, bad)},
-                 1.0);
+  const Bands bands = bands_of({cell(kNan, kNan, kNan, bad), cell(2, 5, 1), cell(kInfinity, kInfinity, kInfinity, bad),
+                                cell(-kInfinity, 4, kNan, bad), cell(kNan, 6, 2, bad)},
+                               1.0);
   EXPECT_EQ(bands.loss_min, -kInfinity);
   EXPECT_EQ(bands.loss_max, kInfinity);
   EXPECT_EQ(bands.grad_diff_min, 4);
@@ -293,21 +297,38 @@ TEST(Bands, SkipNanAndKeepInfinity) {
   EXPECT_EQ(bands.beta_max, kInfinity);
 }
 
+TEST(Bands, OfTheGradientsNorm) {
+  std::vector<Cell> cells = {cell(2, 30, 7), cell(1, 10, 9)};
+  cells[0].grad_norm = 0.5;
+  cells[1].grad_norm = 4;
+  const Bands bands = bands_of(cells, 1.0);
+  EXPECT_EQ(bands.grad_norm_min, 0.5);
+  EXPECT_EQ(bands.grad_norm_max, 4);
+}
+
+TEST(Bands, LeaveOutWhatLiesBehindTheta) {
+  const Bands bands = make_bands({cell(9, 90, 99), cell(2, 5, 1), cell(1, 4, 3)}, {-1, 0.5, 1}, 1.0);
+  EXPECT_EQ(bands.loss_max, 2);
+  EXPECT_EQ(bands.grad_diff_max, 5);
+  EXPECT_EQ(bands.beta_max, 3);
+}
+
 void expect_all_nan(const Bands& bands) {
-  for (const double value : {bands.loss_min, bands.loss_max, bands.grad_diff_min, bands.grad_diff_max, bands.beta_max})
+  for (const double value : {bands.loss_min, bands.loss_max, bands.grad_norm_min, bands.grad_norm_max,
+                             bands.grad_diff_min, bands.grad_diff_max, bands.beta_max})
     EXPECT_TRUE(std::isnan(value)) << value;
 }
 
 TEST(Bands, AreNanWhereThereIsNothingToBound) {
   const auto bad = CellStatus::non_finite;
-  expect_all_nan(make_bands({cell(kNan, kNan, kNan, bad), cell(kNan, kNan, kNan, bad)}, 1.0));
-  expect_all_nan(make_bands({cell(2, 5, 1), cell(3, 6, 2)}, 0.0));  // ‖g‖ = 0
-  expect_all_nan(make_bands({}, 1.0));
+  expect_all_nan(bands_of({cell(kNan, kNan, kNan, bad), cell(kNan, kNan, kNan, bad)}, 1.0));
+  expect_all_nan(bands_of({cell(2, 5, 1), cell(3, 6, 2)}, 0.0));  // ‖g‖ = 0
+  expect_all_nan(bands_of({}, 1.0));
 }
 
 TEST(Bands, LeaveOutCellsThatWereNotDone) {
   const auto not_done = CellStatus::not_done;
-  const Bands bands = make_bands({cell(0, 0, 99, not_done), cell(2, 5, 1), cell(9, 9, 99, not_done)}, 1.0);
+  const Bands bands = bands_of({cell(0, 0, 99, not_done), cell(2, 5, 1), cell(9, 9, 99, not_done)}, 1.0);
   EXPECT_EQ(bands.loss_min, 2);
   EXPECT_EQ(bands.loss_max, 2);
   EXPECT_EQ(bands.grad_diff_max, 5);
@@ -316,13 +337,13 @@ TEST(Bands, LeaveOutCellsThatWereNotDone) {
 
 TEST(Bands, LeaveOutCellsBelowNoise) {
   const auto noise = CellStatus::below_noise;
-  const Bands bands = make_bands({cell(0, 0, 99, noise), cell(2, 5, 1), cell(9, 9, 99, noise)}, 1.0);
+  const Bands bands = bands_of({cell(0, 0, 99, noise), cell(2, 5, 1), cell(9, 9, 99, noise)}, 1.0);
   EXPECT_EQ(bands.loss_min, 2);
   EXPECT_EQ(bands.loss_max, 2);
   EXPECT_EQ(bands.grad_diff_min, 5);
   EXPECT_EQ(bands.grad_diff_max, 5);
   EXPECT_EQ(bands.beta_max, 1);
-  expect_all_nan(make_bands({cell(1, 2, 3, noise)}, 1.0));
+  expect_all_nan(bands_of({cell(1, 2, 3, noise)}, 1.0));
 }
 
 // grad_diff/‖g‖ < 10·floor: here ‖g‖ = 4 and the floor 1/8, so below 5.

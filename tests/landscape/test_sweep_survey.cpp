@@ -108,7 +108,8 @@ TEST_F(GridFile, DescribesItself) {
   for (const std::string name : {"/lr", "/noise_floor"}) expect_variable(name, "float64", "1", step);
   for (const std::string name : {"/train_loss", "/loss_min", "/loss_max"})
     expect_variable(name, "float64", "loss", step);
-  for (const std::string name : {"/train_grad_norm", "/grad_diff_min", "/grad_diff_max"})
+  for (const std::string name :
+       {"/train_grad_norm", "/grad_norm_min", "/grad_norm_max", "/grad_diff_min", "/grad_diff_max"})
     expect_variable(name, "float64", "loss/weight", step);
   expect_variable("/beta_max", "float64", "loss/weight^2", step);
   expect_variable("/batch_index", "int32", "1", sample);
@@ -116,7 +117,7 @@ TEST_F(GridFile, DescribesItself) {
     EXPECT_TRUE(RawDataset(path(), name).is_scale()) << name;
     EXPECT_EQ(file.type_name(name), type);
   }
-  EXPECT_EQ(file.members("/").size(), 21u) << "and nothing else";
+  EXPECT_EQ(file.members("/").size(), 23u) << "and nothing else";
   EXPECT_EQ(file.read<double>("/alpha"), make_grid({}).multipliers);
   EXPECT_EQ(file.text_attribute("/", "direction"), "gradient");
   EXPECT_EQ(file.text_attribute("/", "probe_precision"), "native");

@@ -536,6 +536,60 @@ def networks():
     ]
 
 
+def set_probe(name, mode, images, **options):
+    """The loss of a fixed set of images on the ray of a batch's gradient: images are bytes b, standardised to
+    (b/255 - 1/2)/(1/2); batches of 16 in order, each weighed by its size. The batch: 16 training images."""
+    net = Net(**options).to(torch.float64)
+    net.train()
+    fill(net, torch.float64)
+
+    def standardised(count, seed):
+        data = torch.tensor((hash32(count * 3072, seed) % np.uint64(256)).astype(np.float64)).reshape(count, 3, 32, 32)
+        return (data / 255 - 0.5) / 0.5
+
+    x, target = standardised(16, 5000), labels(16, 5001, CLASSES)
+    set_x, set_target = standardised(40, 5002), labels(40, 5003, CLASSES)
+    chosen = [i * 40 // images for i in range(images)]
+    set_x, set_target = set_x[chosen], set_target[chosen]
+    theta = nn.utils.parameters_to_vector(net.parameters()).detach().clone()
+    # Running statistics as they are at the start: mean 0, variance 1.
+    _, _, g = gradient_without_trace(net, x, target) if list(net.buffers()) else loss_and_gradient(net, x, target)
+
+    def over_the_set(at):
+        set_parameters(net, at)
+        net.train(mode == "train")
+        loss, correct, gradient = 0.0, 0, torch.zeros_like(theta)
+        for first in range(0, images, 16):
+            part, part_target = set_x[first:first + 16], set_target[first:first + 16]
+            share = len(part) / images
+            logits, value, h = gradient_without_trace(net, part, part_target)
+            loss += share * value
+            gradient += share * h
+            correct += int((logits.argmax(1) == part_target).sum())
+        net.train()
+        return loss, correct / images, gradient
+
+    at_theta = over_the_set(theta)
+    points = [-1.0, 0.5, 2.0]
+    cells = [over_the_set(theta - m * LR * g) for m in points]
+    cosine = float(at_theta[2] @ g / (at_theta[2].norm() * g.norm()))
+    return {"name": name, "mode": mode, "images": images, "options": options, "lr": LR, "multipliers": points,
+            "at_theta": {"loss": at_theta[0], "accuracy": at_theta[1], "grad_norm": float(at_theta[2].norm())},
+            "grad_cos": cosine,
+            "cells": {"loss": [c[0] for c in cells], "accuracy": [c[1] for c in cells],
+                      "grad_norm": [float(c[2].norm()) for c in cells],
+                      "grad_diff": [float((c[2] - at_theta[2]).norm()) for c in cells]}}
+
+
+def set_probes():
+    return [
+        set_probe("none", "train", 40, width=0.0625),
+        set_probe("batch, all", "train", 40, width=0.0625, norm="batch"),
+        set_probe("batch, half of them", "train", 20, width=0.0625, norm="batch"),
+        set_probe("batch, running statistics", "evaluation", 40, width=0.0625, norm="batch"),
+    ]
+
+
 def names():
     """Only names and shapes."""
 
@@ -565,3 +619,4 @@ if __name__ == "__main__":
     write("optimizers", {"cases": optimizers()})
     write("vgg", {"cases": networks()})
     write("names", {"cases": names()})
+    write("set_probes", {"cases": set_probes()})

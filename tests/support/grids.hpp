@@ -23,7 +23,11 @@ struct Grid {
 };
 
 inline Table to_table(const Grid& grid) {
-  SweepShape shape{grid.multipliers, grid.direction, grid.precision, grid.layers, 0, false};
+  SweepOptions options;
+  options.multipliers = grid.multipliers;
+  options.direction = grid.direction;
+  options.precision = grid.precision;
+  SweepShape shape{options, grid.layers, 0, false};
   for (const SweepRecord& record : grid.records) {
     shape.batch = std::max(shape.batch, record.batch_index.size());
     for (const Augmentation& move : record.augmentation)
@@ -53,7 +57,7 @@ inline Grid make_grid(const std::vector<std::int64_t>& steps) {
   Grid grid{{0.5, 2.0}, "gradient", "native", {}};
   for (const std::int64_t step : steps) {
     const auto x = static_cast<double>(step);
-    SweepRecord record{step, x + 0.01, x + 0.02, x + 0.03, x + 0.04, {}, {}, {}};
+    SweepRecord record{step, x + 0.01, x + 0.02, x + 0.03, x + 0.04, {}, {}, {}, {}};
     for (const double multiplier : grid.multipliers) {
       const double y = 10 * x + multiplier;
       record.cells.push_back({y + 0.1, y + 0.2, y + 0.3, y + 0.4, y + 0.5, y + 0.6, y + 0.7, CellStatus::ok});

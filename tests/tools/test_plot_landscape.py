@@ -140,6 +140,23 @@ class PlotLandscape(LandscapeCase):
         self.assertEqual(scales(300, log_y=False), ["linear"] * 4)
         self.assertEqual(scales(90, log_y=True), ["log"] * 4)
 
+    def test_loss_of_a_fixed_set(self) -> None:
+        more = {"set_loss_min": [1.0, 2.0], "set_loss_max": [3.0, 5.0], "set_loss_at_theta": [1.5, 2.5]}
+        write_grid(self.place / "bn.h5", [(1, 2)] * 2, [(1, 2)] * 2, [1, 2], more=more.items(), variant="bn",
+                   config='[sweep]\non = "test"\nmode = "evaluation"\non_images = 500\n')
+        write_grid(self.place / "none.h5", [(1, 2)] * 2, [(1, 2)] * 2, [1, 2], variant="none")
+        figure = landscape([self.place / "bn.h5", self.place / "none.h5"])
+        self.assertEqual([axes.get_ylabel() for axes in figure.axes][:2], [r"$L(\theta - \eta g)$", r"$L_S(\theta - \eta g)$"])
+        self.assertIn("S: 500 test images, evaluation mode", figure.caption)
+        self.assertEqual(figure.numbers[0]["mean_set_loss_width"], 2.5)
+        self.assertNotIn("mean_set_loss_width", figure.numbers[1])
+        self.assertEqual(len(landscape(self.place / "none.h5").axes), 4, "no panel where there is no set")
+
+    def test_points_behind_theta_are_in_no_band(self) -> None:
+        write_grid(self.place / "bn.h5", [(1, 2)], [(1, 2)], [1], alpha=(-1.0, 1.0))
+        figure = landscape(self.place / "bn.h5")
+        self.assertEqual(figure.numbers[0]["mean_grad_norm_width"], 0, "of the norms 1, behind, and 3")
+
     def test_small_multiples(self) -> None:
         for number in range(4):
             write_grid(self.place / f"many/lr{number}/landscape.h5", [(1, 2 + number)] * 2, [(1, 2)] * 2, [9, 9 + number])

@@ -126,6 +126,15 @@ class Plots(Case):
         np.testing.assert_allclose(second.get_ydata(), [5, NAN])
         self.assert_error("step_sizes", run, "--steps", "0,5", "--json", says=("step 5 was not probed", "0, 10, 20"), expect=2)
 
+    def test_step_sizes_that_are_no_multiples(self) -> None:
+        run = self.write_landscape(self.run_directory("bn", "batch"), config="[sweep]\nstep_sizes = [0.5, 2.0]\n")
+        panel, = gradscape_plots.step_sizes([run], steps=[0, 20]).axes
+        for line in panel.lines:
+            np.testing.assert_allclose(line.get_xdata(), [0.5, 2])
+        figure = gradscape_plots.landscape(run)
+        self.assertIn("η ∈ {0.5, 2}", figure.caption)
+        self.assertTrue(figure.numbers[0]["step_sizes"])
+
     def test_ticks_of_step_sizes_are_those_probed(self) -> None:
         run = self.write_landscape(self.run_directory("bn", "batch"))
         for steps, expected in (([0, 10], ["0.05", "0.2"]), ([20], ["0.005", "0.02"])):

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from .axes import HUGE, drawable, power_text
 from .files import Array, Error, UsageError
-from .grids import direction_of, load_grid, wanted_grid
+from .grids import are_sizes, direction_of, load_grid, wanted_grid
 from .layout import Cell, compose
 from .options import figure
 from .panels import Curves, Panel
@@ -199,7 +199,7 @@ def step_sizes(places: Places, look: Look, steps: list[int] | None = None) -> Pl
         curves = []
         for step in chosen:
             at = int(np.flatnonzero(file["step"] == step)[0])
-            sizes = file["alpha"] * (1 if file.attributes["direction"] == "update" else file["lr"][0, at])
+            sizes = file["alpha"] * (1 if file.attributes["direction"] == "update" or are_sizes(file) else file["lr"][0, at])
             curves.append((sizes, file["grad_diff"][0, at]))
             numbers.append({"run": group.label, "step": step, "eta": sizes.tolist(), "grad_diff": curves[-1][1].tolist()})
         panels.append(Panel(escape(group.label), direction.axis, rf"$\Vert\nabla L({direction.point}) - g\Vert_2$",

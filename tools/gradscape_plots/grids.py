@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from .files import Array, Error, File, Schema, read_file
 from .series import Group, stacked
 
 BANDS = {"loss": ("loss_min", "loss_max"), "grad_norm": ("grad_norm_min", "grad_norm_max"),
-         "grad_diff": ("grad_diff_min", "grad_diff_max"), "beta": ("beta_max",)}  # per step: over the step sizes
+         "grad_diff": ("grad_diff_min", "grad_diff_max"), "beta": ("beta_max",),  # per step: over the step sizes
+         "set_loss": ("set_loss_min", "set_loss_max")}
+OPTIONAL = ("grad_norm", "set_loss")  # of older files, and of sweeps on the batch alone, there is none
 EDGES = tuple(name for names in BANDS.values() for name in names)
 NOISE_MARGIN = 10  # cells whose relative gradient difference is below so many noise floors are left out of the bands
 NOT_DONE, NON_FINITE, BELOW_NOISE = 0, 2, 3  # statuses of cells; 1 is a good one
@@ -33,7 +36,8 @@ def load_grid(run: Path, file: Path | None, name: str, needed: Schema, mend: str
         raise Error(f"{run}: has no {wanted_grid(name)}{hint}; make it with: {merge}{mend}")
     schema = {"step": ("step",), "alpha": ("alpha",), "status": CELLS, "lr": ("step",)} | needed
     grid = read_file(file, schema, f"write it again with: gradscape sweep {named}, then {merge}{mend}", {
-        "grad_norm": CELLS, **{edge: ("step",) for edge in ("train_grad_norm", "noise_floor", *BANDS["grad_norm"])}})
+        "grad_norm": CELLS, **{edge: ("step",) for edge in ("train_grad_norm", "noise_floor", "set_loss_at_theta", *BANDS["grad_norm"],
+                                                             *BANDS["set_loss"])}})
     left_out = (grid["status"] == NOT_DONE) | (grid["status"] == BELOW_NOISE)
     for variable, dimensions in (schema | {"grad_norm": CELLS}).items():
         if variable in grid and variable != "status" and dimensions[:2] == CELLS:
@@ -44,13 +48,14 @@ def load_grid(run: Path, file: Path | None, name: str, needed: Schema, mend: str
 
 def load_landscape(run: Path, file: Path | None, name: str) -> File:
     """With all that the landscape's figure draws; NaN for what older programs did not write."""
-    schema: Schema = {edge: ("step",) for edge in ("train_loss", *EDGES) if edge not in BANDS["grad_norm"]}
+    optional = {edge for band in OPTIONAL for edge in BANDS[band]}
+    schema: Schema = {edge: ("step",) for edge in ("train_loss", *EDGES) if edge not in optional}
     grid = load_grid(run, file, name, schema)
     unknown = np.full(grid["train_loss"].shape, np.nan)
-    for variable in ("train_grad_norm", "noise_floor"):
+    for variable in ("train_grad_norm", "noise_floor", "set_loss_at_theta", *BANDS["set_loss"]):
         grid.data.setdefault(variable, unknown)
     cells = grid.data.get("grad_norm", unknown[..., np.newaxis])
-    cells = np.where((grid["train_grad_norm"] == 0)[..., np.newaxis], np.nan, cells)
+    cells = np.where((grid["train_grad_norm"] == 0)[..., np.newaxis] | (grid["alpha"] < 0), np.nan, cells)
     for edge, extreme in zip(BANDS["grad_norm"], (np.nanmin, np.nanmax)):  # an older file has the cells alone
         grid.data.setdefault(edge, extreme(cells, axis=-1))
     grid.data["noise"] = NOISE_MARGIN * grid["noise_floor"] * grid["train_grad_norm"]
@@ -87,6 +92,26 @@ def direction_of(groups: list[Group]) -> Direction:
                      ["d: " + ", ".join(f"{words.get(name, name[:20])} ({label})" for label, name in names.items())])
 
 
+def sweep_of(file: File) -> dict[str, object]:
+    """Section [sweep] of the configuration that a grid was made with; empty where it cannot be read."""
+    try:
+        return tomllib.loads(file.attributes["config"]).get("sweep", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def are_sizes(file: File) -> bool:
+    """Whether alpha are step sizes themselves, not multiples."""
+    return bool(sweep_of(file).get("step_sizes"))
+
+
+def on_set(file: File) -> str:
+    """The images of set_loss, in words."""
+    sweep = sweep_of(file)
+    images = sweep.get("on_images") or "all"
+    return f"{images} {'training' if sweep.get('on') == 'train' else sweep.get('on', 'batch')} images, {sweep.get('mode', 'train')} mode"
+
+
 class Run:
     """The landscape of a group: run["loss_min"] and the other per-step series are float64 [T], NaN and infinities included,
     of several seeds the mean of what is finite. run["noise"] is the gradient difference below which cells are noise."""
@@ -94,13 +119,15 @@ class Run:
     def __init__(self, group: Group):
         self.group, self.label, self.seeds = group, group.label, group.seeds
         self.path = group.file or group.files[0].path
-        self.alpha: Array = group.files[0]["alpha"]  # float64 [K], multipliers of the learning rate
+        self.alpha: Array = group.files[0]["alpha"]  # float64 [K], multipliers of the learning rate, or step sizes
+        self.sizes = are_sizes(group.files[0])
+        self.on = on_set(group.files[0])
         self.direction = group.files[0].attributes["direction"] or "gradient"
         self.step, status = stacked(group.files, "status")  # int64 [T], ascending
         self.status: Array = np.moveaxis(status, 0, 1).reshape(self.step.size, -1)  # [T, S*K]
         self.series: dict[str, Array] = {}
         self.spread: dict[str, tuple[Array, Array]] = {}  # least and largest over the seeds
-        for name in ("lr", "train_loss", "train_grad_norm", "noise_floor", "noise", *EDGES):
+        for name in ("lr", "train_loss", "train_grad_norm", "noise_floor", "noise", "set_loss_at_theta", *EDGES):
             _, values = stacked(group.files, name)
             if self.seeds > 1:
                 self.spread[name] = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
@@ -116,7 +143,7 @@ class Run:
 
     def hidden(self) -> Array:
         """bool [T]: records of which some panel cannot show something."""
-        edges = [edge for band, edges in BANDS.items() if band != "grad_norm" or self.has(band) for edge in edges]
+        edges = [edge for band, edges in BANDS.items() if band not in OPTIONAL or self.has(band) for edge in edges]
         return ~np.isfinite([self[edge] for edge in edges]).all(axis=0)
 
     def non_finite(self) -> int:
@@ -150,13 +177,13 @@ def summarise(run: Run) -> dict[str, object]:
         return float(of(values)) if values.size else float("nan")
 
     bands = {}
-    for band in ("loss", "grad_norm", "grad_diff"):
+    for band in ("loss", "grad_norm", "grad_diff", *(["set_loss"] if run.has("set_loss") else [])):
         wide = widths(run, band)
         bands |= {f"mean_{band}_width": statistic(np.mean, wide), f"{band}_left_out": records - wide.size}
     seeds = [seed for file in run.group.files if "seed" in file for seed in file["seed"].tolist()]
     return {"run": run.label, "file": str(run.path), "records": records, "non_finite_records": run.non_finite(),
             "first_step": int(run.step[0]), "last_step": int(run.step[-1]), "seeds": seeds, "direction": run.direction,
-            "alpha": run.alpha.tolist(), **bands,
+            "alpha": run.alpha.tolist(), "step_sizes": run.sizes, **bands,
             "beta_median": statistic(np.median, beta), "beta_max": statistic(np.max, beta),
             "beta_left_out": records - beta.size, "below_noise_records": run.count(BELOW_NOISE),
             "not_done_records": run.count(NOT_DONE), "noise_floor_max": statistic(np.max, floors)}
@@ -167,7 +194,8 @@ def record_at(run: Run, step: int) -> dict[str, object]:
     at = int(np.searchsorted(run.step, step))
     if at == run.step.size or run.step[at] != step:
         return {"run": run.label, "step": step, "nearest": run.step[max(at - 1, 0):at + 1].tolist()}
-    return {"run": run.label, "step": step, **{name: float(run[name][at]) for name in EDGES}}
+    return {"run": run.label, "step": step, **{edge: float(run[edge][at]) for band, edges in BANDS.items()
+                                                           if band != "set_loss" or run.has(band) for edge in edges}}
 
 
 def format_table(rows: list[list[str]]) -> str:

@@ -14,9 +14,10 @@ from .series import Places, gather
 from .style import Look, Plot, StepLook
 
 TITLES = {"loss": "loss landscape", "grad_norm": "gradient norm", "grad_diff": "gradient predictiveness",
-          "beta": "effective β-smoothness"}
+          "beta": "effective β-smoothness", "set_loss": "loss of a fixed set"}
 LINES = {"loss": ("train_loss", "line: training loss, which may lie outside of its band: that is over sizes above 0"),
-         "grad_norm": ("train_grad_norm", "line: ‖g‖")}
+         "grad_norm": ("train_grad_norm", "line: ‖g‖"),
+         "set_loss": ("set_loss_at_theta", "line: its loss at θ, which may lie outside of its band")}
 FACET_FROM = 4  # runs: more bands than three hide each other
 
 
@@ -25,16 +26,18 @@ def landscape(places: Places, look: StepLook, panels: list[str] | None = None) -
     """The landscape along the gradient g (Santurkar et al. 2018, figure 4), probed at several step sizes η. x: training step;
     y: bands over the step sizes of the loss L(θ − ηg) (line: training loss L(θ)), the gradient norm ‖∇L(θ − ηg)‖₂ (line: ‖g‖)
     and the gradient difference ‖∇L(θ − ηg) − g‖₂ (dotted: 10 times the noise floor; differences below it are rounding, and
-    their cells are left out of the bands), and as a line the effective smoothness, the largest β(η) = gradient difference /
+    their cells are left out of the bands; so are cells behind θ), and as a line the effective smoothness, the largest β(η) = gradient difference /
     distance. Of a sweep along another direction, that takes the place of g. Records with values that are not finite are gaps
     in the bands, ticks above the panels, and counted in the legend. Of several seeds: means, and in pale the range over all.
     figure.numbers: mean widths of the bands over the records with finite values, median and largest β."""
-    chosen = panels or list(TITLES)
+    chosen = panels or [name for name in TITLES if name != "set_loss"]
     for name in chosen:
         if name not in TITLES:
             raise UsageError(f"--panels: {shown(name)} is none of {', '.join(TITLES)}")
     groups = gather(places, look, wanted_grid(look.name), lambda run, file: load_landscape(run, file, look.name))
     runs = [Run(group) for group in groups]
+    if panels is None and any(run.has("set_loss") for run in runs):
+        chosen.insert(1, "set_loss")
     if panels is None and not any(run.has("grad_norm") for run in runs):  # an older file without it
         chosen.remove("grad_norm")
     if panels is None and not room_for_all(look):
@@ -60,7 +63,7 @@ def room_for_all(look: Look) -> bool:
 def draw_panel(look: StepLook, name: str, runs: list[Run], direction: Direction, column: int) -> Curves:
     labels = {"loss": rf"$L({direction.point})$", "grad_norm": rf"$\Vert\nabla L({direction.point})\Vert_2$",
               "grad_diff": rf"$\Vert\nabla L({direction.point}) - g\Vert_2$",
-              "beta": rf"$\max_{{{direction.size}}}\ \beta({direction.size})$"}
+              "set_loss": rf"$L_S({direction.point})$", "beta": rf"$\max_{{{direction.size}}}\ \beta({direction.size})$"}
     panel = Curves(look, TITLES[name], labels[name], column=column)
     edges = BANDS[name]
     line, note = LINES.get(name, ("", ""))
@@ -87,6 +90,8 @@ def draw_panel(look: StepLook, name: str, runs: list[Run], direction: Direction,
         where = "dotted" if largest > panel.scale()[1] else f"below the axis (at most {largest:.2g})"
         note = f"{where}: {NOISE_MARGIN} × noise floor × ‖g‖; cells below that are left out"
     panel.note = note if outside or not line else note.split(",")[0]
+    if name == "set_loss":
+        panel.note = "; ".join(dict.fromkeys([panel.note, *(f"S: {run.on}" for run in runs if run.has(name))]))
     if name == "beta":
         panel.references = {run.group: reference_lines(run) for run in runs}
         if any(panel.references.values()):
@@ -100,7 +105,7 @@ def reference_lines(run: Run) -> dict[float, str]:
     if not (lr.size and lr[0] > 0 and np.ptp(lr) <= 1e-9 * lr[0] and alpha.size and run.direction == "gradient"):
         return {}
     lines: dict[float, list[str]] = {}
-    for value, label in ((2 / lr[0], r"$2/\mathrm{lr}$"), (1 / (alpha.min() * lr[0]), r"$1/\eta_{\min}$")):
+    for value, label in ((2 / lr[0], r"$2/\mathrm{lr}$"), (1 / (alpha.min() * (1 if run.sizes else lr[0])), r"$1/\eta_{\min}$")):
         lines.setdefault(float(f"{value:.4g}"), []).append(label)
     return {value: "\n".join([f"{value:g}" if value < 1e5 else power_text(value, value / 100), *(f"= {label}" for label in labels)])
             for value, labels in lines.items()}
@@ -116,7 +121,9 @@ def remarks(run: Run) -> list[str]:
 def notes_of(runs: list[Run], direction: Direction, look: StepLook) -> list[str]:
     grids = {", ".join(f"{alpha:g}" for alpha in np.sort(run.alpha)) for run in runs}
     known = len(grids) == 1 and len(min(grids)) <= 48
-    sizes = f"m ∈ {{{min(grids)}}}" if direction.size == "m" else f"η/lr ∈ {{{min(grids)}}}"
+    name = "m" if direction.size == "m" else "η" if all(run.sizes for run in runs) else "η/lr"
+    sizes = f"{name} ∈ {{{min(grids)}}}"
+    known = known and len({run.sizes for run in runs}) == 1
     bands = f"bands: range over {direction.sizes}" + (f", {sizes}" if known and direction.size != "d" else "")
     averaged = [f"moving averages over {look.records()} records"] if look.records() > 1 else []
     return [bands, *direction.notes, *averaged]

@@ -44,9 +44,10 @@ struct Range {
   double max;
   bool open_min = false;
   bool open_max = false;
+  bool without_zero = false;
 
   bool contains(double value) const;
-  /// "> 0", "0 … 1", ">= 1"
+  /// "> 0", ">= 0 and <= 1", "finite, not 0"
   std::string text() const;
 };
 

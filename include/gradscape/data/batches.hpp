@@ -62,7 +62,10 @@ class BatchSource {
   mutable std::vector<std::int32_t> cached_order_;
 };
 
-/// Samples [first, last) as they are, for evaluation.
+/// The samples at `positions`, or [first, last), as they are, for evaluation.
+template <class S>
+Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation,
+                     std::vector<std::int32_t> positions);
 template <class S>
 Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisation, Index first, Index last);
 

@@ -24,10 +24,19 @@ struct SweepOptions {
   std::string steps;       // ranges of them, as in "0:20:1,40:400:20"; empty: first, last and every say which
   std::string also;  // kinds of surveys, separated by commas, that `run` makes of the same steps, as in "shift,theorem"
   std::vector<double> multipliers = {0.5, 1.0, 2.0, 4.0};  // of the learning rate (Santurkar et al. 2018, VGG)
+  std::vector<double> step_sizes;                          // in place of multipliers: step sizes as they are
   std::string direction = "gradient";
   bool layers = false;               // what each layer contributes to gradient difference and beta
   std::string noise = "step";        // of model.noise: "fresh": each cell has a draw of its own
   std::string precision = "native";  // "double": gradient and cells in double, also where the run is in float
+  std::string on = "batch";          // "train", "test": the loss of a fixed set of images too, at each point
+  std::string mode = "train";        // of that loss: batch statistics, dropout; "evaluation": running statistics
+  std::int64_t on_images = 1000;     // of the set; 0: all
+  bool on_gradients = false;         // the set's gradients too
+
+  /// The columns of a grid: multiples of the learning rate or of the update, or step sizes. Those below 0 lie behind
+  /// theta; they are in no band.
+  const std::vector<double>& points() const { return step_sizes.empty() ? multipliers : step_sizes; }
 };
 
 }  // namespace gradscape

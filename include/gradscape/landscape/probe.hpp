@@ -20,7 +20,7 @@ struct Cell {
   double grad_norm = 0;  // ‖∇L(theta(m))‖₂                         loss / weight
   double grad_diff = 0;  // ‖∇L(theta(m)) − g‖₂                     loss / weight
   double grad_cos = 0;   // ⟨∇L(theta(m)), g⟩/(‖∇L(theta(m))‖·‖g‖)
-  double distance = 0;   // ‖theta(m) − theta‖₂, as m·lr·‖g‖        weight
+  double distance = 0;   // ‖theta(m) − theta‖₂, as |m|·lr·‖g‖      weight
   double beta = 0;       // grad_diff / distance                    loss / weight²
   CellStatus status = CellStatus::not_done;
   std::vector<double> layer_grad_diff = {};  // of each layer's part of the gradient, where ProbeOptions::layers asks
@@ -39,19 +39,21 @@ struct ProbeOptions {
   bool fresh_draws = false;             // cell i sees draw i + 1 of the objective's random numbers
 };
 
-/// Extremes over one step's cells: cells that are not done or below the noise floor are left out, NaN is skipped,
-/// infinities are kept. All NaN where nothing is left, or where ‖g‖ is 0.
+/// Extremes over one step's cells in front of theta (m > 0): cells that are not done or below the noise floor are left
+/// out, NaN is skipped, infinities are kept. All NaN where nothing is left, or where ‖g‖ is 0.
 struct Bands {
   double loss_min = 0;
   double loss_max = 0;
+  double grad_norm_min = 0;
+  double grad_norm_max = 0;
   double grad_diff_min = 0;
   double grad_diff_max = 0;
   double beta_max = 0;  // effective beta-smoothness
 };
 
 /// Cells at theta(m) = theta + m·unit·vector for each multiplier m.
-/// Gradient direction: vector = g, unit = −lr. Optimiser's update: vector = theta_{t+1} − theta_t, unit = 1.
-/// Random: vector = a Gaussian of g's norm, unit = −lr.
+/// Gradient direction: vector = g, unit = −lr; −1 where m are step sizes. Optimiser's update: vector = theta_{t+1} −
+/// theta_t, unit = 1. Random: vector = a Gaussian of g's norm, unit as for g.
 template <class S>
 struct Ray {
   const Vector<S>& vector;
@@ -85,7 +87,7 @@ inline constexpr double kNoiseMargin = 10;
 /// is NaN. `grad_norm` is ‖g‖.
 void mark_noise(std::vector<Cell>& cells, double grad_norm, double noise_floor);
 
-/// Bands of one step; `grad_norm` is ‖g‖.
-Bands make_bands(const std::vector<Cell>& cells, double grad_norm);
+/// Bands of one step's cells at `multipliers`; `grad_norm` is ‖g‖.
+Bands make_bands(const std::vector<Cell>& cells, const std::vector<double>& multipliers, double grad_norm);
 
 }  // namespace gradscape

@@ -7,6 +7,7 @@
 
 #include "gradscape/landscape/options.hpp"
 #include "gradscape/landscape/probe.hpp"
+#include "gradscape/landscape/set_probe.hpp"
 #include "gradscape/landscape/step_ranges.hpp"
 #include "gradscape/train/network_objective.hpp"
 #include "gradscape/train/training_process.hpp"
@@ -21,6 +22,7 @@ struct SweepRecord {
   double train_grad_norm = 0;
   double noise_floor = 0;                  // relative error of the gradient at the segment's first step
   std::vector<Cell> cells;                 // one per multiplier
+  SetRecord set;                           // where sweep.on is not the batch
   std::vector<std::int32_t> batch_index;   // the batch's samples, as positions in the training set
   std::vector<Augmentation> augmentation;  // of each sample
 };
@@ -90,6 +92,7 @@ class StepProber {
   double floor_ = 0;
   ProbeOptions probe_options_;
   std::vector<std::string> layers_;
+  std::unique_ptr<SetProbe<S>> set_;  // null: the batch alone
   ProberPool<S> pool_;
   ProberPool<double> double_pool_;  // with double_network_
 };

@@ -1,6 +1,7 @@
 // The survey of gradient directions: a row holds a step's cells, their bands, and the batch they were taken on.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,12 +10,11 @@
 
 namespace gradscape {
 
-/// The table of a sweep, without rows. `batch`: samples of the largest batch; `augmented`: whether images are moved.
+/// What a sweep's table has beside its rows. `batch`: samples of the largest batch; `augmented`: whether images are
+/// moved.
 struct SweepShape {
-  std::vector<double> multipliers = {};
-  std::string direction = "gradient";
-  std::string precision = "native";
-  std::vector<std::string> layers = {};  // names, where cells tell of layers (sweep.layers)
+  std::optional<SweepOptions> options = {};  // none: all that a file may hold, for readers
+  std::vector<std::string> layers = {};      // names, where cells tell of layers (sweep.layers)
   std::size_t batch = 0;
   bool augmented = true;
 };

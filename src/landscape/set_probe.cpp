@@ -1,0 +1,117 @@
+#include "gradscape/landscape/set_probe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/extremes.hpp"
+#include "gradscape/core/vector_math.hpp"
+
+namespace gradscape {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+}  // namespace
+
+SetBands make_bands(const std::vector<SetValue>& cells, const std::vector<double>& multipliers) {
+  Extremes loss;
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    if (multipliers[i] > 0) loss.add(cells[i].loss);
+  return {loss.min, loss.max};
+}
+
+std::vector<std::int32_t> spaced_positions(Index size, Index count) {
+  if (count == 0 || count > size) count = size;
+  std::vector<std::int32_t> positions;
+  for (Index i = 0; i < count; ++i) positions.push_back(static_cast<std::int32_t>(i * size / count));
+  return positions;
+}
+
+template <class S>
+SetProbe<S>::SetProbe(const SweepOptions& options, TrainingProcess<S>& process)
+    : multipliers_(options.points()),
+      gradients_(options.on_gradients),
+      mode_(options.mode == "train" ? Mode::train : Mode::evaluation),
+      images_(options.on == "train" ? process.dataset().train : process.dataset().test),
+      standardisation_(process.standardisation()),
+      positions_(spaced_positions(images_.size(), options.on_images)),
+      batch_size_(process.batches().largest()) {
+  if (positions_.empty())
+    throw UsageError("sweep.on", fmt::format("the data have no {} images", options.on), "set sweep.on to train");
+  const Index last = size() % batch_size_ == 0 ? batch_size_ : size() % batch_size_;
+  const Index fewest = process.network().fewest_samples();
+  if (mode_ == Mode::train && last < fewest)
+    throw UsageError("sweep.on_images",
+                     fmt::format("{} leave a batch of {} of train.batch_size = {}, and batch norm needs {}", size(),
+                                 last, batch_size_, fewest),
+                     "choose another number, or sweep.mode = \"evaluation\"");
+}
+
+template <class S>
+template <class P>
+Batch<P> SetProbe<S>::batch(Index first, Index last) const {
+  const std::vector<std::int32_t> chosen(positions_.begin() + first, positions_.begin() + last);
+  Batch<S> batch = plain_batch<S>(images_, standardisation_, chosen);
+  if constexpr (std::is_same_v<S, P>)
+    return batch;
+  else
+    return in_double(batch);  // the same numbers, as of the step's batch
+}
+
+template <class S>
+template <class P>
+SetValue SetProbe<S>::evaluate(Network<P>& network, const Point<P>& at, const Vector<P>& buffers, const Pass& step,
+                               Vector<P>* grad) const {
+  SetValue sum;
+  Vector<P> part;
+  if (grad != nullptr) grad->setZero(network.parameters().size());
+  Pass pass = step;
+  pass.mode = mode_;
+  for (Index first = 0; first < size(); first += batch_size_) {
+    const Index last = std::min(first + batch_size_, size());
+    const double share = static_cast<double>(last - first) / static_cast<double>(size());
+    const double weight = network.loss() == Loss::summed_squared ? 1.0 : share;
+    const Evaluation value =
+        network.evaluate(at, buffers, batch<P>(first, last), pass, {.grad = grad == nullptr ? nullptr : &part});
+    sum.loss += weight * value.loss;
+    sum.accuracy += share * value.accuracy;
+    if (grad != nullptr) add_scaled(*grad, weight, part, *grad);
+  }
+  return sum;
+}
+
+template <class S>
+template <class P>
+SetRecord SetProbe<S>::probe(Network<P>& network, const Vector<P>& theta, const Vector<P>& buffers,
+                             const Vector<P>& grad, const Ray<P>& ray, const Pass& step) const {
+  SetRecord record;
+  Vector<P> centre, here;
+  record.at_theta = evaluate<P>(network, theta, buffers, step, gradients_ ? &centre : nullptr);
+  record.at_theta.grad_norm = gradients_ ? norm(centre) : kNan;
+  record.at_theta.grad_diff = gradients_ ? 0 : kNan;
+  record.grad_cos = gradients_ ? dot(centre, grad) / (record.at_theta.grad_norm * norm(grad)) : kNan;
+  for (const double m : multipliers_) {
+    SetValue value =
+        evaluate<P>(network, {theta, m * ray.unit, ray.vector}, buffers, step, gradients_ ? &here : nullptr);
+    value.grad_norm = gradients_ ? norm(here) : kNan;
+    value.grad_diff = gradients_ ? distance(here, centre) : kNan;
+    record.cells.push_back(value);
+  }
+  return record;
+}
+
+template class SetProbe<float>;
+template class SetProbe<double>;
+#define GRADSCAPE_INSTANTIATE(S, P)                                                                           \
+  template SetRecord SetProbe<S>::probe<P>(Network<P>&, const Vector<P>&, const Vector<P>&, const Vector<P>&, \
+                                           const Ray<P>&, const Pass&) const;
+GRADSCAPE_INSTANTIATE(float, float)
+GRADSCAPE_INSTANTIATE(float, double)
+GRADSCAPE_INSTANTIATE(double, double)
+#undef GRADSCAPE_INSTANTIATE
+
+}  // namespace gradscape
