@@ -283,6 +283,19 @@ class Im2col : public TileForm<S> {
  private:
   Index taps() const { return this->shape().kernel_height * this->shape().kernel_width; }
 
+  /// Runs of the channels of one patch, tap by tap; (top, left): the pixel under its first tap.
+  template <class Visit>
+  void visit_taps(Index pixel, Index top, Index left, ChannelRange channels, Visit&& visit) const {
+    const ConvolutionShape& s = this->shape();
+    for (Index tap = 0; tap < taps(); ++tap) {
+      const Index y = top + tap / s.kernel_width * s.dilation;
+      const Index x = left + tap % s.kernel_width * s.dilation;
+      const bool inside = y >= 0 && y < s.in.height && x >= 0 && x < s.in.width;
+      visit(pixel * this->depth() + tap * s.in.channels + channels.first, channels.count(),
+            inside ? (y * s.in.width + x) * s.in.channels + channels.first : Index{-1});
+    }
+  }
+
   /// Runs of channels of the tile's four patches: visit(place in V from the tile's first row on, elements, offset in
   /// the image or -1 where the run lies outside). Whole lines of the kernel at a time where all channels are asked for.
   template <class Visit>
@@ -298,11 +311,15 @@ class Im2col : public TileForm<S> {
           visit(pixel * this->depth() + tap * s.in.channels + channels.first, channels.count(), Index{-1});
         continue;
       }
-      const Index left = ox * s.stride - s.padding;
+      const Index left = ox * s.stride - s.padding.left;
+      if (s.dilation != 1) {
+        visit_taps(pixel, oy * s.stride - s.padding.top, left, channels, visit);
+        continue;
+      }
       const Index inside_first = std::clamp<Index>(-left, 0, s.kernel_width);
       const Index inside_last = std::clamp<Index>(s.in.width - left, inside_first, s.kernel_width);
       for (Index ky = 0; ky < s.kernel_height; ++ky) {
-        const Index y = oy * s.stride - s.padding + ky;
+        const Index y = oy * s.stride - s.padding.top + ky;
         const bool inside = y >= 0 && y < s.in.height;
         const Index place = pixel * this->depth() + ky * s.kernel_width * s.in.channels + channels.first;
         const Index origin = (y * s.in.width + left) * s.in.channels + channels.first;
@@ -328,7 +345,8 @@ class Im2col : public TileForm<S> {
 
 template <class S>
 std::unique_ptr<TileForm<S>> make_tile_form(const ConvolutionShape& shape, Engine engine) {
-  const bool same_size = shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride == 1 && shape.padding == 1;
+  const bool same_size = shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride == 1 &&
+                         shape.dilation == 1 && shape.padding == Padding(1);
   if (engine == Engine::winograd && same_size) {
     if (shape.in.height == 2 && shape.in.width == 2)
       return std::make_unique<WinogradForm<S, winograd::Toeplitz>>(shape);

@@ -11,7 +11,10 @@
 #include "gradscape/nn/convolution.hpp"
 #include "gradscape/nn/dense.hpp"
 #include "gradscape/nn/group_norm.hpp"
+#include "gradscape/nn/grouped_convolution.hpp"
+#include "gradscape/nn/join.hpp"
 #include "gradscape/nn/lp_norm.hpp"
+#include "gradscape/nn/op_shapes.hpp"
 #include "gradscape/nn/pooling.hpp"
 
 namespace gradscape {
@@ -28,26 +31,34 @@ class LayerMaker {
   LayerMaker(const ModelGraph& graph, Engine engine, NetworkParts<S>& parts)
       : graph_(graph), engine_(engine), parts_(parts) {}
 
-  std::unique_ptr<Layer<S>> make(const std::vector<int>& group, FeatureShape in) {
+  std::unique_ptr<Layer<S>> make(const std::vector<int>& group, const std::vector<FeatureShape>& inputs) {
     const Node& first = node(group.front());
-    return std::visit([&](const auto& op) { return make(op, Place{first.name, group, in}); }, first.op);
+    return std::visit(
+        [&](const auto& op) {
+          return make(op, Site{first.name, group, inputs.front(), inputs});
+        },
+        first.op);
   }
 
  private:
   using LayerPointer = std::unique_ptr<Layer<S>>;
 
-  /// Where a layer stands: its first node's name, all its nodes, and the shape of its input.
-  struct Place {
+  /// Where a layer stands: its first node's name, all its nodes, and the shapes of its inputs, the first one `in`.
+  struct Site {
     const std::string& name;
     const std::vector<int>& group;
     FeatureShape in;
+    const std::vector<FeatureShape>& inputs;
   };
 
   const Node& node(int number) const { return graph_.nodes[static_cast<std::size_t>(number)]; }
 
   /// With what the group has behind the convolution.
-  LayerPointer make(const ConvOp& op, const Place& at) {
+  LayerPointer make(const ConvOp& op, const Site& at) {
+    if (op.groups != 1)
+      return std::make_unique<GroupedConvolution<S>>(parts_.parameters, at.name, at.in, op, linear_ordinal_++);
     ConvolutionOptions options{op.channels, op.kernel_height, op.kernel_width, op.stride, op.padding, op.bias};
+    options.dilation = op.dilation;
     std::string norm_name;
     for (std::size_t i = 1; i < at.group.size(); ++i) {
       const Node& behind = node(at.group[i]);
@@ -62,11 +73,11 @@ class LayerMaker {
                                             linear_ordinal_++, engine_);
   }
 
-  LayerPointer make(const DenseOp& op, const Place& at) {
+  LayerPointer make(const DenseOp& op, const Site& at) {
     return std::make_unique<Dense<S>>(parts_.parameters, at.name, at.in.channels, op.units, op.bias, linear_ordinal_++);
   }
 
-  LayerPointer make(const NormOp& op, const Place& at) {
+  LayerPointer make(const NormOp& op, const Site& at) {
     const auto lp_norm = [&](LpKind kind) {
       return std::make_unique<LpNorm<S>>(parts_.parameters, parts_.buffers, at.name, at.in, kind, batch_options(op));
     };
@@ -91,20 +102,49 @@ class LayerMaker {
     throw std::logic_error("a kind of norm");
   }
 
-  LayerPointer make(const ActivationOp&, const Place& at) { return std::make_unique<Relu<S>>(at.in); }
-
-  LayerPointer make(const PoolOp& op, const Place& at) {
-    if (op.kind == PoolKind::max) return std::make_unique<MaxPool<S>>(at.in, op.kernel, op.stride);
-    return std::make_unique<AveragePool<S>>(at.in, op.kernel, op.stride);
+  LayerPointer make(const ActivationOp& op, const Site& at) {
+    if (op.kind == ActivationKind::relu) return std::make_unique<Relu<S>>(at.in);
+    return std::make_unique<Activation<S>>(at.in, op);
   }
 
-  LayerPointer make(const FlattenOp&, const Place& at) { return std::make_unique<Flatten<S>>(at.in); }
+  LayerPointer make(const PoolOp& op, const Site& at) {
+    if (op.kind == PoolKind::max) return std::make_unique<MaxPool<S>>(at.in, op);
+    return std::make_unique<AveragePool<S>>(at.in, op);
+  }
 
-  LayerPointer make(const DropoutOp& op, const Place& at) {
+  LayerPointer make(const GlobalPoolOp& op, const Site& at) { return std::make_unique<GlobalPool<S>>(at.in, op.kind); }
+
+  LayerPointer make(const PadOp& op, const Site& at) {
+    return std::make_unique<Place<S>>(
+        Placement{.in = at.in, .out = value_of(op, at), .top = op.padding.top, .left = op.padding.left},
+        describe(Op(op)));
+  }
+
+  LayerPointer make(const ShortcutOp& op, const Site& at) {
+    return std::make_unique<Place<S>>(
+        Placement{.in = at.in, .out = value_of(op, at), .stride = op.stride, .before = op.before}, describe(Op(op)));
+  }
+
+  LayerPointer make(const AddOp&, const Site& at) { return std::make_unique<Add<S>>(at.inputs, at.group.size() > 1); }
+
+  LayerPointer make(const MulOp& op, const Site& at) {
+    return std::make_unique<Multiply<S>>(at.inputs, value_of(op, at));
+  }
+
+  LayerPointer make(const ConcatOp& op, const Site& at) {
+    return std::make_unique<Concat<S>>(at.inputs, value_of(op, at));
+  }
+
+  /// The shape of an op's value there.
+  static FeatureShape value_of(const Op& op, const Site& at) { return outcome_of(op, at.inputs).shape; }
+
+  LayerPointer make(const FlattenOp&, const Site& at) { return std::make_unique<Flatten<S>>(at.in); }
+
+  LayerPointer make(const DropoutOp& op, const Site& at) {
     return std::make_unique<Dropout<S>>(at.in, op.rate, dropout_ordinal_++);
   }
 
-  LayerPointer make(const NoiseOp& op, const Place& at) {
+  LayerPointer make(const NoiseOp& op, const Site& at) {
     return std::make_unique<ActivationNoise<S>>(at.in, op.options, noise_ordinal_++);
   }
 
@@ -115,16 +155,6 @@ class LayerMaker {
   std::uint32_t dropout_ordinal_ = 0;
   std::uint32_t noise_ordinal_ = 0;
 };
-
-void require_chain(const ModelGraph& graph) {
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
-    if (const int input = graph.nodes[i].inputs.front(); input != static_cast<int>(i) - 1)
-      throw UsageError(
-          "network, " + label(graph.nodes[i]),
-          fmt::format("takes the value of {}, not that of the node before it",
-                      input == kImages ? "the images" : label(graph.nodes[static_cast<std::size_t>(input)])),
-          "networks are chains of layers");
-}
 
 /// Where the layers' parameters begin in theta; then where the last one's end.
 using Offsets = std::vector<Index>;
@@ -144,7 +174,8 @@ std::vector<LayerBlock> find_blocks(const ModelGraph& graph, const std::vector<s
     LayerBlock block{graph.nodes[static_cast<std::size_t>(node)].name, offsets[layer(node)], offsets[layer(node) + 1],
                      layer(node), std::nullopt};
     int next = consumer[static_cast<std::size_t>(node)];
-    if (is(std::in_place_type<NormOp>, next)) {
+    if (is(std::in_place_type<NormOp>, next) &&
+        (layer(next) == layer(node) || offsets[layer(node) + 1] == offsets[layer(next)])) {
       block.end = offsets[layer(next) + 1];
       if (layer(next) != layer(node)) block.norm = layer(next);
       block.output = layer(next);
@@ -161,7 +192,6 @@ std::vector<LayerBlock> find_blocks(const ModelGraph& graph, const std::vector<s
 template <class S>
 std::unique_ptr<Network<S>> compile(const ModelGraph& graph, Engine engine, Fusion fusion) {
   const Layouts expected = layouts(graph);
-  require_chain(graph);
   NetworkParts<S> parts;
   parts.input = graph.input;
   parts.loss = graph.loss;
@@ -170,14 +200,21 @@ std::unique_ptr<Network<S>> compile(const ModelGraph& graph, Engine engine, Fusi
   Offsets offsets = {0};
   LayerMaker<S> maker(graph, engine, parts);
   for (const std::vector<int>& group : fuse(graph, fusion)) {
+    std::vector<int> inputs;
+    std::vector<FeatureShape> shapes;
+    for (const int input : graph.nodes[static_cast<std::size_t>(group.front())].inputs) {
+      inputs.push_back(input == kImages ? kImages : static_cast<int>(layer_of[static_cast<std::size_t>(input)]));
+      shapes.push_back(inputs.back() == kImages ? graph.input
+                                                : parts.layers[static_cast<std::size_t>(inputs.back())]->out());
+    }
     for (const int node : group) layer_of[static_cast<std::size_t>(node)] = parts.layers.size();
-    parts.layers.push_back(maker.make(group, parts.layers.empty() ? graph.input : parts.layers.back()->out()));
+    parts.layers.push_back(maker.make(group, shapes));
+    parts.inputs.push_back(inputs);
+    parts.trainable.push_back(parts.parameters.size() > offsets.back());
     offsets.push_back(parts.parameters.size());
   }
   check(parts.parameters == expected.parameters && parts.buffers == expected.buffers,
         "the layers have the tensors that their graph says");
-  while (parts.first_trainable < parts.layers.size() && offsets[parts.first_trainable + 1] == 0)
-    ++parts.first_trainable;
   parts.blocks = find_blocks(graph, layer_of, offsets);
   return std::make_unique<Network<S>>(std::move(parts));
 }

@@ -21,8 +21,8 @@ constexpr Index kWeightBytes = 5 << 20;  // of U or dU, likewise
 constexpr Index kGradientTasks = 16;     // at least so many for the weight gradient
 
 FeatureShape convolved(FeatureShape in, const ConvolutionOptions& options) {
-  const Index height = in.height + 2 * options.padding - options.kernel_height;
-  const Index width = in.width + 2 * options.padding - options.kernel_width;
+  const Index height = in.height + options.padding.height() - options.dilation * (options.kernel_height - 1) - 1;
+  const Index width = in.width + options.padding.width() - options.dilation * (options.kernel_width - 1) - 1;
   check(height >= 0 && width >= 0, "a kernel fits into its padded image");
   return {height / options.stride + 1, width / options.stride + 1, options.channels};
 }
@@ -57,20 +57,33 @@ struct Piece {
 template <class S>
 Convolution<S>::Convolution(Layout& parameters, Layout& buffers, const std::string& name, const std::string& norm_name,
                             FeatureShape in, const ConvolutionOptions& options, std::uint32_t ordinal, Engine engine)
+    : Convolution(
+          LinearTensors(parameters, name, {options.channels, in.channels, options.kernel_height, options.kernel_width},
+                        options.bias),
+          in, options, ordinal, engine) {
+  if (options.norm) norm_.emplace(parameters, buffers, norm_name, options.channels, *options.norm);
+}
+
+template <class S>
+Convolution<S>::Convolution(const LinearTensors& tensors, FeatureShape in, const ConvolutionOptions& options,
+                            std::uint32_t ordinal, Engine engine)
     : Layer<S>(in, output_of(in, options)),
-      shape_{in, convolved(in, options), options.kernel_height, options.kernel_width, options.stride, options.padding},
+      shape_{in,
+             convolved(in, options),
+             options.kernel_height,
+             options.kernel_width,
+             options.stride,
+             options.padding,
+             options.dilation},
       options_(options),
-      tensors_(parameters, name, {options.channels, in.channels, options.kernel_height, options.kernel_width},
-               options.bias),
+      tensors_(tensors),
       ordinal_(ordinal),
       form_(make_tile_form<S>(shape_, engine)),
       sums_(static_cast<std::size_t>(2 * options.channels)),
       squares_(static_cast<std::size_t>(options.channels)),
       zeros_(Vector<S>::Zero(options.channels)),
       ones_(Vector<S>::Ones(options.channels)),
-      shift_(options.channels) {
-  if (options.norm) norm_.emplace(parameters, buffers, norm_name, options.channels, *options.norm);
-}
+      shift_(options.channels) {}
 
 template <class S>
 std::string Convolution<S>::describe() const {

@@ -15,7 +15,17 @@ bool is_relu(const Op& op) {
 
 bool is_halving_max_pool(const Op& op) {
   const auto* pool = std::get_if<PoolOp>(&op);
-  return pool != nullptr && pool->kind == PoolKind::max && pool->kernel == 2 && pool->stride == 2;
+  return pool != nullptr && *pool == PoolOp{};
+}
+
+/// Whether a node's tensors follow directly on those of an earlier one, so that theta's order stays that of the nodes.
+bool adjoins(const ModelGraph& graph, int earlier, int node) {
+  for (int between = earlier + 1; between < node; ++between) {
+    const Op& op = graph.nodes[static_cast<std::size_t>(between)].op;
+    if (std::holds_alternative<ConvOp>(op) || std::holds_alternative<DenseOp>(op) || std::holds_alternative<NormOp>(op))
+      return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -29,16 +39,20 @@ std::vector<std::vector<int>> fuse(const ModelGraph& graph, Fusion fusion) {
   for (int first = 0; first < static_cast<int>(graph.nodes.size()); ++first) {
     if (taken[static_cast<std::size_t>(first)]) continue;
     std::vector<int>& group = groups.emplace_back(std::vector<int>{first});
-    if (fusion == Fusion::off || !std::holds_alternative<ConvOp>(op(first))) continue;
+    if (fusion == Fusion::off) continue;
     const auto take = [&](auto&& fits) {
       const int next = behind(group.back());
       if (next < 0 || !fits(next)) return;
       group.push_back(next);
       taken[static_cast<std::size_t>(next)] = true;
     };
+    if (std::holds_alternative<AddOp>(op(first))) take([&](int node) { return is_relu(op(node)); });
+    const auto* conv = std::get_if<ConvOp>(&op(first));
+    if (conv == nullptr || conv->groups != 1) continue;
     take([&](int node) {
       const int next = behind(node);
-      return is_batch_norm(op(node)) && (next < 0 || !std::holds_alternative<NoiseOp>(op(next)));
+      return is_batch_norm(op(node)) && adjoins(graph, first, node) &&
+             (next < 0 || !std::holds_alternative<NoiseOp>(op(next)));
     });
     take([&](int node) { return is_relu(op(node)); });
     take([&](int node) { return is_halving_max_pool(op(node)); });

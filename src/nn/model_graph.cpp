@@ -4,12 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <numeric>
 #include <optional>
 #include <set>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/named_table.hpp"
+#include "gradscape/nn/op_shapes.hpp"
 #include "gradscape/nn/tensors.hpp"
 
 namespace gradscape {
@@ -22,30 +23,11 @@ struct Overloaded : F... {
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-/// Elements of a value or a tensor, products of a node, and each of a node's numbers: what is counted stays far below
-/// 2^63.
-constexpr double kMostElements = 1e15;
-constexpr double kMostProducts = 1e18;
-constexpr Index kMostOfANumber = Index{1} << 30;
-
-/// A remedy for a node that does not take its input: the hint's own, or one that only the whole graph can give.
-enum class Cure { told, larger_images, other_groups };
-
-/// Why an op does not take its input.
-struct Misfit {
-  std::string what;
-  std::string hint = "";
-  Cure cure = Cure::told;
-};
-
-/// What becomes of an input: its shape, or why there is none.
-struct Outcome {
-  FeatureShape shape;
-  std::optional<Misfit> misfit = {};
-};
-
-Outcome refuse(const std::string& what, const std::string& hint = "") {
-  return {{}, Misfit{what, hint}};
+std::string describe_activation(const ActivationOp& op) {
+  const std::string name = activation_kinds().name(op.kind);
+  if (op.kind == ActivationKind::clip) return fmt::format("{} {} to {}", name, op.a, op.b);
+  if (op.kind == ActivationKind::leaky_relu || op.kind == ActivationKind::elu) return fmt::format("{} {}", name, op.a);
+  return name;
 }
 
 const char* word(NormKind kind) {
@@ -66,101 +48,20 @@ const char* word(NormKind kind) {
   throw std::logic_error("a kind of norm");
 }
 
-/// What windows at every `stride` pixels make of an image that has room for one.
-FeatureShape windows(FeatureShape in, Index height, Index width, Index stride, Index channels) {
-  return {(in.height - height) / stride + 1, (in.width - width) / stride + 1, channels};
-}
-
-Outcome too_small(FeatureShape in, const std::string& window) {
-  return {
-      {},
-      Misfit{fmt::format("{} does not fit into {}×{} pixels", window, in.height, in.width), "", Cure::larger_images}};
-}
-
-Outcome outcome_of(const ConvOp& op, FeatureShape in) {
-  const auto allowed = [](Index least, std::initializer_list<Index> numbers) {
-    return std::all_of(numbers.begin(), numbers.end(), [&](Index n) { return n >= least && n <= kMostOfANumber; });
-  };
-  if (!allowed(1, {op.channels, op.kernel_height, op.kernel_width, op.stride}) || !allowed(0, {op.padding}))
-    return refuse(fmt::format("{} channels, kernel {}×{}, stride {} and padding {} make no convolution", op.channels,
-                              op.kernel_height, op.kernel_width, op.stride, op.padding),
-                  "channels, kernel and stride are 1 or more, the padding 0 or more");
-  const FeatureShape padded = {in.height + 2 * op.padding, in.width + 2 * op.padding, in.channels};
-  if (padded.height < op.kernel_height || padded.width < op.kernel_width)
-    return too_small(padded, fmt::format("its kernel of {}×{}", op.kernel_height, op.kernel_width));
-  return {windows(padded, op.kernel_height, op.kernel_width, op.stride, op.channels)};
-}
-
-Outcome outcome_of(const DenseOp& op, FeatureShape in) {
-  if (op.units < 1 || op.units > kMostOfANumber)
-    return refuse(fmt::format("{} units make no dense layer", op.units), "1 or more");
-  if (in.pixels() != 1) return refuse("a dense layer takes vectors", "put a flatten before it");
-  return {{1, 1, op.units}};
-}
-
-Outcome outcome_of(const NormOp& op, FeatureShape in) {
-  if (!(op.eps > 0)) return refuse(fmt::format("eps = {} is not allowed", op.eps), "more than 0");
-  if (!(op.momentum >= 0 && op.momentum <= 1))
-    return refuse(fmt::format("momentum = {} is not allowed", op.momentum), "0 to 1");
-  if (op.kind == NormKind::group && (op.groups < 1 || in.channels % op.groups != 0))
-    return {{},
-            Misfit{fmt::format("{} groups do not divide {} channels", op.groups, in.channels), "", Cure::other_groups}};
-  return {in};
-}
-
-Outcome outcome_of(const ActivationOp&, FeatureShape in) {
-  return {in};
-}
-
-Outcome outcome_of(const PoolOp& op, FeatureShape in) {
-  if (op.kernel < 1 || op.kernel > 15 || op.stride < 1)
-    return refuse(fmt::format("windows of {}×{} and stride {} are not allowed", op.kernel, op.kernel, op.stride),
-                  "windows of 1 to 15, a stride of 1 or more");
-  if (in.height < op.kernel || in.width < op.kernel)
-    return too_small(in, fmt::format("a window of {}×{}", op.kernel, op.kernel));
-  return {windows(in, op.kernel, op.kernel, op.stride, in.channels)};
-}
-
-Outcome outcome_of(const FlattenOp&, FeatureShape in) {
-  return {{1, 1, in.size()}};
-}
-
-Outcome outcome_of(const DropoutOp& op, FeatureShape in) {
-  if (!(op.rate >= 0 && op.rate < 1))
-    return refuse(fmt::format("rate = {} is not allowed", op.rate), "0 or more, and less than 1");
-  return {in};
-}
-
-Outcome outcome_of(const NoiseOp&, FeatureShape in) {
-  return {in};
-}
-
-double elements(FeatureShape shape) {
-  return static_cast<double>(shape.height) * static_cast<double>(shape.width) * static_cast<double>(shape.channels);
-}
-
-/// Elements of a node's largest tensor.
-double weights(const Op& op, FeatureShape in) {
-  if (const auto* conv = std::get_if<ConvOp>(&op))
-    return static_cast<double>(conv->channels) * static_cast<double>(in.channels) *
-           static_cast<double>(conv->kernel_height) * static_cast<double>(conv->kernel_width);
-  if (const auto* dense = std::get_if<DenseOp>(&op))
-    return static_cast<double>(dense->units) * static_cast<double>(in.channels);
-  return 0;
-}
-
-/// The shape of an op's value for an input that has one.
-Outcome outcome_of(const Op& op, FeatureShape in) {
-  Outcome outcome = std::visit([&](const auto& kind) { return outcome_of(kind, in); }, op);
-  if (!outcome.misfit && (std::max(elements(outcome.shape), weights(op, in)) > kMostElements ||
-                          weights(op, in) * static_cast<double>(outcome.shape.pixels()) > kMostProducts))
-    return refuse("its value, its weight or its products are more than can be counted");
-  return outcome;
-}
-
-FeatureShape input_of(const ModelGraph& graph, std::size_t node, const std::vector<FeatureShape>& shapes) {
-  const int input = graph.nodes[node].inputs.front();
+FeatureShape value_shape(const ModelGraph& graph, int input, const std::vector<FeatureShape>& shapes) {
   return input == kImages ? graph.input : shapes[static_cast<std::size_t>(input)];
+}
+
+/// The shape of a node's first input.
+FeatureShape input_of(const ModelGraph& graph, std::size_t node, const std::vector<FeatureShape>& shapes) {
+  return value_shape(graph, graph.nodes[node].inputs.front(), shapes);
+}
+
+std::vector<FeatureShape> inputs_of(const ModelGraph& graph, std::size_t node,
+                                    const std::vector<FeatureShape>& shapes) {
+  std::vector<FeatureShape> inputs;
+  for (const int input : graph.nodes[node].inputs) inputs.push_back(value_shape(graph, input, shapes));
+  return inputs;
 }
 
 /// Where an error lies.
@@ -181,13 +82,26 @@ void require_sound(const ModelGraph& graph) {
                        "its parameters are called by it");
     if (!unnamed && !names.insert(node.name).second)
       throw UsageError(place(node), "is the name of two nodes", "parameters are told apart by it");
-    if (node.inputs.size() != 1)
-      throw UsageError(place(node), fmt::format("{} takes one input, not {}", describe(node.op), node.inputs.size()));
+    const Arity takes = arity(node.op);
+    if (node.inputs.size() < takes.least || node.inputs.size() > takes.most)
+      throw UsageError(place(node), fmt::format("{} takes {}, not {}", describe(node.op),
+                                                takes.most == 1             ? "one input"
+                                                : takes.least == takes.most ? "two inputs"
+                                                                            : "two inputs or more",
+                                                node.inputs.size()));
     for (const int input : node.inputs)
       if (input < kImages || input >= static_cast<int>(i))
         throw UsageError(place(node), fmt::format("its input {} is no node before it", input),
                          fmt::format("nodes are in the order of evaluation, and this is number {}", i));
   }
+  std::vector<bool> used(graph.nodes.size());
+  for (const Node& node : graph.nodes)
+    for (const int input : node.inputs)
+      if (input != kImages) used[static_cast<std::size_t>(input)] = true;
+  used.back() = true;
+  for (std::size_t i = 0; i < used.size(); ++i)
+    if (!used[i])
+      throw UsageError(place(graph.nodes[i]), "nobody takes its value", "it is no part of the network: leave it out");
 }
 
 /// The node that does not take its input, and why.
@@ -200,7 +114,7 @@ struct Failure {
 std::optional<Failure> find_shapes(const ModelGraph& graph, std::vector<FeatureShape>& shapes) {
   shapes.clear();
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Outcome outcome = outcome_of(graph.nodes[i].op, input_of(graph, i, shapes));
+    const Outcome outcome = outcome_of(graph.nodes[i].op, inputs_of(graph, i, shapes));
     if (outcome.misfit) return Failure{i, *outcome.misfit};
     shapes.push_back(outcome.shape);
   }
@@ -253,26 +167,54 @@ std::string describe_cure(const ModelGraph& graph, const Misfit& misfit) {
 
 }  // namespace
 
+const NamedTable<ActivationKind>& activation_kinds() {
+  static const NamedTable<ActivationKind> table("activation", {{"relu", ActivationKind::relu},
+                                                               {"leaky-relu", ActivationKind::leaky_relu},
+                                                               {"elu", ActivationKind::elu},
+                                                               {"clip", ActivationKind::clip},
+                                                               {"sigmoid", ActivationKind::sigmoid},
+                                                               {"hard-sigmoid", ActivationKind::hard_sigmoid},
+                                                               {"tanh", ActivationKind::tanh},
+                                                               {"silu", ActivationKind::silu},
+                                                               {"hard-swish", ActivationKind::hard_swish},
+                                                               {"gelu", ActivationKind::gelu},
+                                                               {"gelu-tanh", ActivationKind::gelu_tanh}});
+  return table;
+}
+
 std::string describe(const Op& op) {
-  return std::visit(Overloaded{[](const ConvOp& conv) {
-                                 std::string text = fmt::format("conv {}×{}", conv.kernel_height, conv.kernel_width);
-                                 if (conv.stride != 1) text += fmt::format(" stride {}", conv.stride);
-                                 return text;
-                               },
-                               [](const DenseOp&) { return std::string("dense"); },
-                               [](const NormOp& norm) {
-                                 return norm.kind == NormKind::group ? fmt::format("group norm in {}", norm.groups)
-                                                                     : std::string(word(norm.kind));
-                               },
-                               [](const ActivationOp&) { return std::string("relu"); },
-                               [](const PoolOp& pool) {
-                                 return fmt::format("{} pool {}×{}", pool.kind == PoolKind::max ? "max" : "average",
-                                                    pool.kernel, pool.kernel);
-                               },
-                               [](const FlattenOp&) { return std::string("flatten"); },
-                               [](const DropoutOp& dropout) { return fmt::format("dropout {}", dropout.rate); },
-                               [](const NoiseOp&) { return std::string("noise"); }},
-                    op);
+  return std::visit(
+      Overloaded{[](const ConvOp& conv) {
+                   std::string text = fmt::format("conv {}×{}", conv.kernel_height, conv.kernel_width);
+                   if (conv.stride != 1) text += fmt::format(" stride {}", conv.stride);
+                   if (conv.dilation != 1) text += fmt::format(" dilation {}", conv.dilation);
+                   if (conv.groups != 1) text += fmt::format(" groups {}", conv.groups);
+                   return text;
+                 },
+                 [](const DenseOp&) { return std::string("dense"); },
+                 [](const NormOp& norm) {
+                   return norm.kind == NormKind::group ? fmt::format("group norm in {}", norm.groups)
+                                                       : std::string(word(norm.kind));
+                 },
+                 [](const ActivationOp& activation) { return describe_activation(activation); },
+                 [](const PoolOp& pool) {
+                   return fmt::format("{} pool {}×{}", pool.kind == PoolKind::max ? "max" : "average", pool.kernel,
+                                      pool.kernel);
+                 },
+                 [](const GlobalPoolOp& pool) {
+                   return fmt::format("global {} pool", pool.kind == PoolKind::max ? "max" : "average");
+                 },
+                 [](const PadOp&) { return std::string("zero pad"); },
+                 [](const ShortcutOp& shortcut) {
+                   return fmt::format("shortcut stride {}, {} channels more", shortcut.stride,
+                                      shortcut.before + shortcut.behind);
+                 },
+                 [](const AddOp&) { return std::string("add"); }, [](const MulOp&) { return std::string("multiply"); },
+                 [](const ConcatOp&) { return std::string("concatenate"); },
+                 [](const FlattenOp&) { return std::string("flatten"); },
+                 [](const DropoutOp& dropout) { return fmt::format("dropout {}", dropout.rate); },
+                 [](const NoiseOp&) { return std::string("noise"); }},
+      op);
 }
 
 std::string label(const Node& node) {
@@ -291,10 +233,11 @@ std::vector<FeatureShape> output_shapes(const ModelGraph& graph) {
   std::vector<FeatureShape> shapes;
   if (const auto failure = find_shapes(graph, shapes)) {
     const Node& node = graph.nodes[failure->node];
-    throw UsageError(place(node),
-                     fmt::format("{} with an input of {}: {}", describe(node.op),
-                                 describe(input_of(graph, failure->node, shapes)), failure->misfit.what),
-                     describe_cure(graph, failure->misfit));
+    throw UsageError(
+        place(node),
+        fmt::format("{} with {} of {}: {}", describe(node.op), node.inputs.size() == 1 ? "an input" : "a first input",
+                    describe(input_of(graph, failure->node, shapes)), failure->misfit.what),
+        describe_cure(graph, failure->misfit));
   }
   const auto noisy = std::count_if(graph.nodes.begin(), graph.nodes.end(),
                                    [](const Node& node) { return std::holds_alternative<NoiseOp>(node.op); });
@@ -315,22 +258,23 @@ Layouts layouts(const ModelGraph& graph) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     const Index channels = input_of(graph, i, shapes).channels;
-    std::visit(Overloaded{[&](const ConvOp& conv) {
-                            LinearTensors(all.parameters, node.name,
-                                          {conv.channels, channels, conv.kernel_height, conv.kernel_width}, conv.bias);
-                          },
-                          [&](const DenseOp& dense) {
-                            LinearTensors(all.parameters, node.name, {dense.units, channels}, dense.bias);
-                          },
-                          [&](const NormOp& norm) {
-                            ChannelAffine(all.parameters, node.name, channels, norm.affine);
-                            if (norm.kind == NormKind::layer || norm.kind == NormKind::group) return;
-                            RunningTensors(all.buffers, node.name,
-                                           norm.kind == NormKind::batch ? kRunningVariance : kRunningScale, channels,
-                                           norm.track);
-                          },
-                          [](const auto&) {}},
-               node.op);
+    std::visit(
+        Overloaded{
+            [&](const ConvOp& conv) {
+              LinearTensors(all.parameters, node.name,
+                            {conv.channels, channels / conv.groups, conv.kernel_height, conv.kernel_width}, conv.bias);
+            },
+            [&](const DenseOp& dense) {
+              LinearTensors(all.parameters, node.name, {dense.units, channels}, dense.bias);
+            },
+            [&](const NormOp& norm) {
+              ChannelAffine(all.parameters, node.name, channels, norm.affine);
+              if (norm.kind == NormKind::layer || norm.kind == NormKind::group) return;
+              RunningTensors(all.buffers, node.name, norm.kind == NormKind::batch ? kRunningVariance : kRunningScale,
+                             channels, norm.track);
+            },
+            [](const auto&) {}},
+        node.op);
   }
   return all;
 }
@@ -341,9 +285,10 @@ std::vector<Index> multiply_adds(const ModelGraph& graph) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Index channels = input_of(graph, i, shapes).channels;
     counts.push_back(std::visit(
-        Overloaded{
-            [&](const ConvOp& conv) { return conv.kernel_height * conv.kernel_width * channels * shapes[i].size(); },
-            [&](const DenseOp& dense) { return channels * dense.units; }, [](const auto&) { return Index{0}; }},
+        Overloaded{[&](const ConvOp& conv) {
+                     return conv.kernel_height * conv.kernel_width * (channels / conv.groups) * shapes[i].size();
+                   },
+                   [&](const DenseOp& dense) { return channels * dense.units; }, [](const auto&) { return Index{0}; }},
         graph.nodes[i].op));
   }
   return counts;

@@ -187,11 +187,11 @@ TEST_F(FiniteDifferences, LayersWithoutParameters) {
   check_layer("noise", noise, {}, kLinear, 1e-12);
   Dropout<double> dropout(in, 0.25, 1);
   check_layer("dropout", dropout, {}, kLinear, 1e-12);
-  MaxPool<double> max_pool(in, 2, 2);
+  MaxPool<double> max_pool(in, PoolOp{PoolKind::max, 2, 2});
   check_layer("max-pool", max_pool, {}, kBetweenKinks, 1e-12);
-  MaxPool<double> overlapping(in, 3, 2);
+  MaxPool<double> overlapping(in, PoolOp{PoolKind::max, 3, 2});
   check_layer("max-pool, overlapping", overlapping, {}, kBetweenKinks, 1e-12);
-  AveragePool<double> average_pool(in, 3, 2);
+  AveragePool<double> average_pool(in, PoolOp{PoolKind::average, 3, 2});
   check_layer("average-pool", average_pool, {}, kLinear, 1e-12);
   Flatten<double> flatten(in);
   check_layer("flatten", flatten, {}, kLinear, 1e-12);

@@ -67,7 +67,8 @@ LayerRun<S> expect_pass(Layer<S>& layer, const Pass& pass, const Layout& paramet
 template <class S>
 void convolution(const Json& c) {
   const FeatureShape in{c.at("h"), c.at("w"), c.at("cin")};
-  ConvolutionOptions options{c.at("cout"), c.at("kh"), c.at("kw"), c.at("stride"), c.at("padding"), c.at("bias")};
+  ConvolutionOptions options{c.at("cout"), c.at("kh"), c.at("kw"), c.at("stride"), c.at("padding").get<Index>(),
+                             c.at("bias")};
   const Index samples = c.at("n");
   for (const std::string& engine : engine_names()) {
     SCOPED_TRACE(engine);
@@ -165,8 +166,8 @@ void lp_norm(const Json& c) {
 template <class S>
 std::unique_ptr<Layer<S>> make_elementary(const std::string& kind, FeatureShape in, Index kernel, Index stride) {
   if (kind == "relu") return std::make_unique<Relu<S>>(in);
-  if (kind == "max_pool") return std::make_unique<MaxPool<S>>(in, kernel, stride);
-  if (kind == "average_pool") return std::make_unique<AveragePool<S>>(in, kernel, stride);
+  if (kind == "max_pool") return std::make_unique<MaxPool<S>>(in, PoolOp{PoolKind::max, kernel, stride});
+  if (kind == "average_pool") return std::make_unique<AveragePool<S>>(in, PoolOp{PoolKind::average, kernel, stride});
   return std::make_unique<Flatten<S>>(in);
 }
 

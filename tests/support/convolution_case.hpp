@@ -26,7 +26,7 @@ struct ConvolutionCase {
     const auto& o = options;
     std::string t =
         fmt::format("{}×{}×{} of {}, kernel {}×{} stride {} padding {}, {} channels", samples, in.height, in.width,
-                    in.channels, o.kernel_height, o.kernel_width, o.stride, o.padding, o.channels);
+                    in.channels, o.kernel_height, o.kernel_width, o.stride, o.padding.top, o.channels);
     if (o.bias) t += ", bias";
     if (o.norm)
       t += fmt::format(", norm ({}affine, {}tracking)", o.norm->affine ? "" : "not ", o.norm->track ? "" : "not ");

@@ -24,8 +24,8 @@ struct PlainResult {
 class PlainConvolution {
  public:
   PlainConvolution(FeatureShape in, const ConvolutionOptions& options, Mode mode) : in_(in), o_(options), mode_(mode) {
-    height_ = (in.height + 2 * o_.padding - o_.kernel_height) / o_.stride + 1;
-    width_ = (in.width + 2 * o_.padding - o_.kernel_width) / o_.stride + 1;
+    height_ = (in.height + o_.padding.height() - o_.dilation * (o_.kernel_height - 1) - 1) / o_.stride + 1;
+    width_ = (in.width + o_.padding.width() - o_.dilation * (o_.kernel_width - 1) - 1) / o_.stride + 1;
   }
 
   /// Units nearer than `margin`·max|·| to a kink get dy = 0, in `dy` itself: two arithmetics may take them to either
@@ -163,7 +163,8 @@ class PlainConvolution {
         for (Index ox = 0; ox < width_; ++ox)
           for (Index ky = 0; ky < o_.kernel_height; ++ky)
             for (Index kx = 0; kx < o_.kernel_width; ++kx) {
-              const Index y = oy * o_.stride + ky - o_.padding, x = ox * o_.stride + kx - o_.padding;
+              const Index y = oy * o_.stride + ky * o_.dilation - o_.padding.top;
+              const Index x = ox * o_.stride + kx * o_.dilation - o_.padding.left;
               if (y < 0 || y >= in_.height || x < 0 || x >= in_.width) continue;
               visit((n * height_ + oy) * width_ + ox, (n * in_.height + y) * in_.width + x, ky * o_.kernel_width + kx);
             }

@@ -58,7 +58,7 @@ VggActivations<S> vgg_activations(const ModelOptions& options, FeatureShape inpu
   const std::vector<int> channels = {64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0};  // 0: pooling
   for (std::size_t i = 0; i < channels.size(); ++i) {
     if (channels[i] == 0) {
-      MaxPool<S> pool(shape, 2, 2);
+      MaxPool<S> pool(shape, PoolOp{PoolKind::max, 2, 2});
       run(pool);
       continue;
     }

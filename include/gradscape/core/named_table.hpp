@@ -27,6 +27,13 @@ class NamedTable {
     throw std::logic_error("no " + kind_ + " named " + name);
   }
 
+  /// The first name that stands for `value`; std::logic_error where none does.
+  const std::string& name(const Value& value) const {
+    for (const auto& [key, found] : rows_)
+      if (found == value) return key;
+    throw std::logic_error("no name of this " + kind_);
+  }
+
  private:
   std::string kind_;
   std::vector<std::pair<std::string, Value>> rows_;

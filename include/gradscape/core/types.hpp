@@ -38,4 +38,21 @@ struct FeatureShape {
   bool operator==(const FeatureShape&) const = default;
 };
 
+/// What is put around an image: so many rows above and below, columns left and right.
+struct Padding {
+  Index top = 0;
+  Index left = 0;
+  Index bottom = 0;
+  Index right = 0;
+
+  constexpr Padding() = default;
+  /// The same on every side.
+  constexpr Padding(Index all) : top(all), left(all), bottom(all), right(all) {}
+  constexpr Padding(Index t, Index l, Index b, Index r) : top(t), left(l), bottom(b), right(r) {}
+
+  Index height() const { return top + bottom; }
+  Index width() const { return left + right; }
+  bool operator==(const Padding&) const = default;
+};
+
 }  // namespace gradscape

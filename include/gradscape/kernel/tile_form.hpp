@@ -17,7 +17,8 @@ struct ConvolutionShape {
   Index kernel_height = 3;
   Index kernel_width = 3;
   Index stride = 1;
-  Index padding = 0;  // zeros on every side
+  Padding padding = {};  // zeros
+  Index dilation = 1;    // pixels from one tap to the next
 };
 
 /// Matrices that hold one product for each frequency: `data` + frequency·`frequency`, rows of `row` elements.

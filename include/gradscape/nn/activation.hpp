@@ -1,7 +1,8 @@
-// Elementwise layers, all in place.
+// Elementwise layers.
 #pragma once
 
 #include "gradscape/nn/layer.hpp"
+#include "gradscape/nn/model_graph.hpp"
 
 namespace gradscape {
 
@@ -15,6 +16,20 @@ class Relu : public Layer<S> {
   bool in_place() const override { return true; }
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
   void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
+};
+
+/// The other activations, with PyTorch's derivatives where a function has a kink; worked out in double. NaN stays NaN.
+template <class S>
+class Activation : public Layer<S> {
+ public:
+  Activation(FeatureShape in, const ActivationOp& op) : Layer<S>(in, in), op_(op) {}
+
+  std::string describe() const override;
+  void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
+  void backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) override;
+
+ private:
+  ActivationOp op_;
 };
 
 /// In train mode y = x·mask/(1 − rate), mask 0 with probability `rate` (torch.nn.Dropout); the identity in evaluation

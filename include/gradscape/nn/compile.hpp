@@ -10,8 +10,7 @@
 namespace gradscape {
 
 /// Builds the layers of the fused graph, in the order of its nodes. Initial weights, dropout masks and noise are
-/// addressed by a node's ordinal among its kind. UsageError as output_shapes(), and where a node takes anything but the
-/// value of the node before it: networks are chains of layers.
+/// addressed by a node's ordinal among its kind. UsageError as output_shapes().
 template <class S>
 std::unique_ptr<Network<S>> compile(const ModelGraph& graph, Engine engine = Engine::direct,
                                     Fusion fusion = Fusion::on);

@@ -18,17 +18,19 @@ struct ConvolutionOptions {
   Index kernel_height = 3;
   Index kernel_width = 3;
   Index stride = 1;
-  Index padding = 0;  // zeros on every side
+  Padding padding = {};  // zeros
   bool bias = true;
   std::optional<BatchNormOptions> norm = {};  // batch norm of the convolution's output
   bool relu = false;                          // then max(·, 0)
   bool max_pool = false;                      // then the maximum over windows 2×2, stride 2
+  Index dilation = 1;                         // pixels from one tap to the next
 };
 
-/// Cross-correlation as torch.nn.Conv2d (weight [Cout, Cin, Kh, Kw], zero padding, no dilation or groups), followed, if
+/// Cross-correlation as torch.nn.Conv2d (weight [Cout, Cin, Kh, Kw], zero padding, no groups), followed, if
 /// asked for, by batch norm, ReLU and 2×2 max-pool (torch.nn.BatchNorm2d, ReLU, MaxPool2d): what follows is done while
 /// tiles are stored, and its adjoint while they are loaded. x [N·H·W, Cin] → y [N·H'·W', Cout] with
-/// H' = (H + 2·padding − Kh) / stride + 1, rounded down, and half of that, rounded down, after pooling.
+/// H' = (H + top + bottom − dilation·(Kh − 1) − 1) / stride + 1, rounded down, and half of that, rounded down, after
+/// pooling.
 ///
 /// Derivatives as PyTorch's: 0 at ReLU's kink, to the first maximum of a window; NaN stays NaN and wins over numbers.
 /// With norm the window's winner is sought before it, by the sign of γ, which differs only where norm rounds two values
@@ -40,6 +42,10 @@ class Convolution : public Layer<S> {
   /// initialise_linear. The kernel must fit into the padded image.
   Convolution(Layout& parameters, Layout& buffers, const std::string& name, const std::string& norm_name,
               FeatureShape in, const ConvolutionOptions& options, std::uint32_t ordinal, Engine engine);
+
+  /// Without norm, on tensors that are there.
+  Convolution(const LinearTensors& tensors, FeatureShape in, const ConvolutionOptions& options, std::uint32_t ordinal,
+              Engine engine);
 
   std::string describe() const override;
   /// All taps of every output pixel, those on the padding too.

@@ -13,7 +13,8 @@ enum class Fusion { off, on };
 
 /// The graph's nodes, each in one group; a group is one layer of the network. With Fusion::on a convolution takes along
 /// the batch norm, the ReLU and the 2×2 max-pool of stride 2 that follow it in this order, each where it is there and
-/// nothing else takes the value before it. A norm with noise behind it stays a layer of its own.
+/// nothing else takes the value before it, and a sum the ReLU behind it. A norm with noise behind it stays a layer of
+/// its own.
 std::vector<std::vector<int>> fuse(const ModelGraph& graph, Fusion fusion);
 
 }  // namespace gradscape

@@ -10,6 +10,9 @@
 
 namespace gradscape {
 
+/// Stands for the images among the inputs of a node, or of a layer.
+inline constexpr int kImages = -1;
+
 enum class Mode { train, evaluation };
 
 /// Which pass this is: the mode, and the address of its random numbers. Dropout masks are a function of (seed, step),

@@ -6,21 +6,25 @@
 #include <variant>
 #include <vector>
 
+#include "gradscape/core/named_table.hpp"
 #include "gradscape/nn/activation_noise.hpp"
 #include "gradscape/nn/layout.hpp"
 #include "gradscape/nn/loss.hpp"
 
 namespace gradscape {
 
-/// Cross-correlation of images with zeros around them: [H, W, Cin] → [H', W', channels],
-/// H' = (H + 2·padding − kernel_height) / stride + 1, rounded down.
+/// Cross-correlation of images with zeros around them (torch.nn.Conv2d): [H, W, Cin] → [H', W', channels],
+/// H' = (H + top + bottom − dilation·(kernel_height − 1) − 1) / stride + 1, rounded down. Channels in `groups`: outputs
+/// of a group see the inputs of that group alone; its weight is [channels, Cin/groups, kernel_height, kernel_width].
 struct ConvOp {
   Index channels = 0;
   Index kernel_height = 3;
   Index kernel_width = 3;
   Index stride = 1;
-  Index padding = 0;
+  Padding padding = {};
   bool bias = true;
+  Index dilation = 1;
+  Index groups = 1;
   bool operator==(const ConvOp&) const = default;
 };
 
@@ -44,21 +48,78 @@ struct NormOp {
   bool operator==(const NormOp&) const = default;
 };
 
-enum class ActivationKind { relu };
+/// As torch.nn names them: gelu by the error function, gelu_tanh by its approximation.
+enum class ActivationKind {
+  relu,
+  leaky_relu,
+  elu,
+  clip,
+  sigmoid,
+  hard_sigmoid,
+  tanh,
+  silu,
+  hard_swish,
+  gelu,
+  gelu_tanh
+};
 
 struct ActivationOp {
   ActivationKind kind = ActivationKind::relu;
+  double a = 0;  // leaky_relu: slope below 0; elu: α; clip: the least value
+  double b = 0;  // clip: the largest
   bool operator==(const ActivationOp&) const = default;
 };
 
 enum class PoolKind { max, average };
 
-/// Over windows kernel × kernel without padding: [H, W, C] → [H', W', C], H' = (H − kernel) / stride + 1, rounded down.
+/// Over windows kernel × kernel (torch.nn.MaxPool2d, AvgPool2d): [H, W, C] → [H', W', C],
+/// H' = (H + top + bottom − kernel) / stride + 1, rounded down or, with `ceil`, up, but no window begins behind image
+/// and padding in front. Padding is below every number for a maximum; for a mean it is 0, and counts among the pixels
+/// unless `exclude_padding` (what `ceil` adds behind the padding never counts).
 struct PoolOp {
   PoolKind kind = PoolKind::max;
   Index kernel = 2;
   Index stride = 2;
+  Padding padding = {};
+  bool ceil = false;
+  bool exclude_padding = false;
   bool operator==(const PoolOp&) const = default;
+};
+
+/// Over all pixels: [H, W, C] → [1, 1, C].
+struct GlobalPoolOp {
+  PoolKind kind = PoolKind::average;
+  bool operator==(const GlobalPoolOp&) const = default;
+};
+
+/// Zeros around the image: [H, W, C] → [H + top + bottom, W + left + right, C].
+struct PadOp {
+  Padding padding = {};
+  bool operator==(const PadOp&) const = default;
+};
+
+/// The shortcut without parameters of a residual network (He et al. 2015, option A): every stride-th pixel, and zero
+/// channels before and behind: [H, W, C] → [⌈H/stride⌉, ⌈W/stride⌉, before + C + behind].
+struct ShortcutOp {
+  Index stride = 2;
+  Index before = 0;
+  Index behind = 0;
+  bool operator==(const ShortcutOp&) const = default;
+};
+
+/// Sum of two values or more of one shape.
+struct AddOp {
+  bool operator==(const AddOp&) const = default;
+};
+
+/// Product of two values of one shape, or of an image and a value [1, 1, C] of as many channels, in either order.
+struct MulOp {
+  bool operator==(const MulOp&) const = default;
+};
+
+/// The channels of two values or more of one height and width, one after the other.
+struct ConcatOp {
+  bool operator==(const ConcatOp&) const = default;
 };
 
 /// [H, W, C] → [1, 1, C·H·W].
@@ -77,10 +138,8 @@ struct NoiseOp {
   bool operator==(const NoiseOp&) const = default;
 };
 
-using Op = std::variant<ConvOp, DenseOp, NormOp, ActivationOp, PoolOp, FlattenOp, DropoutOp, NoiseOp>;
-
-/// Stands for the images among a node's inputs.
-inline constexpr int kImages = -1;
+using Op = std::variant<ConvOp, DenseOp, NormOp, ActivationOp, PoolOp, GlobalPoolOp, PadOp, ShortcutOp, AddOp, MulOp,
+                        ConcatOp, FlattenOp, DropoutOp, NoiseOp>;
 
 /// One module of the network.
 struct Node {
@@ -100,6 +159,9 @@ struct ModelGraph {
   bool operator==(const ModelGraph&) const = default;
 };
 
+/// The names of activations: "relu", "leaky-relu", …
+const NamedTable<ActivationKind>& activation_kinds();
+
 /// In words, without shapes: "conv 3×3", "group norm in 8", "max pool 2×2".
 std::string describe(const Op& op);
 
@@ -111,7 +173,8 @@ std::string describe(FeatureShape shape);
 
 /// The shape of every node's value. UsageError naming the node, its input and what would fit: a window or kernel larger
 /// than its image, groups that do not divide the channels, images where a vector is wanted, a name used twice, an input
-/// that is no earlier node, an option out of its range, an output that is no vector.
+/// that is no earlier node, an option out of its range, values that do not add, an output that is no vector, a node
+/// whose value nobody takes.
 std::vector<FeatureShape> output_shapes(const ModelGraph& graph);
 
 /// Every tensor of the network, in the order of the nodes.

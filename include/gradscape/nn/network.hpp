@@ -9,6 +9,7 @@
 #include "gradscape/core/objective.hpp"
 #include "gradscape/core/scratch.hpp"
 #include "gradscape/data/batch.hpp"
+#include "gradscape/nn/join.hpp"
 #include "gradscape/nn/layer.hpp"
 #include "gradscape/nn/loss.hpp"
 
@@ -26,8 +27,9 @@ template <class S>
 struct LayerWatch {
   /// After a layer's forward: its output.
   std::function<void(std::size_t layer, ConstRows<S> y)> forward;
-  /// After a layer's backward: its arguments. Of layers that work in place dx is dy; without a gradient of the input
-  /// dx.data() is null.
+  /// After the backward of a layer with one input: its arguments. Of layers that work in place dx is dy; without a
+  /// gradient of the input dx.data() is null. Of a value that several layers take, dx is this layer's part of its
+  /// gradient.
   std::function<void(std::size_t layer, ConstRows<S> x, ConstRows<S> dy, ConstRows<S> dx)> backward;
 };
 
@@ -58,13 +60,14 @@ struct NetworkParts {
   double label_smoothing = 0;  // of cross-entropy, as in evaluate_loss()
   Layout parameters;           // what the layers' constructors have added
   Layout buffers;
-  std::vector<std::unique_ptr<Layer<S>>> layers;  // each takes what the one before makes
-  std::size_t first_trainable = 0;                // the first layer with parameters
+  std::vector<std::unique_ptr<Layer<S>>> layers;  // in the order of evaluation; several inputs: Join
+  std::vector<std::vector<int>> inputs;           // of each layer: the layers whose values it takes, or kImages
+  std::vector<bool> trainable;                    // whether a layer has parameters
   std::vector<LayerBlock> blocks;
 };
 
-/// A chain of layers and a loss: a pure function (theta, buffers, batch, pass) → loss, gradient, new buffers.
-/// The object itself holds layer shapes and scratch memory only; one object serves one caller at a time.
+/// Layers and a loss, in a graph without circles: a pure function (theta, buffers, batch, pass) → loss, gradient, new
+/// buffers. The object itself holds layer shapes and scratch memory only; one object serves one caller at a time.
 template <class S>
 class Network {
  public:
@@ -102,17 +105,37 @@ class Network {
   void release();
 
  private:
-  S* plan(Index samples);
-  Rows<S> activation(std::size_t layer, Index samples);
-  void backward(const LayerInputs<S>& inputs, Index samples, Rows<S> dlogits, const Wanted<S>& wanted);
+  /// What becomes of a layer's gradient of one of its inputs. `delta`: the buffer of that value's gradient.
+  /// none: nobody wants it. write: it is the first. add: onto those of other layers that take the value; by way of
+  /// another buffer, `by_way_of`, of layers that only write. inherit: it is the layer's own dy, in whose buffer it
+  /// stays.
+  struct BackwardStep {
+    enum class Kind { none, write, add, inherit } kind = Kind::none;
+    std::size_t delta = 0;
+    std::size_t by_way_of = 0;
+  };
 
-  NetworkParts<S> parts_;           // no gradient is wanted of the input of the first trainable layer
+  void plan_values();
+  void plan_gradients();
+  S* plan(Index samples);
+  Rows<S> value(int layer, Index samples);
+  Rows<S> delta(std::size_t buffer, int layer, Index samples);
+  void forward(std::size_t layer, const LayerInputs<S>& inputs, Index samples);
+  void backward(const LayerInputs<S>& inputs, Index samples, const Wanted<S>& wanted);
+  void join_backward(Join<S>& join, std::size_t layer, Index samples, Rows<S> dy);
+
+  NetworkParts<S> parts_;
+  std::vector<bool> shared_;        // per layer that works in place: others take its input too, so it is copied
   std::vector<std::size_t> slot_;   // per layer: which activation buffer holds its output
   std::vector<Index> slot_size_;    // elements per sample
   std::vector<Scratch<S>> slots_;   // slot 0: the images
-  std::vector<Scratch<S>> deltas_;  // two, used in turn by backward
-  Scratch<S> workspace_;            // shared by the layers
-  Index planned_ = 0;               // samples
+  std::vector<std::size_t> dy_;     // per layer: which of deltas_ holds ∂L/∂y
+  std::vector<bool> has_backward_;  // per layer: its value depends on parameters
+  std::vector<std::vector<BackwardStep>> steps_;  // per layer and input
+  std::vector<Index> delta_size_;                 // elements per sample
+  std::vector<Scratch<S>> deltas_;                // as few as are needed at a time
+  Scratch<S> workspace_;                          // shared by the layers
+  Index planned_ = 0;                             // samples
   Index last_samples_ = 0;
 };
 
