@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -205,40 +208,70 @@ class Interface(Case):
     def test_progress_elsewhere_is_plain_lines(self) -> None:
         """A file or pipe gets whole lines every few seconds, and no control characters."""
         process = start("train", self.write_config(slow_settings()), "--out", self.place / "run")
-        line = process.stderr.readline().decode()
+        lines = [process.stderr.readline().decode() for _ in range(2)]
         process.terminate()
         rest = process.communicate()[1].decode()
-        self.assertRegex(line, r"^train small: step \d+/100000  loss \d+\.\d+  (test \d+\.\d %  )?"
-                               r"\S+ steps/s  \S+ left\n$")
-        self.assertNotRegex(line + rest, r"[\r\x1b]")
+        for line, end in zip(lines, (r"(estimating|\S+ steps/s  \S+ left)", r"\S+ steps/s  \S+ left")):
+            self.assertRegex(line, r"^train small: step \d+/100000  loss \d+\.\d+  (test \d+\.\d %  )?" + end + r"\n$")
+        self.assertNotRegex("".join(lines) + rest, r"[\r\x1b]")
+
+    def watch_terminal(self, name: str, widths: tuple[int, ...], updates: int, **more: str) -> tuple[list[bytes], str]:
+        """The terminal has these widths in turn, each for so many updates of the live line. Returns what was written
+        at each width (a width of 0: it does not say), and what came after the live line."""
+        terminal, end = pty.openpty()
+
+        def resize(columns: int) -> None:
+            fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+        resize(widths[0])
+        process = subprocess.Popen([BINARY, "train", self.write_config(slow_settings()), "--out", self.place / name],
+                                   stderr=end, env=environment(TERM="xterm", **more))
+        seen = []
+        for columns in widths:
+            resize(columns)
+            seen.append(b"")
+            while seen[-1].count(b"\r") < updates and select.select([terminal], [], [], 60)[0]:
+                seen[-1] += os.read(terminal, 4096)
+        os.close(end)
+        process.send_signal(2)
+        rest = b""
+        while True:  # until the other end is closed
+            try:
+                rest += os.read(terminal, 4096)
+            except OSError:
+                break
+        self.assertEqual(process.wait(), 130)
+        os.close(terminal)
+        live, _, told = rest.partition(b"gradscape: ")
+        seen[-1] += live
+        return seen, told.decode()
 
     def test_progress_on_a_terminal_is_one_live_line(self) -> None:
         """Also where NO_COLOR is set: nothing is coloured anyway."""
         for more in ({}, {"NO_COLOR": "1"}):
-            terminal, end = pty.openpty()
-            process = subprocess.Popen([BINARY, "train", self.write_config(slow_settings()), "--out",
-                                        self.place / f"run{len(more)}"], stderr=end,
-                                       env=environment(TERM="xterm", **more))
-            os.close(end)
-            seen = b""
-            while seen.count(b"\r") < 4 and select.select([terminal], [], [], 60)[0]:
-                seen += os.read(terminal, 4096)
-            process.send_signal(2)
-            while True:  # until the other end is closed
-                try:
-                    seen += os.read(terminal, 4096)
-                except OSError:
-                    break
-            self.assertEqual(process.wait(), 130)
-            os.close(terminal)
-            live, _, told = seen.decode().partition("gradscape: ")
-            self.assertGreaterEqual(live.count("\r"), 4)
+            (seen,), told = self.watch_terminal(f"run{len(more)}", (120,), 14, **more)
+            live = seen.decode()
             self.assertNotIn("\n", live)
             self.assertNotIn("\x1b", live)
-            self.assertRegex(live.split("\r")[1], r"^train small: step \d+/100000  loss .* left *$")
+            lines = live.split("\r")
+            self.assertRegex(lines[1], r"^train small: step \d+/100000  loss .*  estimating *$", "no step but the first")
+            self.assertRegex(lines[13], r"^train small: step \d+/100000  loss .*  \S+ steps/s  \S+ left *$")
             self.assertTrue(live.endswith("\r"), "the live line is wiped before the message")
-            self.assertEqual(live.split("\r")[-2].strip(), "")
+            self.assertEqual(lines[-2].strip(), "")
             self.assertIn("--resume", told)
+
+    def test_progress_never_wraps(self) -> None:
+        """The width is asked for at each update: a line stays short of its last column, where some terminals wrap."""
+        for widths in ((70, 36), (36, 70), (20,), (0,)):
+            seen, _ = self.watch_terminal("-".join(map(str, widths)), widths, 12)
+            for columns, text in zip(widths, seen):
+                self.assertNotIn(b"\n", text)
+                lines = text.decode().split("\r")[2:-2]  # a line may be on its way while the width changes
+                self.assertGreater(len(lines), 8)
+                for line in lines:
+                    self.assertLess(len(line), columns or 80)
+                if columns != 20:
+                    self.assertRegex(lines[0], r"step \d+/100000  .*(estimating|left) *$")
 
     # --- configurations ---
 
