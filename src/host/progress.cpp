@@ -86,6 +86,7 @@ std::string format_duration(double seconds) {
 
 std::string format_time(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "?";
+  if (seconds >= 3.6e6) return fmt::format("{:.0f} h", seconds / 3600);
   if (seconds >= 6000) return fmt::format("{:.3g} h", seconds / 3600);
   if (seconds >= 100) return fmt::format("{:.3g} min", seconds / 60);
   if (seconds >= 0.1 || seconds == 0) return fmt::format("{:.3g} s", seconds);

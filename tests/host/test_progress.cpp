@@ -97,8 +97,8 @@ TEST(Progress, ColumnsAreNotBytes) {
 
 TEST(Progress, TimesAreInUnitsThatSuit) {
   const std::vector<std::pair<double, std::string>> times = {
-      {0, "0 s"},        {2.5e-6, "2.5 µs"}, {0.01234, "12.3 ms"}, {0.5, "0.5 s"},   {75, "75 s"},
-      {750, "12.5 min"}, {5990, "99.8 min"}, {11520, "3.2 h"},     {360000, "100 h"}};
+      {0, "0 s"},        {2.5e-6, "2.5 µs"}, {0.01234, "12.3 ms"}, {0.5, "0.5 s"},    {75, "75 s"},
+      {750, "12.5 min"}, {5990, "99.8 min"}, {11520, "3.2 h"},     {360000, "100 h"}, {4444444, "1235 h"}};
   for (const auto& [seconds, text] : times) EXPECT_EQ(format_time(seconds), text);
   EXPECT_EQ(format_time(std::numeric_limits<double>::quiet_NaN()), "?");
 }
