@@ -93,10 +93,10 @@ void add_globals(CLI::App& app, const VerbHelp& help, Globals& globals) {
   Verb verb(&app, nullptr, nullptr);
   verb.number(
           "--threads", [&globals](int threads) { globals.threads = checked_threads(threads, "--threads"); },
-          "threads; results do not depend on it")
+          "threads (results do not depend on them)")
       .type_name("N")
       .group(group("--threads"));
-  verb.option("--isa", globals.isa, fmt::format("instruction set: {}; nor on this", fmt::join(isa_names(), " | ")))
+  verb.option("--isa", globals.isa, fmt::format("instruction set: {}", fmt::join(isa_names(), " | ")))
       .type_name("NAME")
       .group(group("--isa"));
   verb.flag("--quiet", globals.quiet, "no progress").group(group("--quiet"));

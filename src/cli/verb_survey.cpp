@@ -108,10 +108,9 @@ void add_survey_options(Verb& verb, const std::shared_ptr<SurveyCommand>& comman
       .type_name("NAME")
       .shows_default();
   verb.option("--steps", command->steps, kStepsHelp).type_name("STEPS");
-  verb.option("--task", command->task,
-              "only the i-th of n shares (0/n to n-1/n), balanced by steps; auto: from Open MPI's, PMI's or Slurm's "
-              "variables")
+  verb.option("--task", command->task, "only the i-th of n shares, i from 0; auto: as Open MPI, PMI or Slurm say")
       .type_name("i/n|auto");
+  verb.note("What is not given is as the run's [sweep] says.");
   verb.runs([command] { run_survey(*command); });
 }
 
@@ -134,8 +133,7 @@ std::shared_ptr<SurveyCommand> add_analysis(Verb& verb, const std::string& kind)
   add_survey_options(verb, command);
   verb.text(
           "--layers", [command](const std::string& text) { command->request.settings.layers = split_list(text); },
-          "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all; a wrong name is answered "
-          "with the run's names)")
+          "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all)")
       .type_name("NAME,…");
   override_flag(verb, command, "--data.path", "data.path", "DIR", kDataHelp);
   return command;
@@ -164,13 +162,12 @@ void add_sweep(VerbList& verbs) {
   auto command = std::make_shared<SurveyCommand>();
   add_survey_options(verb, command);
   override_flag(verb, command, "--multipliers", "sweep.multipliers", "LIST",
-                "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
-  override_flag(verb, command, "--direction", "sweep.direction", "NAME",
-                "gradient | update | random (default: the run's)");
+                "multiples of the learning rate, as in 0.5,1,2,4");
+  override_flag(verb, command, "--direction", "sweep.direction", "NAME", "gradient | update | random");
   override_flag(verb, command, "--per-layer", "sweep.layers", "true|false",
-                "gradient difference and beta of each layer too (default: the run's)");
+                "gradient difference and beta of each layer too");
   override_flag(verb, command, "--noise", "sweep.noise", "NAME",
-                "of a run with model.noise: step | fresh, a draw for each cell (default: the run's)");
+                "of a run with model.noise: step | fresh, a draw for each cell");
   override_flag(verb, command, "--probe-precision", "sweep.precision", "NAME",
                 "native | double: arithmetic of gradient and cells");
   override_flag(verb, command, "--data.path", "data.path", "DIR", kDataHelp);
