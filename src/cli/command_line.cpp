@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <omp.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
-#include <sstream>
 
+#include "gradscape/cli/help.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/experiment.hpp"
 #include "gradscape/core/error.hpp"
@@ -18,28 +19,32 @@
 #include "gradscape/host/console.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/isa.hpp"
+#include "gradscape/host/program_file.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/host/version.hpp"
 
 namespace gradscape {
 namespace {
 
-constexpr const char* kFooter = R"(
-Examples:
-  gradscape run configs/quickstart.toml            train, probe and merge every variant
-  gradscape train CONFIG --train.lr 0.01           any key of the file is also a flag
-  gradscape sweep runs/NAME --steps 0:end:10       probe later, by exact replay
-  gradscape sweep runs/NAME --task 0/8             the first of eight shares of that, for batch jobs
-  gradscape shift runs/NAME --layers 5,10          internal covariate shift of two layers
-  gradscape status runs/NAME                       what is trained, probed, missing or damaged
-  gradscape verify runs/NAME                       check files, recompute random cells
-  gradscape info runs/NAME                         what is there, in words
-  gradscape numerics CONFIG                        how far from double precision one evaluation is
-  gradscape bench --model.norm batch --threads 2   what a step costs here
-  gradscape plan CONFIG --tasks 100                what a study will take, task by task
-  tools/plot.py landscape runs/NAME -o figure.png  draw it; plot.py --help lists the figures
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM, SIGUSR1, SIGUSR2,
-SIGHUP or SIGXCPU, 130 interrupted by Ctrl-C (75 and 130: what was done is saved, call again).)";
+const std::vector<HelpEntry> kExamples = {
+    {"gradscape run CONFIG", "train, probe and merge every variant"},
+    {"gradscape train CONFIG --lr 0.01", "any key of the file is also a flag"},
+    {"gradscape sweep runs/NAME --steps 0:end:10", "probe later, by exact replay"},
+    {"tools/plot.py landscape runs/NAME -o a.png", "draw it; plot.py --help lists the figures"}};
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP "
+    "or SIGXCPU, 130 interrupted by Ctrl-C (75 and 130: what was done is saved, call again).";
+
+constexpr const char* kFieldsNote =
+    "Every key of the configuration is a flag too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
+    "--help-all lists them, with what is allowed and the defaults.";
+
+constexpr const char* kThreadsNote =
+    "Threads: --threads, else OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else all cores.";
+
+/// The group of options that the parser puts those in that name none.
+constexpr const char* kOptions = "Options";
 
 std::string version_text() {
   const BuildInfo& build = build_info();
@@ -82,23 +87,98 @@ struct Globals {
   bool quiet = false;
 };
 
-void add_globals(CLI::App& app, Globals& globals) {
-  app.add_option_function<int>(
-         "--threads", [&globals](int threads) { globals.threads = checked_threads(threads, "--threads"); },
-         "threads (default: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else all cores); results do not depend on it")
-      ->type_name("N");
-  app.add_option("--isa", globals.isa,
-                 fmt::format("instruction set: {} (auto: the fastest of this CPU); results do not depend on it",
-                             fmt::join(isa_names(), " | ")))
-      ->type_name("NAME");
-  app.add_flag("--quiet", globals.quiet, "no progress");
+void add_globals(CLI::App& app, const VerbHelp& help, Globals& globals) {
+  // What has no effect is taken all the same, so that a script can give it to every verb; help leaves it out.
+  const auto group = [&help](const std::string& name) { return help.ignored.contains(name) ? "" : kOptions; };
+  Verb verb(&app, nullptr, nullptr);
+  verb.number(
+          "--threads", [&globals](int threads) { globals.threads = checked_threads(threads, "--threads"); },
+          "threads (results do not depend on them)")
+      .type_name("N")
+      .group(group("--threads"));
+  verb.option("--isa", globals.isa, fmt::format("instruction set: {}", fmt::join(isa_names(), " | ")))
+      .type_name("NAME")
+      .group(group("--isa"));
+  verb.flag("--quiet", globals.quiet, "no progress").group(group("--quiet"));
+}
+
+std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+const CLI::App* find_verb(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* verb : verbs_of(app))
+    if (verb->get_name() == name) return verb;
+  return nullptr;
+}
+
+/// "--steps RANGES" and its meaning.
+HelpEntry describe(const CLI::Option& option) {
+  HelpEntry entry{option.get_name(option.get_positional()), option.get_description()};
+  const bool valued = option.get_items_expected_max() > 0;
+  if (valued && !option.get_positional() && !option.get_type_name().empty()) entry.name += " " + option.get_type_name();
+  if (valued && !option.get_default_str().empty())
+    entry.text += fmt::format(" (default: {})", option.get_default_str());
+  return entry;
+}
+
+/// Whether keys of a configuration are flags of the verb; they have groups of their own.
+bool takes_fields(const CLI::App& verb) {
+  const auto options = verb.get_options();
+  return std::any_of(options.begin(), options.end(), [](const CLI::Option* option) {
+    return !option->get_group().empty() && option->get_group() != kOptions;
+  });
+}
+
+/// `gradscape VERB --help`; `all`: with a flag for every field.
+HelpPage describe_verb(const CLI::App& verb, const VerbHelp& help, bool all) {
+  HelpPage page{fmt::format("gradscape {}: {}", verb.get_name(), verb.get_description()),
+                "gradscape " + verb.get_name(),
+                {{"", {}}, {kOptions, {}}},
+                help.notes};
+  const bool fields = takes_fields(verb);
+  for (const CLI::Option* option : verb.get_options()) {
+    const std::string& group = option->get_group();
+    if (option->get_positional()) {
+      page.usage +=
+          option->get_required() ? " " + option->get_name(true) : fmt::format(" [{}]", option->get_name(true));
+      page.groups[0].entries.push_back(describe(*option));
+      continue;
+    }
+    if (group.empty() || (option == verb.get_help_all_ptr() && !fields)) continue;
+    if (group != kOptions && !all) continue;
+    const auto same = std::find_if(page.groups.begin(), page.groups.end(),
+                                   [&](const HelpGroup& known) { return known.title == group; });
+    HelpGroup& place = same != page.groups.end() ? *same : page.groups.emplace_back(HelpGroup{group, {}});
+    place.entries.push_back(describe(*option));
+  }
+  page.usage += " [options]";
+  if (fields && !all) page.notes.insert(page.notes.begin(), kFieldsNote);
+  page.groups.push_back({"Examples", help.examples});
+  return page;
+}
+
+HelpPage describe_program(const CLI::App& app) {
+  HelpPage page{
+      fmt::format("gradscape: {}", app.get_description()), "gradscape VERB …", {{"Verbs", {}}, {kOptions, {}}}, {}};
+  for (const CLI::App* verb : verbs_of(app))
+    page.groups[0].entries.push_back({verb->get_name(), verb->get_description()});
+  page.groups[0].entries.push_back({"help VERB", "Options and examples of a verb; also VERB --help"});
+  for (const CLI::Option* option : app.get_options())
+    if (option != app.get_help_all_ptr()) page.groups[1].entries.push_back(describe(*option));
+  page.groups.push_back({"Examples", kExamples});
+  page.notes.emplace_back(kThreadsNote);
+  page.notes.emplace_back(kExitCodes);
+  return page;
 }
 
 /// Has the verb refuse values that a script with an unset variable makes: nothing, and the flag that came next.
 void guard_values(CLI::App& verb) {
   for (CLI::Option* option : verb.get_options()) {
     if (option->get_items_expected_max() == 0) continue;  // a flag
-    const std::string name = option->get_name(option->get_positional());
+    // get_name() keeps the names of what help leaves out to itself.
+    const std::string name =
+        option->get_lnames().empty() ? option->get_name(true) : "--" + option->get_lnames().front();
     const bool may_be_empty = name == "--data.path";
     option->check([&verb, name, may_be_empty](const std::string& value) -> std::string {
       if (value.empty() && !may_be_empty) throw UsageError(name, "its value is empty", "is a variable not set?");
@@ -112,25 +192,43 @@ void guard_values(CLI::App& verb) {
   }
 }
 
-std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
+std::string with_underscores(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
 }
 
-const CLI::App* find_verb(const CLI::App& app, const std::string& name) {
-  for (const CLI::App* verb : verbs_of(app))
-    if (verb->get_name() == name) return verb;
-  return nullptr;
+/// The option that a name without its section means, or with dashes for underscores: "--lr" is "--train.lr". The name
+/// itself where there is none. UsageError where there are several.
+std::string meant_option(const CLI::App& verb, const std::string& name) {
+  if (verb.get_option_no_throw(name) != nullptr) return name;
+  const std::string typed = with_underscores(name.substr(2));
+  std::vector<std::string> meant;
+  for (const CLI::Option* option : verb.get_options())
+    for (const std::string& known : option->get_lnames()) {
+      const std::string plain = with_underscores(known);
+      if (plain == typed || plain.ends_with("." + typed)) meant.push_back("--" + known);
+    }
+  if (typed == "layers" && verb.get_option_no_throw("--per-layer") != nullptr)
+    meant.insert(meant.begin(), "--per-layer");
+  if (meant.empty()) return name;
+  // The analyses' --layers says which ones, and no key does.
+  if (typed != "layers" && meant.size() == 1) return meant.front();
+  throw UsageError(name, fmt::format("is no option of {}", verb.get_name()),
+                   fmt::format("did you mean {}?", fmt::join(meant, " or ")));
 }
 
 /// The arguments, last one first, as CLI11 takes them. It would give "--out=" the next argument as its value: here that
 /// is an empty value.
-std::vector<std::string> reversed_arguments(const CLI::App& app, int argc, char** argv) {
-  const CLI::App* verb = argc < 2 ? nullptr : find_verb(app, argv[1]);
+std::vector<std::string> reversed_arguments(const CLI::App& app, const std::vector<std::string>& given) {
+  const CLI::App* verb = given.empty() ? nullptr : find_verb(app, given.front());
   std::vector<std::string> arguments;
   bool options = true;
-  for (int i = 1; i < argc; ++i) {
-    std::string argument = argv[i];
+  for (std::string argument : given) {
     if (argument == "--") options = false;
+    if (options && verb != nullptr && argument.size() > 2 && argument.starts_with("--")) {
+      const std::size_t end = std::min(argument.find('='), argument.size());
+      argument = meant_option(*verb, argument.substr(0, end)) + argument.substr(end);
+    }
     if (options && argument.size() > 3 && argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
       argument.pop_back();
       const CLI::Option* option = verb == nullptr ? nullptr : verb->get_option_no_throw(argument);
@@ -145,37 +243,75 @@ std::vector<std::string> reversed_arguments(const CLI::App& app, int argc, char*
   return arguments;
 }
 
-/// CLI11's words for an unknown argument, with the nearest option's name.
-std::string explain_extra(const CLI::App& app, const CLI::ExtrasError& error, int argc, char** argv) {
-  const auto verbs = app.get_subcommands();
-  const CLI::App* verb = verbs.empty() ? &app : verbs.front();
+/// What to do about an argument that the verb does not take.
+std::string hint_for(const CLI::App& verb, const std::string& argument) {
+  const bool dash = argument.starts_with('-');
+  if (argument.find_first_of("0123456789") == (dash ? 1U : 0U)) return "a list is one word, as in 0.5,1,2";
+  if (!dash) return "";
+  const std::string typed = argument.substr(std::min<std::size_t>(2, argument.size()));
+  const std::string key = usual_key(with_underscores(typed.substr(typed.find('.') + 1)));
   std::vector<std::string> names;
-  for (const CLI::Option* option : verb->get_options())
+  for (const CLI::Option* option : verb.get_options())
     for (const auto& name : option->get_lnames()) names.push_back("--" + name);
-  if (verbs.empty())
-    for (const CLI::App* candidate : verbs_of(app)) names.push_back(candidate->get_name());
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-    if (std::string(error.what()).find(argument) == std::string::npos) continue;
-    const std::string near = nearest(argument, names);
-    if (!near.empty() && near != argument)
-      return fmt::format("{}\n  hint: did you mean {}?", abridge(error.what()), near);
+  std::vector<std::string> meant;
+  for (const std::string& field : fields_of_key(key))
+    if (std::count(names.begin(), names.end(), "--" + field) > 0) meant.push_back("--" + field);
+  if (!meant.empty()) return fmt::format("did you mean {}?", fmt::join(meant, " or "));
+  if (const auto known = fields_of_key(key); !known.empty())
+    return takes_fields(verb) ? fmt::format("{} has no effect on {}", known.front(), verb.get_name())
+                              : fmt::format("a run keeps its {}", known.front());
+  const std::string near = nearest(argument, names);
+  return near.empty() ? fmt::format("gradscape {} --help", verb.get_name()) : "did you mean " + near + "?";
+}
+
+/// Which arguments a verb does not take, and what may have been meant. An option before the verb is as unknown.
+UsageError explain_extra(const CLI::App& app, const CLI::ExtrasError& error, const std::vector<std::string>& given) {
+  const auto verbs = app.get_subcommands();
+  if (!verbs.empty() && given.front() != verbs.front()->get_name())
+    return {abridge(given.front()), "is not expected before the verb",
+            fmt::format("options follow it: gradscape {} …", verbs.front()->get_name())};
+  for (const std::string& argument : given) {
+    if (verbs.empty()) break;
+    const std::string name = argument.starts_with("--") ? argument.substr(0, argument.find('=')) : argument;
+    if (argument != verbs.front()->get_name() && std::string(error.what()).find(argument) != std::string::npos)
+      return {abridge(name), fmt::format("is not expected by gradscape {}", verbs.front()->get_name()),
+              hint_for(*verbs.front(), name)};
   }
-  return abridge(error.what());
+  return {"", abridge(error.what()), "gradscape --help, gradscape VERB --help"};
 }
 
 /// Refuses a first argument that is no verb, in better words than "a subcommand is required".
-void require_known_verb(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-' || find_verb(app, argv[1]) != nullptr) return;
+void require_known_verb(const CLI::App& app, const std::vector<std::string>& given) {
+  if (given.empty() || given.front().starts_with('-') || find_verb(app, given.front()) != nullptr) return;
+  const std::string& typed = given.front();
+  const std::vector<std::string> drawing = {"plot", "draw", "figure", "landscape"};
+  std::string hint;
   std::vector<std::string> names;
   for (const CLI::App* verb : verbs_of(app)) names.push_back(verb->get_name());
-  const std::string near = nearest(argv[1], names);
-  throw UsageError("", fmt::format("there is no verb \"{}\"", abridge(argv[1])),
-                   near.empty() ? fmt::format("there are: {}", fmt::join(names, ", ")) : "did you mean " + near + "?");
+  if (std::count(drawing.begin(), drawing.end(), typed) > 0) {
+    const std::string tool = program_file("tools/plot.py");
+    hint = fmt::format("figures are drawn by {0}, as in {0} landscape runs/NAME -o figure.png",
+                       tool.empty() ? "plot.py" : tool);
+  } else if (const std::string near = nearest(typed, names); !near.empty()) {
+    hint = "did you mean " + near + "?";
+  } else {
+    hint = fmt::format("there are: {}", fmt::join(names, ", "));
+  }
+  throw UsageError("", fmt::format("there is no verb \"{}\"", abridge(typed)), hint);
+}
+
+/// "help" is --help, "help run" is "run --help".
+std::vector<std::string> read_arguments(int argc, char** argv) {
+  std::vector<std::string> given(argv + 1, argv + std::max(argc, 1));
+  if (given.empty() || given.front() != "help") return given;
+  given.front() = "--help";
+  if (given.size() > 1) std::swap(given[0], given[1]);
+  return given;
 }
 
 /// Also where no memory is left to compose the message.
 void complain(const char* message) noexcept {
+  flush_output();
   try {
     write_error(fmt::format("gradscape: {}\n", message));
   } catch (...) {
@@ -187,9 +323,11 @@ void complain(const char* message) noexcept {
 
 /// What the command line asks for.
 void run(CLI::App& app, int argc, char** argv) {
-  app.footer(kFooter);
-  app.set_version_flag("--version", version_text());
+  app.set_version_flag("--version", version_text(), "version, compiler and libraries");
+  app.set_help_flag("-h,--help", "this text");
+  app.set_help_all_flag("--help-all", "this text with every key of the configuration");
   app.require_subcommand(1);
+  const std::vector<std::string> given = read_arguments(argc, argv);
   Globals globals;
   Action selected;
   VerbList verbs(app, selected);
@@ -207,21 +345,30 @@ void run(CLI::App& app, int argc, char** argv) {
   add_bench(verbs);
   add_plan(verbs);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
-    add_globals(*verb, globals);
+    add_globals(*verb, verbs.help(verb->get_name()), globals);
     guard_values(*verb);
   }
-  require_known_verb(app, argc, argv);
+  require_known_verb(app, given);
+  const auto show_help = [&](bool all) {
+    const auto named = app.get_subcommands();
+    const HelpPage page = named.empty() ? describe_program(app)
+                                        : describe_verb(*named.front(), verbs.help(named.front()->get_name()), all);
+    write_output(layout_help(page, terminal_columns(STDOUT_FILENO)));
+  };
   try {
-    app.parse(reversed_arguments(app, argc, argv));
-  } catch (const CLI::Success& success) {  // --help, --version
-    std::ostringstream text;
-    app.exit(success, text, text);
-    write_output(text.str());
-    return;
+    app.parse(reversed_arguments(app, given));
+  } catch (const CLI::CallForHelp&) {
+    return show_help(false);
+  } catch (const CLI::CallForAllHelp&) {
+    return show_help(true);
+  } catch (const CLI::CallForVersion& version) {
+    return print_out("{}\n", version.what());
   } catch (const CLI::ExtrasError& error) {
-    throw UsageError("", explain_extra(app, error, argc, argv));
+    throw explain_extra(app, error, given);
   } catch (const CLI::ParseError& error) {
-    throw UsageError("", abridge(error.what()), "gradscape --help, gradscape VERB --help");
+    const auto named = app.get_subcommands();
+    if (named.empty()) throw UsageError("", "a verb is missing", "gradscape --help lists them");
+    throw UsageError("", abridge(error.what()), fmt::format("gradscape {} --help", named.front()->get_name()));
   }
   select_isa(globals.isa);
   parallel::set_threads(globals.threads > 0 ? globals.threads : default_threads());

@@ -23,14 +23,19 @@ void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bo
 
 void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options) {
   verb.option("CONFIG", options->config, "configuration file (TOML)").required();
-  verb.option("--variant", options->variant, "only this [[variant]] of the file");
-  verb.option("--out", options->out, "directory for the run, or for the variants' runs (default: runs/NAME)");
+  verb.option("--variant", options->variant, "only this [[variant]] of the file").type_name("NAME");
+  verb.option("--out", options->out, "folder of the run, or of the variants' runs (default: runs/NAME)")
+      .type_name("DIR");
   verb.option("--scale", options->scale, "take the file's overrides [scale.NAME], as in --scale small")
       .type_name("NAME");
-  verb.flag("--resume", options->resume, "continue (or extend) the run that is there");
-  verb.flag("--force", options->force, "replace the run that is there");
   add_field_flags(verb, {options, &options->overrides},
                   [](const Field& field) { return field.name() != "experiment.variant"; });
+}
+
+void add_training_options(Verb& verb, const std::shared_ptr<StudyOptions>& options) {
+  add_study_options(verb, options);
+  verb.flag("--resume", options->resume, "continue (or extend) the run that is there");
+  verb.flag("--force", options->force, "replace the run that is there");
 }
 
 }  // namespace gradscape

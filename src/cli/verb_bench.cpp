@@ -12,6 +12,7 @@
 #include "gradscape/cost/bench_job.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/host/isa.hpp"
+#include "gradscape/host/progress.hpp"
 #include "gradscape/host/version.hpp"
 
 namespace gradscape {
@@ -45,6 +46,8 @@ bool is_offered(const Field& field) {
                                                   "train.checkpoint_gb",
                                                   "train.test_every",
                                                   "sweep.kind",
+                                                  "sweep.steps",
+                                                  "sweep.also",
                                                   "sweep.every",
                                                   "sweep.first",
                                                   "sweep.last"};
@@ -131,8 +134,8 @@ std::string gflops_text(const BenchRow& row) {
 }
 
 void print_row(const std::string& indent, const BenchRow& row, const std::vector<FmaPeak>& peaks) {
-  std::string line = fmt::format("{:22}{:12.2f}{:12.2f}{:12.2f}{}", indent + row.name, 1e3 * row.seconds.median,
-                                 1e3 * row.seconds.min, 1e3 * row.seconds.max, gflops_text(row));
+  std::string line = fmt::format("{:22}{:>12}{:>12}{:>12}{}", indent + row.name, format_time(row.seconds.median),
+                                 format_time(row.seconds.min), format_time(row.seconds.max), gflops_text(row));
   for (const FmaPeak& peak : peaks)
     if (row.flops > 0) line += fmt::format("{:11.1f} %", 100 * row.gflops() / peak.gflops);
   print_out("{}\n", line);
@@ -141,13 +144,12 @@ void print_row(const std::string& indent, const BenchRow& row, const std::vector
 void print_layers(const BenchResult& result) {
   double total = 0;
   for (const BenchLayer& layer : result.layers) total += layer.forward.seconds.median + layer.backward.seconds.median;
-  print_out("\n{:30}{:>12}{:>10}{:>12}{:>10}{:>10}\n", "layer", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s",
-            "of time");
+  print_out("\n{:30}{:>12}{:>10}{:>12}{:>10}{:>10}\n", "layer", "forward", "GFLOP/s", "backward", "GFLOP/s", "of time");
   for (const BenchLayer& layer : result.layers) {
     const double forward = layer.forward.seconds.median;
     const double backward = layer.backward.seconds.median;
-    print_out("{:30}{:12.2f}{}{:12.2f}{}{:8.1f} %\n", layer.name, 1e3 * forward, gflops_text(layer.forward),
-              1e3 * backward, gflops_text(layer.backward), 100 * (forward + backward) / total);
+    print_out("{:30}{:>12}{}{:>12}{}{:8.1f} %\n", layer.name, format_time(forward), gflops_text(layer.forward),
+              format_time(backward), gflops_text(layer.backward), 100 * (forward + backward) / total);
   }
 }
 
@@ -162,8 +164,8 @@ void print_table(const Experiment& experiment, const BenchRequest& request, cons
   print_out("{}, norm {}, batch {}: {} parameters, {:.1f} MFLOP per image forward; {} probe{} per step\n", model.arch,
             model.norm, experiment.train.batch_size, result.parameters, result.forward_flops / 1e6,
             experiment.sweep.points().size(), experiment.sweep.points().size() == 1 ? "" : "s");
-  print_out("\n{:22}{:>12}{:>12}{:>12}{:>10}", fmt::format("of {} repetitions", request.repetitions), "median ms",
-            "min ms", "max ms", "GFLOP/s");
+  print_out("\n{:22}{:>12}{:>12}{:>12}{:>10}", fmt::format("of {} repetitions", request.repetitions), "median", "min",
+            "max", "GFLOP/s");
   for (const FmaPeak& peak : result.peaks) print_out("{:>13}", "of " + isa_name(peak));
   print_out("\n");
   print_row("", result.forward, result.peaks);
@@ -178,11 +180,11 @@ void print_table(const Experiment& experiment, const BenchRequest& request, cons
 }  // namespace
 
 void add_bench(VerbList& verbs) {
-  Verb verb = verbs.add(
-      "bench", "Time forward, backward and a probed step on synthetic images; GFLOP/s, share of the processor's peak");
+  Verb verb = verbs.add("bench", "What a step costs here, in time and GFLOP/s");
   auto command = std::make_shared<BenchCommand>();
-  verb.option("CONFIG", command->config, "configuration file (TOML) to start from (default: the defaults below)");
-  verb.option("--variant", command->variant, "which [[variant]] of the file");
+  verb.option("CONFIG", command->config,
+              "configuration file (TOML) to start from (default: the defaults of --help-all)");
+  verb.option("--variant", command->variant, "which [[variant]] of the file").type_name("NAME");
   verb.number(
           "--repetitions",
           [command](int repetitions) {
@@ -192,9 +194,14 @@ void add_bench(VerbList& verbs) {
           },
           "timed repetitions, after a warm-up (default: 5)")
       .type_name("N");
-  verb.flag("--layers", command->request.layers, "each layer's times too");
+  verb.flag("--per-layer", command->request.layers, "each layer's times too");
   verb.flag("--json", command->json, "print one JSON object with every number");
   add_field_flags(verb, {command, &command->overrides}, is_offered);
+  verb.note(
+      "Forward, backward and a probed step on synthetic images, beside the processor's peak of multiply-adds, which is "
+      "measured in the same call.");
+  verb.example("gradscape bench --norm batch --batch-size 128 --threads 2", "VGG-A with batch norm");
+  verb.example("gradscape bench CONFIG --variant bn --per-layer", "where the time goes");
   verb.runs([command] {
     const Experiment experiment = choose_experiment(*command);
     const BenchResult result = bench(experiment, command->request);

@@ -273,14 +273,17 @@ void print_info(const std::string& path) {
 }  // namespace
 
 void add_info(VerbList& verbs) {
-  Verb verb = verbs.add("info", "Say in words what a file or a run directory holds");
+  Verb verb = verbs.add("info", "What a file, a configuration or a run holds, in words");
   auto path = std::make_shared<std::string>();
   auto digest = std::make_shared<bool>(false);
   verb.option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
       .required();
   verb.flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
+  verb.ignores({"--threads", "--isa", "--quiet"});
+  verb.example("gradscape info CONFIG", "variants and their networks, before anything is trained");
+  verb.example("gradscape info runs/NAME/bn/landscape.h5", "steps, multipliers, cells, origin");
   verb.runs([path, digest] {
-    if (!fs::exists(*path)) throw Error(*path, "does not exist");
+    if (!fs::exists(*path)) throw UsageError(*path, "does not exist");
     if (*digest)
       print_out("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
     else

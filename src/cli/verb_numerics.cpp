@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/study_options.hpp"
@@ -14,6 +15,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/landscape/noise_floor.hpp"
+#include "gradscape/nn/zoo.hpp"
 #include "gradscape/study/merge.hpp"
 #include "gradscape/study/open_run.hpp"
 
@@ -28,11 +30,20 @@ struct NumericsCommand {
   bool json = false;
 };
 
+/// Whether a field has a part in one evaluation, or a configuration needs it to be one.
+bool matters(const Field& field) {
+  static const std::set<std::string> of_training = {"batch_size", "steps", "epochs", "seed", "precision", "engine"};
+  static const std::set<std::string> of_tests = {"data.test_limit", "data.synthetic_test"};
+  return field.section == "model" || (field.section == "data" && !of_tests.contains(field.name())) ||
+         (field.section == "train" && of_training.contains(field.key));
+}
+
 /// A row of the report.
 struct Tensor {
   std::string name;
   Index size = 0;
   double error = 0;
+  bool zero = false;  // by definition: what is compared is rounding
 };
 
 /// What is said of one run.
@@ -57,8 +68,11 @@ Report judge(const Experiment& experiment, TrainingProcess<S>& process, const Tr
     report.whole = {
         {"loss", 1, errors.loss}, {"logits", logits, errors.logits}, {"gradient", view.grad.size(), errors.gradient}};
     const auto& parts = process.network().parameters().parts();
+    const auto idle =
+        idle_biases(zoo_graph(experiment.model, process.network().input(), process.network().output().channels));
     for (std::size_t i = 0; i < parts.size(); ++i)
-      report.tensors.push_back({parts[i].name, parts[i].size, errors.tensors[i]});
+      report.tensors.push_back(
+          {parts[i].name, parts[i].size, errors.tensors[i], std::count(idle.begin(), idle.end(), parts[i].name) > 0});
   });
   return report;
 }
@@ -129,7 +143,9 @@ void print_text(const Report& report) {
   for (const Tensor& tensor : report.whole)
     row(tensor.name, std::to_string(tensor.size), fmt::format("{:.3e}", tensor.error));
   for (const Tensor& tensor : report.tensors)
-    row("  " + tensor.name, std::to_string(tensor.size), fmt::format("{:.3e}", tensor.error));
+    row("  " + tensor.name, std::to_string(tensor.size), tensor.zero ? "- *" : fmt::format("{:.3e}", tensor.error));
+  if (std::any_of(report.tensors.begin(), report.tensors.end(), [](const Tensor& tensor) { return tensor.zero; }))
+    print_out("  * its gradient is 0 by definition: the norm behind it takes a bias out with the mean\n");
 }
 
 /// NaN becomes null, which JSON has.
@@ -141,7 +157,9 @@ Json to_json(const Report& report) {
                {"step", report.step},
                {"batch_size", report.samples}};
   const auto object = [](const Tensor& tensor) {
-    return Json{{"size", tensor.size}, {"relative_error", tensor.error}};
+    Json row = {{"size", tensor.size}, {"relative_error", tensor.error}};
+    if (tensor.zero) row["zero_by_definition"] = true;
+    return row;
   };
   for (const Tensor& tensor : report.whole) json[tensor.name] = object(tensor);
   for (const Tensor& tensor : report.tensors) json["tensors"][tensor.name] = object(tensor);
@@ -151,16 +169,14 @@ Json to_json(const Report& report) {
 }  // namespace
 
 void add_numerics(VerbList& verbs) {
-  Verb verb = verbs.add(
-      "numerics",
-      "Compare one evaluation with the same one in double: relative errors of loss, logits, gradient and its tensors");
-  verb.footer(R"(
-An error is |x - x_double|/|x_double|: x as the run computes it, x_double in double with the direct engine, at the same
-weights, batch and dropout masks. The gradient's is what a sweep stores as its noise floor. A tensor whose gradient is
-zero but for rounding (a bias before batch norm) has an error of any size; nan (JSON: null): the error is not finite.
-Examples:
-  gradscape numerics configs/quickstart.toml --train.engine direct
-  gradscape numerics runs/NAME --step 500 --json)");
+  Verb verb = verbs.add("numerics", "How far from double precision one evaluation is");
+  verb.note(
+      "Relative errors |x - x_double|/|x_double| of loss, logits, gradient and its tensors: x as the run computes it, "
+      "x_double in double with the direct engine, at the same weights, batch and dropout masks. The gradient's is what "
+      "a sweep stores as its noise floor. A bias before a norm that takes its mean out has a gradient of 0 by "
+      "definition, and only rounding to compare. nan (JSON: null): not finite.");
+  verb.example("gradscape numerics CONFIG --engine direct", "at the initial weights");
+  verb.example("gradscape numerics runs/NAME --step 500", "at a checkpoint");
   auto command = std::make_shared<NumericsCommand>();
   StudyOptions& study = *command->study;
   verb.option("PATH", study.config,
@@ -168,10 +184,9 @@ Examples:
               "last checkpoint, and the batch that training would take next")
       .required();
   verb.option("--step", command->step, "RUN_DIR: the checkpoint of this step").type_name("N");
-  verb.option("--variant", study.variant, "CONFIG: only this [[variant]] of the file");
+  verb.option("--variant", study.variant, "CONFIG: only this [[variant]] of the file").type_name("NAME");
   verb.flag("--json", command->json, "print JSON: a list with one object per run");
-  add_field_flags(verb, {command->study, &study.overrides},
-                  [](const Field& field) { return field.name() != "experiment.variant"; });
+  add_field_flags(verb, {command->study, &study.overrides}, matters);
   verb.runs([command] {
     const std::vector<Report> reports = make_reports(*command);
     if (command->json) {

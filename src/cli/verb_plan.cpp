@@ -121,11 +121,11 @@ void print_table(const std::vector<PlannedTask>& tasks) {
   for (const PlannedTask& task : tasks) width = std::max(width, task.name().size() + 1);
   const auto row = [width](const std::string& name, const std::string& segments, const std::string& steps,
                            const std::string& probed, double seconds, std::int64_t memory, std::int64_t disk) {
-    print_out("{:{}}{:>9}{:>9}{:>9}{:12.4g}{:12.1f}{:12.1f}", name, width, segments, steps, probed, seconds / 3600,
+    print_out("{:{}}{:>9}{:>9}{:>9}{:>12}{:12.1f}{:12.1f}", name, width, segments, steps, probed, format_time(seconds),
               static_cast<double>(memory) / 1e6, static_cast<double>(disk) / 1e6);
   };
-  print_out("{:{}}{:>9}{:>9}{:>9}{:>12}{:>12}{:>12}  after\n", "task", width, "segments", "steps", "probed",
-            "CPU hours", "memory MB", "disk MB");
+  print_out("{:{}}{:>9}{:>9}{:>9}{:>12}{:>12}{:>12}  after\n", "task", width, "segments", "steps", "probed", "CPU time",
+            "memory MB", "disk MB");
   for (const PlannedTask& task : tasks) {
     row(task.name(), std::to_string(task.segments), std::to_string(task.steps), std::to_string(task.probed),
         task.cpu_seconds, task.memory_bytes, task.disk_bytes);
@@ -139,8 +139,7 @@ void print_table(const std::vector<PlannedTask>& tasks) {
 }  // namespace
 
 void add_plan(VerbList& verbs) {
-  Verb verb = verbs.add(
-      "plan", "List a study's tasks, what each waits for, and their CPU hours, memory and disk, from a short timing");
+  Verb verb = verbs.add("plan", "A study's tasks: what each waits for, time, memory, disk");
   auto command = std::make_shared<PlanCommand>();
   add_study_options(verb, command);
   verb.number(
@@ -158,6 +157,8 @@ void add_plan(VerbList& verbs) {
       .type_name("RUN_DIR|bench")
       .shows_default();
   verb.flag("--json", command->json, "print one JSON object with every number");
+  verb.example("gradscape plan CONFIG --tasks 100", "from a short timing of each kind of run here");
+  verb.example("gradscape plan CONFIG --rate-from runs/NAME/bn", "from the steps that a run has recorded");
   verb.runs([command] {
     const double launch = cpu_seconds();
     const std::int64_t program_bytes = peak_memory();

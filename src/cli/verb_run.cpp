@@ -85,9 +85,12 @@ bool is_trained(const PlacedRun& run) {
 }  // namespace
 
 void add_run(VerbList& verbs) {
-  Verb verb = verbs.add("run", "Train every variant with the probes inline, then merge: the main job");
+  Verb verb = verbs.add("run", "Train every variant with the probes inline, then merge");
   const auto options = std::make_shared<StudyOptions>();
-  add_study_options(verb, options);
+  add_training_options(verb, options);
+  verb.example("gradscape run CONFIG", "the main job, in runs/NAME");
+  verb.example("gradscape run CONFIG --resume", "go on where it was stopped");
+  verb.example("gradscape run CONFIG --lr 0.01 --out runs/slow", "another learning rate, elsewhere");
   verb.runs([options] {
     const std::vector<PlacedRun> runs = place_runs(*options);
     const bool across_runs = runs.front().experiment.sweep.kind == "runs";
@@ -117,13 +120,15 @@ void add_run(VerbList& verbs) {
 }
 
 void add_train(VerbList& verbs) {
-  Verb verb = verbs.add("train", "Train every variant without probes; `sweep` can probe it later");
+  Verb verb = verbs.add("train", "Train every variant without probes; sweep can probe it later");
   const auto command = std::make_shared<TrainCommand>();
-  add_study_options(verb, command);
+  add_training_options(verb, command);
   verb.option("--task", command->task,
               "i/n: only the i-th of n shares of the runs (0/n to n-1/n); auto: as `sweep --task auto`")
       .type_name("i/n|auto");
   verb.flag("--list", command->list, "train nothing; print each run's state (trained or open) and directory");
+  verb.example("gradscape train CONFIG --train.steps 500 --resume", "the same run, longer");
+  verb.example("gradscape train CONFIG --task 0/8", "the first of eight shares of the runs, for batch jobs");
   verb.runs([command] {
     std::vector<PlacedRun> runs = place_runs(*command);
     if (command->task) runs = share_of_runs(runs, parse_task(*command->task));

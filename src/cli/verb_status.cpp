@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -42,8 +43,8 @@ std::vector<RunReport> inspect_all(const StatusCommand& command) {
     return reports;
   }
   if (!command.place.ends_with(".toml"))
-    throw Error(command.place, fs::exists(command.place) ? "is no directory and no .toml file" : "does not exist",
-                "name a run directory, a folder of runs, or a configuration");
+    throw UsageError(command.place, fs::exists(command.place) ? "is no directory and no .toml file" : "does not exist",
+                     "name a run directory, a folder of runs, or a configuration");
   StudyOptions options;
   options.config = command.place;
   options.out = command.out;
@@ -64,7 +65,7 @@ std::string time_text(std::chrono::system_clock::time_point time) {
 
 /// "; about 1:15 left"; nothing where that is not known.
 std::string left_text(const std::optional<double>& seconds) {
-  return seconds && *seconds > 0 ? fmt::format("; about {} left", format_duration(*seconds)) : "";
+  return seconds && *seconds > 0 ? fmt::format("; about {} left", format_time(*seconds)) : "";
 }
 
 void print_stale(const std::vector<StaleFile>& files) {
@@ -110,7 +111,7 @@ void print_run(const RunReport& run) {
   if (run.last_write) {
     const auto ago = std::chrono::system_clock::now() - *run.last_write;
     print_out("  last file {}, {} ago\n", time_text(*run.last_write),
-              format_duration(std::chrono::duration<double>(ago).count()));
+              format_time(std::round(std::chrono::duration<double>(ago).count())));
   }
 }
 
@@ -210,6 +211,8 @@ void report_status(const StatusCommand& command) {
   } else {
     for (const RunReport& run : runs) print_run(run);
     print_stale(unions);
+    if (open == 0 && stale == 0)
+      print_out("complete: {}\n", runs.size() == 1 ? "the run" : fmt::format("all {} runs", runs.size()));
   }
   if (open == 0 && (stale == 0 || command.missing)) return;
   if (open == 0)
@@ -227,20 +230,25 @@ void report_status(const StatusCommand& command) {
 }  // namespace
 
 void add_status(VerbList& verbs) {
-  Verb verb = verbs.add("status", "Say what is trained, probed, missing or damaged; code 0: all is there");
+  Verb verb = verbs.add("status", "What is trained, probed, missing or damaged");
   const auto command = std::make_shared<StatusCommand>();
   verb.option("RUN_DIR|CONFIG", command->place,
               "a run, a folder of runs, or the configuration of a study whose runs may not have begun")
       .required();
-  verb.option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)");
+  verb.option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)").type_name("DIR");
   verb.option("--kind", command->id.kind,
               "sweep | shift | distributions | theorem; with sweep, analyses that were begun are told of too")
+      .type_name("KIND")
       .shows_default();
-  verb.option("--name", command->id.name, "name of the sweep or analysis").shows_default();
+  verb.option("--name", command->id.name, "name of the sweep or analysis").type_name("NAME").shows_default();
   verb.option("--tasks", command->tasks, "number of shares that the sweep is done in").type_name("N");
   verb.flag("--missing", command->missing,
             "print only the indices of the tasks with something left to do, as in 0,3-5: what sbatch --array takes");
   verb.flag("--json", command->json, "print everything as JSON");
+  verb.ignores({"--threads", "--isa", "--quiet"});
+  verb.note("Code 0: all is there; 1: something is not.");
+  verb.example("gradscape status runs/NAME", "of every run there");
+  verb.example("gradscape status runs/NAME --missing --tasks 64", "the tasks to repeat");
   verb.runs([command] { report_status(*command); });
 }
 

@@ -10,6 +10,7 @@
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/split.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
@@ -62,8 +63,12 @@ std::vector<Work> plan_work(const SurveyCommand& command) {
       continue;
     }
     for (const auto& [flag, field, text] : overrides) make_room(field, text, experiment.sweep);
-    for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), experiment, text, flag);
-    check_experiment(experiment, command.steps.empty() ? directory.config_path() : "--steps");
+    std::vector<std::string> flags;
+    for (const auto& [flag, field, text] : overrides) {
+      set_field(*find_field(field), experiment, text, flag);
+      if (flags.empty() || flags.back() != flag) flags.push_back(flag);
+    }
+    check_experiment(experiment, flags.empty() ? directory.config_path() : fmt::format("{}", fmt::join(flags, ", ")));
     work.push_back({directory, experiment, plan_survey(directory, experiment, id)});
   }
   return work;
@@ -113,39 +118,37 @@ void add_survey_options(Verb& verb, const std::shared_ptr<SurveyCommand>& comman
   const std::string& kind = command->request.id.kind;
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
   verb.option("--name", command->request.id.name, "name of the " + kind + "; another name keeps other settings apart")
+      .type_name("NAME")
       .shows_default();
-  verb.option("--steps", command->steps, kStepsHelp);
-  verb.option("--task", command->task,
-              "i/n: only the i-th of n shares (0/n to n-1/n), balanced by steps; auto: from Open MPI's, PMI's or "
-              "Slurm's variables")
+  verb.option("--steps", command->steps, kStepsHelp).type_name("STEPS");
+  verb.option("--task", command->task, "only the i-th of n shares, i from 0; auto: as Open MPI, PMI or Slurm say")
       .type_name("i/n|auto");
+  verb.note("What is not given is as the run's [sweep] says.");
   verb.runs([command] { run_survey(*command); });
 }
 
 void override_flag(Verb& verb, const std::shared_ptr<SurveyCommand>& command, const char* flag, const char* field,
-                   const char* help) {
+                   const char* type, const char* help) {
   verb.text(
           flag,
           [command, flag, field](const std::string& text) {
             command->overrides.push_back({flag, field, text});
           },
           help)
-      .type_name("");
+      .type_name(type);
 }
 
 constexpr const char* kDataHelp = "where the data lies now, if it was moved";
 
-std::shared_ptr<SurveyCommand> add_analysis(Verb verb, const std::string& kind) {
+std::shared_ptr<SurveyCommand> add_analysis(Verb& verb, const std::string& kind) {
   auto command = std::make_shared<SurveyCommand>();
   command->request.id.kind = kind;
   add_survey_options(verb, command);
-  verb.option(
-          "--layers", command->request.settings.layers,
-          "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all; a wrong name is answered "
-          "with the run's names)")
-      .delimiter(',')
+  verb.text(
+          "--layers", [command](const std::string& text) { command->request.settings.layers = split_list(text); },
+          "layers by number or name, as in 1,11,24 or features.0,classifier.4 (default: all)")
       .type_name("NAME,…");
-  override_flag(verb, command, "--data.path", "data.path", kDataHelp);
+  override_flag(verb, command, "--data.path", "data.path", "DIR", kDataHelp);
   return command;
 }
 
@@ -168,39 +171,41 @@ void require_survey_kind(const std::string& kind) {
 }
 
 void add_sweep(VerbList& verbs) {
-  Verb verb = verbs.add(
-      "sweep", "Probe a finished or running training by exact replay from its checkpoints; one shard per segment");
+  Verb verb = verbs.add("sweep", "Probe a finished or running training by exact replay");
   auto command = std::make_shared<SurveyCommand>();
   add_survey_options(verb, command);
-  override_flag(verb, command, "--multipliers", "sweep.multipliers",
-                "multiples of the learning rate, as in 0.5,1,2,4 (default: the run's)");
-  override_flag(verb, command, "--step-sizes", "sweep.step_sizes",
-                "step sizes in place of multiples, as in 0.05,0.1,0.2: the same for runs of any learning rate");
-  override_flag(verb, command, "--direction", "sweep.direction", "gradient | update | random (default: the run's)");
-  override_flag(verb, command, "--layers", "sweep.layers",
-                "true: gradient difference and beta of each layer too (default: the run's)");
-  override_flag(verb, command, "--noise", "sweep.noise",
-                "of a run with model.noise: step | fresh, a draw for each cell (default: the run's)");
-  override_flag(verb, command, "--on", "sweep.on",
-                "batch | train | test: the loss of a fixed set of images too, along the batch's direction");
-  override_flag(verb, command, "--mode", "sweep.mode", "of --on: train | evaluation, batch or running statistics");
-  override_flag(verb, command, "--on-images", "sweep.on_images", "of --on: how many images; 0: all");
-  override_flag(verb, command, "--on-gradients", "sweep.on_gradients", "of --on: true: the set's gradients too");
-  override_flag(verb, command, "--probe-precision", "sweep.precision",
+  override_flag(verb, command, "--multipliers", "sweep.multipliers", "LIST",
+                "multiples of the learning rate, as in 0.5,1,2,4");
+  override_flag(verb, command, "--step-sizes", "sweep.step_sizes", "LIST",
+                "step sizes in place of multiples, as in 0.05,0.1");
+  override_flag(verb, command, "--direction", "sweep.direction", "NAME", "gradient | update | random");
+  override_flag(verb, command, "--per-layer", "sweep.layers", "true|false",
+                "gradient difference and beta of each layer too");
+  override_flag(verb, command, "--noise", "sweep.noise", "NAME",
+                "of a run with model.noise: step | fresh, a draw for each cell");
+  override_flag(verb, command, "--on", "sweep.on", "NAME", "batch | train | test: the loss of a fixed set too");
+  override_flag(verb, command, "--mode", "sweep.mode", "NAME", "of --on: train | evaluation");
+  override_flag(verb, command, "--on-images", "sweep.on_images", "N", "of --on: how many images; 0: all");
+  override_flag(verb, command, "--on-gradients", "sweep.on_gradients", "true|false",
+                "of --on: the set's gradients too");
+  override_flag(verb, command, "--probe-precision", "sweep.precision", "NAME",
                 "native | double: arithmetic of gradient and cells");
-  override_flag(verb, command, "--data.path", "data.path", kDataHelp);
+  override_flag(verb, command, "--data.path", "data.path", "DIR", kDataHelp);
+  verb.example("gradscape sweep runs/NAME --steps 0:end:10", "every tenth step of each run");
+  verb.example("gradscape sweep DIR --name a --multipliers 1,8", "other settings, kept apart");
+  verb.example("gradscape sweep runs/NAME --task 0/8", "the first of eight shares");
 }
 
 void add_shift(VerbList& verbs) {
-  add_analysis(verbs.add("shift",
-                         "Internal covariate shift of each layer (Santurkar et al. 2018, definition 2.1), by replay: "
-                         "RUN_DIR/shift.h5"),
-               "shift");
+  Verb verb = verbs.add("shift", "Internal covariate shift of each layer, by replay");
+  add_analysis(verb, "shift");
+  verb.note("Definition 2.1 of Santurkar et al. 2018. Makes RUN_DIR/shift.h5.");
+  verb.example("gradscape shift runs/NAME --layers 5,10", "of two layers, by number");
+  verb.example("gradscape shift runs/NAME --steps 0:99 --name early", "of the first steps, in shift-early.h5");
 }
 
 void add_distributions(VerbList& verbs) {
-  Verb verb = verbs.add(
-      "distributions", "Histograms, moments and drift of activations and weights, by replay: RUN_DIR/distributions.h5");
+  Verb verb = verbs.add("distributions", "Histograms, moments and drift of activations and weights");
   const auto command = add_analysis(verb, "distributions");
   verb.number(
           "--bins",
@@ -210,22 +215,27 @@ void add_distributions(VerbList& verbs) {
           },
           "bins of a histogram (default: 64)")
       .type_name("N");
+  verb.note("By replay. Makes RUN_DIR/distributions.h5.");
+  verb.example("gradscape distributions runs/NAME --layers 1,11,24", "of three layers, by number");
 }
 
 void add_theorem(VerbList& verbs) {
-  add_analysis(verbs.add("theorem",
-                         "Both sides of theorem 4.1 of Santurkar et al. 2018 per unit of each batch norm, by replay in "
-                         "double: RUN_DIR/theorem.h5"),
-               "theorem");
+  Verb verb = verbs.add("theorem", "Both sides of theorem 4.1 for each unit of each batch norm");
+  add_analysis(verb, "theorem");
+  verb.note("Santurkar et al. 2018; by replay in double, of runs with batch norm. Makes RUN_DIR/theorem.h5.");
+  verb.example("gradscape theorem runs/NAME/bn --steps 0:end:50", "every fiftieth step");
 }
 
 void add_merge(VerbList& verbs) {
-  Verb verb = verbs.add("merge", "Unite the shards of a sweep, or of an analysis, into the file to plot from");
+  Verb verb = verbs.add("merge", "Unite the shards of a sweep or an analysis into a file");
   auto command = std::make_shared<MergeCommand>();
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
-  verb.option("--kind", command->id.kind, "sweep | shift | distributions | theorem").shows_default();
-  verb.option("--name", command->id.name, "its name").shows_default();
+  verb.ignores({"--threads", "--isa"});
+  verb.option("--kind", command->id.kind, "sweep | shift | distributions | theorem").type_name("KIND").shows_default();
+  verb.option("--name", command->id.name, "its name").type_name("NAME").shows_default();
   verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
+  verb.example("gradscape merge runs/NAME", "RUN_DIR/landscape.h5 of every run there, to plot from");
+  verb.example("gradscape merge runs/NAME --kind shift --name early", "of an analysis made in tasks");
   verb.runs([command] {
     require_survey_kind(command->id.kind);
     require_folder_name("--name", command->id.kind, command->id.name);

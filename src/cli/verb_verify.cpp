@@ -60,12 +60,13 @@ void verify(const VerifyCommand& command) {
 }  // namespace
 
 void add_verify(VerbList& verbs) {
-  Verb verb = verbs.add("verify",
-                        "Check every file of a run, and recompute some cells drawn at random: bit for bit, or code 1");
+  Verb verb = verbs.add("verify", "Check every file of a run, recompute some of its cells");
   const auto command = std::make_shared<VerifyCommand>();
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
   verb.option("--cells", command->cells, "cells of each run to recompute").shows_default().type_name("N");
-  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("");
+  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("DIR");
+  verb.note("Cells are drawn at random, and have to come out bit for bit.");
+  verb.example("gradscape verify runs/NAME", "every run there; code 1 where anything is wrong");
   verb.runs([command] { verify(*command); });
 }
 

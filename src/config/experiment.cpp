@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <set>
 #include <type_traits>
@@ -119,6 +120,26 @@ const Field* find_field(const std::string& name) {
   return nullptr;
 }
 
+std::vector<std::string> fields_of_key(const std::string& key) {
+  std::vector<std::string> names;
+  for (const Field& field : fields())
+    if (field.key == key) names.push_back(field.name());
+  return names;
+}
+
+std::string usual_key(const std::string& key) {
+  static const std::map<std::string, std::string> others = {
+      {"learning_rate", "lr"},   {"learningrate", "lr"},      {"eta", "lr"},
+      {"batch", "batch_size"},   {"batchsize", "batch_size"}, {"bs", "batch_size"},
+      {"num_steps", "steps"},    {"max_steps", "steps"},      {"iterations", "steps"},
+      {"num_epochs", "epochs"},  {"decay", "weight_decay"},   {"wd", "weight_decay"},
+      {"architecture", "arch"},  {"network", "arch"},         {"normalisation", "norm"},
+      {"normalization", "norm"}, {"optim", "optimizer"},      {"dtype", "precision"},
+      {"alphas", "multipliers"}, {"dataset", "source"}};
+  const auto known = others.find(key);
+  return known == others.end() ? key : known->second;
+}
+
 std::string nearest(const std::string& typed, const std::vector<std::string>& names) {
   std::string best;
   if (typed.size() > 100) return best;  // no slip, and the comparison would take long
@@ -171,6 +192,19 @@ bool set_automatic(const Field& field, Experiment& experiment, const std::string
   return true;
 }
 
+bool holds_list(const Field& field) {
+  const FieldValue value = field.value(Experiment());
+  return std::holds_alternative<const std::vector<double>*>(value) ||
+         std::holds_alternative<const std::vector<std::int64_t>*>(value);
+}
+
+std::string list_form(const Field& field) {
+  if (!holds_list(field)) return "";
+  const bool whole = std::holds_alternative<const std::vector<std::int64_t>*>(field.value(Experiment()));
+  return fmt::format("a list is written as {}, in a file as [{}]", whole ? "1,2,3" : "0.5,1,2",
+                     whole ? "1, 2, 3" : "0.5, 1, 2");
+}
+
 void set_field(const Field& field, Experiment& experiment, const std::string& text, const std::string& where) {
   if (set_automatic(field, experiment, text)) return;
   const bool parsed = std::visit(
@@ -186,7 +220,7 @@ void set_field(const Field& field, Experiment& experiment, const std::string& te
           return parse_number(text, *value);
         } else {
           value->clear();
-          for (const std::string& part : split(text, ',')) {
+          for (const std::string& part : split_list(text)) {
             value->emplace_back();
             if (!parse_number(part, value->back())) return false;
           }
@@ -194,7 +228,8 @@ void set_field(const Field& field, Experiment& experiment, const std::string& te
         }
       },
       field.target(experiment));
-  if (!parsed) throw UsageError(where, fmt::format("\"{}\" is not a {}", abridge(text), field.allowed()));
+  if (!parsed)
+    throw UsageError(where, fmt::format("\"{}\" is not a {}", abridge(text), field.allowed()), list_form(field));
   check_field(field, experiment, where);
 }
 

@@ -91,6 +91,12 @@ Field or_auto(Field field) {
   return field;
 }
 
+/// A text that is a list, separated by commas: a list of the file is read too.
+Field as_list(Field field) {
+  field.list = true;
+  return field;
+}
+
 std::vector<Field> make_fields() {
   using I = Identity;
   return {
@@ -204,10 +210,11 @@ std::vector<Field> make_fields() {
       number("sweep.first", &SweepOptions::first, at_least(0), "first probed step", I::no),
       number("sweep.last", &SweepOptions::last, at_least(-1), "last probed step, inclusive; -1: the end of the run",
              I::no),
-      text("sweep.steps", &SweepOptions::steps,
-           "ranges first:last:every of steps in place of first, last and every, as in \"0:20:1,40:400:20\"", {}, I::no),
-      text("sweep.also", &SweepOptions::also,
-           "surveys that run makes of the same steps while training, as in \"shift,theorem\"", {}, I::no),
+      as_list(text("sweep.steps", &SweepOptions::steps,
+                   "ranges first:last:every of steps in place of first, last and every, as in \"0:20:1,40:400:20\"", {},
+                   I::no)),
+      as_list(text("sweep.also", &SweepOptions::also,
+                   "surveys that run makes of the same steps while training, as in \"shift,theorem\"", {}, I::no)),
       number("sweep.multipliers", &SweepOptions::multipliers, not_zero(),
              "multiples of the learning rate to probe at; below 0: behind theta, in no band", I::no),
       number("sweep.step_sizes", &SweepOptions::step_sizes, not_zero(),

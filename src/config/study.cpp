@@ -13,9 +13,12 @@
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/file/input_file.hpp"
+#include "gradscape/host/program_file.hpp"
 
 namespace gradscape {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string position(const std::string& path, const toml::source_region& source) {
   return fmt::format("{}:{}", path, source.begin.line);
@@ -42,15 +45,16 @@ std::vector<std::string> known_names(const std::string& section) {
                                  const std::string& key, const std::string& value) {
   const auto names = known_names(section);
   const std::string prefix = section.empty() ? "" : section + ".";
+  const std::string usual = usual_key(key);
   std::string hint;
-  if (const std::string near = nearest(key, names); !near.empty()) {
+  if (const auto elsewhere = fields_of_key(usual); find_field(prefix + usual) != nullptr)
+    hint = fmt::format("did you mean {}{}?", prefix, usual);
+  else if (!elsewhere.empty())
+    hint = fmt::format("there is {}", fmt::join(elsewhere, ", there is "));
+  else if (const std::string near = nearest(key, names); !near.empty())
     hint = fmt::format("did you mean {}{}?", prefix, near);
-  } else {
-    // A key that exists, but in another section.
-    for (const Field& field : fields())
-      if (field.key == key && hint.empty()) hint = fmt::format("there is {}", field.name());
-    if (hint.empty()) hint = fmt::format("known here: {}", fmt::join(names, ", "));
-  }
+  else
+    hint = fmt::format("known here: {}", fmt::join(names, ", "));
   throw UsageError(
       where, fmt::format("unknown {} {}{}{}", kind, prefix, abridge(key), value.empty() ? "" : " = " + abridge(value)),
       hint);
@@ -81,6 +85,24 @@ bool take(const toml::node& node, T* target) {
   }
 }
 
+/// Sets a list that is not written as one: numbers in a text, or a text's elements as a list. False where it is
+/// neither.
+bool take_list(const Field& field, const toml::node& node, Experiment& experiment, const std::string& where) {
+  if (const toml::value<std::string>* text = node.as_string(); text != nullptr && holds_list(field)) {
+    set_field(field, experiment, text->get(), fmt::format("{}: {}", where, field.name()));
+    return true;
+  }
+  const toml::array* array = node.as_array();
+  if (array == nullptr || !field.list) return false;
+  std::vector<std::string> elements;
+  for (const toml::node& element : *array) {
+    if (!element.is_string() && !element.is_integer()) return false;
+    elements.push_back(element.is_string() ? element.as_string()->get() : node_text(element));
+  }
+  set_field(field, experiment, fmt::format("{}", fmt::join(elements, ",")), where);
+  return true;
+}
+
 /// Copies the values of one section of the file into the experiment.
 void read_section(const std::string& path, const std::string& section, const toml::table& table,
                   Experiment& experiment) {
@@ -90,10 +112,12 @@ void read_section(const std::string& path, const std::string& section, const tom
     const Field* field = find_field(name);
     if (field == nullptr) refuse_unknown(where, "key", section, std::string(key.str()), node_text(node));
     if (set_automatic(*field, experiment, node.value_exact<std::string>().value_or(""))) continue;
+    if (take_list(*field, node, experiment, where)) continue;
     const bool taken = std::visit([&](auto* target) { return take(node, target); }, field->target(experiment));
     if (!taken)
-      throw UsageError(where, fmt::format("{} = {} has the wrong type", name, abridge(node_text(node))),
-                       "allowed: " + field->allowed());
+      throw UsageError(
+          where, fmt::format("{} = {} has the wrong type", name, abridge(node_text(node))),
+          fmt::format("allowed: {}{}", field->allowed(), holds_list(*field) ? "; " + list_form(*field) : ""));
     check_field(*field, experiment, where);
   }
 }
@@ -118,11 +142,55 @@ void read_sections(const std::string& path, const toml::table& table, const std:
   }
 }
 
+/// Names of the folder's entries that end so; none where it cannot be read.
+std::vector<std::string> names_ending(const fs::path& folder, const std::string& end) {
+  std::vector<std::string> names;
+  std::error_code code;
+  for (fs::directory_iterator entry(folder, code), last; !code && entry != last; entry.increment(code))
+    if (std::string name = entry->path().filename().string(); name.ends_with(end)) names.push_back(std::move(name));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// An example's path where there is one to see, else nothing.
+std::string example_hint() {
+  const std::string example = program_file("configs/quickstart.toml");
+  return example.empty() ? "" : example + " is an example of a configuration";
+}
+
+/// What may have been meant by a path without a file.
+std::string missing_hint(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  const auto names = names_ending(folder.empty() ? "." : folder, ".toml");
+  const std::string typed = fs::path(path).filename().string();
+  std::string near = std::count(names.begin(), names.end(), typed + ".toml") > 0 ? typed + ".toml" : "";
+  if (near.empty()) near = nearest(typed, names);
+  return near.empty() || near == typed ? example_hint() : fmt::format("did you mean {}?", (folder / near).string());
+}
+
+/// What is to be done with a folder that is named in a configuration's place.
+std::string folder_hint(const std::string& path) {
+  constexpr const char* kTaker = "sweep, merge, status, verify and info take the folder";
+  std::error_code code;
+  const auto is_run = [&code](const fs::path& folder) { return fs::exists(folder / "config.toml", code); };
+  if (is_run(path))
+    return fmt::format("it is a run's: {}/config.toml --out {} --resume continues it; {}", path, path, kTaker);
+  for (const std::string& name : names_ending(path, ""))
+    if (is_run(fs::path(path) / name))
+      return fmt::format("it holds runs: the file they were made of continues them, with --resume; {}", kTaker);
+  if (const auto names = names_ending(path, ".toml"); !names.empty())
+    return fmt::format("it holds {}", abridge(fmt::format("{}", fmt::join(names, ", "))));
+  return example_hint();
+}
+
 std::string read_configuration(const std::string& path) {
+  std::error_code code;
+  if (fs::is_directory(path, code))
+    throw UsageError(path, "is a folder, and a configuration (a TOML file) is asked for", folder_hint(path));
   try {
     return read_text(path, kLongestConfiguration);
   } catch (const Error& error) {
-    throw UsageError("", error.what(), "configs/quickstart.toml is an example of a configuration");
+    throw UsageError("", error.what(), is_entry(path) ? "" : missing_hint(path));
   }
 }
 
@@ -156,13 +224,32 @@ void require_short_keys(const std::string& text, const std::string& path) {
   }
 }
 
+/// "train.steps" of the line at which a text is no TOML, as far as that can be told; else nothing.
+std::string key_at(const std::string& text, std::size_t line) {
+  std::istringstream lines(text);
+  std::string section, current;
+  for (std::size_t i = 0; i < line && std::getline(lines, current); ++i) {
+    const std::size_t first = current.find_first_not_of(" \t");
+    if (first != std::string::npos && current[first] == '[' && i + 1 < line)
+      section = current.substr(first + 1, current.find(']') - first - 1) + ".";
+  }
+  const std::size_t end = current.find('=');
+  if (end == std::string::npos) return "";
+  const std::string key = current.substr(0, end);
+  const std::size_t first = key.find_first_not_of(" \t");
+  const std::string name = first == std::string::npos ? "" : key.substr(first, key.find_last_not_of(" \t") + 1 - first);
+  return find_field(section + name) != nullptr ? section + name : find_field(name) != nullptr ? name : "";
+}
+
 toml::table parse(const std::string& text, const std::string& path) {
   require_short_keys(text, path);
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& error) {
+    const std::string key = key_at(text, error.source().begin.line);
     throw UsageError(fmt::format("{}:{}:{}", path, error.source().begin.line, error.source().begin.column),
-                     "is not valid TOML: " + abridge(error.description()));
+                     fmt::format("{}is not valid TOML: {}", key.empty() ? "" : key + " ", abridge(error.description())),
+                     key.empty() ? "" : fmt::format("{} is a {}", key, find_field(key)->allowed()));
   }
 }
 
@@ -251,10 +338,24 @@ void require_experiment_name(const std::string& path, const Overrides& overrides
   require_folder_name(by_flag ? "--experiment.name" : path, "experiment.name", run.experiment.name);
 }
 
+/// Where fields come from that do not go together: the file alone, or with the flags that override it.
+std::string blamed(const std::string& path, const Overrides& overrides, const Experiment& by_file) {
+  if (overrides.empty()) return path;
+  try {
+    check_experiment(by_file, path);
+  } catch (const UsageError&) {
+    return path;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, text] : overrides)
+    if (std::count(names.begin(), names.end(), "--" + name) == 0) names.push_back("--" + name);
+  return fmt::format("{} with {}", path, fmt::join(names, ", "));
+}
+
 /// Makes paths independent of the folder that a later command is called from.
 void resolve_path(Experiment& experiment) {
   std::string& path = experiment.data.path;
-  if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal().string();
+  if (!path.empty()) path = fs::absolute(path).lexically_normal().string();
 }
 
 }  // namespace
@@ -306,11 +407,12 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
     }
   }
   for (Experiment& run : runs) {
+    const Experiment by_file = run;
     apply_overrides(overrides, run);
     require_experiment_name(path, overrides, run);
     resolve_path(run);
     run.train.engine = engine_name(run.train);
-    check_experiment(run, path);
+    check_experiment(run, blamed(path, overrides, by_file));
   }
   study.name = runs.front().experiment.name;
   study.runs = std::move(runs);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "gradscape/host/console.hpp"
@@ -12,10 +13,8 @@ namespace {
 
 bool quiet_ = false;
 
-bool on_terminal() {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
-  return terminal;
-}
+/// Seconds of counted steps that make a rate.
+constexpr double kEnoughSeconds = 2;
 
 }  // namespace
 
@@ -30,8 +29,19 @@ void say(const std::string& line) {
   if (!quiet_) write_error(line + "\n");
 }
 
+std::string progress_line(const ProgressFacts& facts, std::size_t columns) {
+  const std::string steps = fmt::format("step {}/{}", facts.done, facts.total);
+  const std::string head = facts.label + ": " + steps;
+  const double left = static_cast<double>(facts.total - facts.done) / facts.rate.value_or(1);
+  const std::string rate = facts.rate ? fmt::format("  {:.3g} steps/s", *facts.rate) : "";
+  const std::string end = facts.rate ? fmt::format("  {} left", format_duration(left)) : "  estimating";
+  for (const std::string& line : {head + "  " + facts.detail + rate + end, head + rate + end, head + end})
+    if (columns_of(line) <= columns) return line;
+  return cut_to_columns(steps + end, columns);
+}
+
 Progress::Progress(std::string label, std::int64_t total)
-    : label_(std::move(label)), total_(total), start_(Clock::now()), last_(start_ + std::chrono::seconds(2)) {}
+    : label_(std::move(label)), total_(total), next_(Clock::now() + std::chrono::seconds(2)) {}
 
 Progress::~Progress() {
   write_error(blank_);
@@ -39,23 +49,30 @@ Progress::~Progress() {
 
 void Progress::update(std::int64_t done, const std::string& detail) {
   if (quiet_) return;
-  if (first_ < 0) first_ = done - 1;
   const auto now = Clock::now();
-  if (now < last_) return;
-  last_ = now + (on_terminal() ? std::chrono::milliseconds(200) : std::chrono::milliseconds(5000));
-
-  const double elapsed = std::chrono::duration<double>(now - start_).count();
-  const double rate = static_cast<double>(done - first_) / elapsed;
-  const double left = static_cast<double>(total_ - done) / rate;
-  const std::string line = fmt::format("{}: step {}/{}  {}  {:.3g} steps/s  {} left", label_, done, total_, detail,
-                                       rate, format_duration(left));
-  if (on_terminal()) {
-    write_error(fmt::format("\r{:{}}", line, width_));
-    width_ = line.size();
-    blank_ = fmt::format("\r{:{}}\r", "", width_);
-  } else {
-    write_error(line + "\n");
+  if (first_ < 0) {
+    first_ = done;
+    counted_ = now;
   }
+  if (now < next_) return;
+  const bool live = isatty(STDERR_FILENO) != 0;
+  next_ = now + (live ? std::chrono::milliseconds(200) : std::chrono::milliseconds(5000));
+
+  ProgressFacts facts{label_, done, total_, detail, {}};
+  const double elapsed = std::chrono::duration<double>(now - counted_).count();
+  if (done > first_ && elapsed >= kEnoughSeconds) facts.rate = static_cast<double>(done - first_) / elapsed;
+  if (!live) {
+    write_error(progress_line(facts, std::string::npos) + "\n");
+    return;
+  }
+  // A terminal may wrap as soon as its last column is written to.
+  const std::size_t room = terminal_columns(STDERR_FILENO) - 1;
+  const std::string line = progress_line(facts, room);
+  const std::size_t used = columns_of(line);
+  const std::size_t over = std::min(std::max(width_, used), room) - used;
+  write_error(fmt::format("\r{}{:{}}", line, "", over));
+  width_ = used;
+  blank_ = fmt::format("\r{:{}}\r", "", used);
 }
 
 std::string format_duration(double seconds) {
@@ -65,6 +82,15 @@ std::string format_duration(double seconds) {
   const auto minutes = total / 60 % 60;
   if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, total % 60);
   return fmt::format("{}:{:02}", minutes, total % 60);
+}
+
+std::string format_time(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0) return "?";
+  if (seconds >= 3.6e6) return fmt::format("{:.0f} h", seconds / 3600);
+  if (seconds >= 6000) return fmt::format("{:.3g} h", seconds / 3600);
+  if (seconds >= 100) return fmt::format("{:.3g} min", seconds / 60);
+  if (seconds >= 0.1 || seconds == 0) return fmt::format("{:.3g} s", seconds);
+  return seconds >= 1e-4 ? fmt::format("{:.3g} ms", 1e3 * seconds) : fmt::format("{:.3g} µs", 1e6 * seconds);
 }
 
 }  // namespace gradscape

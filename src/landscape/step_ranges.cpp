@@ -61,7 +61,8 @@ std::string text_of(const StepRange& range) {
 
 std::vector<StepRange> parse_step_ranges(const std::string& text, const std::string& where) {
   std::vector<StepRange> ranges;
-  for (const std::string& part : split(text, ',')) ranges.push_back(parse_range(part, where));
+  for (const std::string& part : split_list(text)) ranges.push_back(parse_range(part, where));
+  if (ranges.empty()) throw UsageError(where, "there is no step in []", "first:last:every, as in 0:1000:20");
   return ranges;
 }
 

@@ -45,11 +45,8 @@ const SurveyKind& survey_kind(const std::string& name) {
 std::vector<std::string> surveys_beside(const SweepOptions& options) {
   std::vector<std::string> kinds;
   if (options.also.empty()) return kinds;
-  for (std::string kind : split(options.also, ',')) {
-    kind.erase(0, kind.find_first_not_of(' '));
-    kind.erase(kind.find_last_not_of(' ') + 1);
+  for (const std::string& kind : split_list(options.also))
     if (std::count(kinds.begin(), kinds.end(), kind) == 0) kinds.push_back(kind);
-  }
   return kinds;
 }
 

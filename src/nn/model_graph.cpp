@@ -294,6 +294,24 @@ std::vector<Index> multiply_adds(const ModelGraph& graph) {
   return counts;
 }
 
+std::vector<std::string> idle_biases(const ModelGraph& graph) {
+  const std::vector<int> consumers = only_consumers(graph);
+  const std::vector<FeatureShape> shapes = output_shapes(graph);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Op& op = graph.nodes[i].op;
+    const auto* convolution = std::get_if<ConvOp>(&op);
+    const auto* dense = std::get_if<DenseOp>(&op);
+    if (!(convolution != nullptr && convolution->bias) && !(dense != nullptr && dense->bias)) continue;
+    if (consumers[i] < 0) continue;
+    const auto* norm = std::get_if<NormOp>(&graph.nodes[static_cast<std::size_t>(consumers[i])].op);
+    if (norm == nullptr) continue;
+    const bool single = norm->kind == NormKind::group && norm->groups == shapes[i].channels;
+    if (single || norm->kind == NormKind::batch) names.push_back(graph.nodes[i].name + ".bias");
+  }
+  return names;
+}
+
 std::vector<int> only_consumers(const ModelGraph& graph) {
   constexpr int kSeveral = -2;
   std::vector<int> consumer(graph.nodes.size(), -1);

@@ -245,7 +245,7 @@ std::vector<RunDirectory> find_runs(const std::string& path) {
   };
   look(path, 0);
   if (runs.empty())
-    throw Error(
+    throw UsageError(
         path, fs::exists(path) ? "holds no run" : "does not exist",
         "name a run directory, or a folder of runs; `gradscape run CONFIG` or `gradscape train CONFIG` makes one");
   return runs;

@@ -71,7 +71,7 @@ class Analyses(Case):
             gradscape(verb, run, "--layers", "0", expect=2, says=("there is no layer \"0\"",))
             gradscape(verb, run, "--steps", "0:21:1", expect=2, says=("0 to 20",))
             gradscape(verb, run, "--steps", "1:2:3:4", expect=2, says=("--steps",))
-            gradscape(verb, self.place / "none", expect=1, says=("does not exist",))
+            gradscape(verb, self.place / "none", expect=2, says=("does not exist",))
         gradscape("distributions", run, "--bins", 0, expect=2, says=("--bins", "1 or more"))
         gradscape("theorem", run, "--layers", "3", expect=2, says=("none of these layers has a norm",))
         plain = self.make("train", SETTINGS | {"model.norm": "none"}, self.place / "plain")

@@ -20,14 +20,14 @@ ANALYSIS = ("--steps", "--layers", "--data.path")
 # Of each verb, the options that take a value, and the flags that do not.
 OPTIONS = {"run": (STUDY, ("--resume", "--force")),
            "train": ((*STUDY, "--task"), ("--resume", "--force", "--list")),
-           "sweep": (("--name", "--steps", "--task", "--multipliers", "--direction", "--layers", "--noise",
+           "sweep": (("--name", "--steps", "--task", "--multipliers", "--direction", "--per-layer", "--noise",
                       "--probe-precision", "--data.path"), ()),
            "merge": (("--name",), ("--partial",)),
            "status": (("--out", "--name", "--tasks"), ("--missing", "--json")),
            "verify": (("--cells", "--data.path"), ()),
            "info": ((), ("--digest",)),
-           "numerics": (("--step", "--variant", "--train.lr", "--data.path"), ("--json",)),
-           "bench": (("--variant", "--repetitions", "--train.lr"), ("--layers", "--json")),
+           "numerics": (("--step", "--variant", "--train.seed", "--data.path"), ("--json",)),
+           "bench": (("--variant", "--repetitions", "--train.lr"), ("--per-layer", "--json")),
            "plan": ((*STUDY, "--tasks", "--rate-from"), ("--json",)),
            "shift": (ANALYSIS, ()), "distributions": ((*ANALYSIS, "--bins"), ()), "theorem": (ANALYSIS, ())}
 BAD_NAMES = ("", ".", "..", "../../evil", "/etc", "a/b", ".hidden", "-x", " a", "a ", "a*", "what?", "[a]", "{a}",

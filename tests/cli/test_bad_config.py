@@ -5,8 +5,9 @@ name."""
 from __future__ import annotations
 
 import os
+import shutil
 
-from support import PLAIN, Case, flags, gradscape, main, toml_text, write_idx
+from support import BINARY, PLAIN, Case, flags, gradscape, main, toml_text, write_idx
 
 
 class BadConfig(Case):
@@ -101,7 +102,6 @@ class BadConfig(Case):
         self.assert_refused("[train]\nsteps = 99999999999999999999\n", "bad.toml:2:")
         gradscape("train", self.place / "none.toml", expect=2, says=("none.toml", "cannot be read"))
         gradscape("info", self.place / "none.toml", expect=(1, 2), says=("none.toml",))
-        gradscape("train", self.place, expect=2, says=(str(self.place), "cannot be read"))
 
     def test_files_that_are_none(self) -> None:
         """A pipe or a device may never end: it is refused without being opened, and no signal is swallowed."""
@@ -121,7 +121,7 @@ class BadConfig(Case):
         run.mkdir()
         os.mkfifo(run / "config.toml")
         for verb in ("info", "status", "sweep", "merge", "verify"):
-            gradscape(verb, run, expect=1, timeout=10)
+            gradscape(verb, run, expect=2, timeout=10)
 
     def test_size_and_depth(self) -> None:
         """Bounded before anything is made of them: neither memory nor stack runs out."""
@@ -165,6 +165,169 @@ class BadConfig(Case):
         self.assert_flag_refused("--variant", "bn", says=("--variant", "\"bn\"", "no [[variant]]"))
         self.assert_flag_refused("--resume", "--force", says=("--resume", "--force"))
 
+    def test_lists_that_are_none(self) -> None:
+        """The message shows the form."""
+        for text in ("1,,2", "1 2, 3", "[1, 2", "a"):
+            self.assert_flag_refused("--sweep.multipliers", text, says=("--sweep.multipliers", text, "0.5,1,2"))
+            self.assert_refused(f"\nsweep.multipliers = \"{text}\"\n", "bad.toml:2: sweep.multipliers: ", text,
+                                "[0.5, 1, 2]")
+        self.assert_flag_refused("--model.hidden", "8 x", says=("--model.hidden", "1,2,3"))
+        self.assert_refused("model.hidden = 128\n", "bad.toml:1: ", "[1, 2, 3]")
+        self.assert_flag_refused("--sweep.multipliers", "0.5", "1", says=("1: is not expected", "0.5,1,2"))
+        self.assert_refused("sweep.also = [\"shift\", 0.5]\n", "bad.toml:1: ", "sweep.also", "wrong type")
+
+    def test_a_folder_in_place_of_a_file(self) -> None:
+        study = self.place / "study"
+        run = self.make("train", PLAIN | {"train.steps": 1}, study / "one")
+        gradscape("train", run, expect=2, says=(f"{run}: is a folder", f"{run}/config.toml --out {run} --resume"))
+        gradscape("train", run / "config.toml", "--out", run, "--resume", "--quiet")
+        gradscape("run", study, expect=2, says=(f"{study}: is a folder", "it holds runs", "sweep, merge, status"))
+        (self.place / "a.toml").write_text("")
+        gradscape("plan", self.place, expect=2, says=("is a folder", "it holds a.toml"))
+
+    def test_a_path_without_a_file(self) -> None:
+        """The nearest name, else an example that is there: in the working directory, or beside the program."""
+        folder = self.place / "configs"
+        folder.mkdir()
+        (folder / "quickstart.toml").write_text(toml_text(PLAIN))
+        for typed in ("configs/quikstart.toml", "configs/quickstart", "configs/quickstart.tml"):
+            gradscape("train", typed, expect=2, says=(typed, "did you mean configs/quickstart.toml?"), cwd=self.place)
+        gradscape("train", "other", expect=2, says=("hint: configs/quickstart.toml is an example",), cwd=self.place)
+        program = self.place / "alone/program"
+        program.parent.mkdir()
+        shutil.copy(BINARY, program)
+        elsewhere = gradscape("train", "other", expect=2, cwd="/", binary=str(program)).stderr
+        self.assertIn(f"hint: {folder}/quickstart.toml is an example", elsewhere)
+        shutil.rmtree(folder)
+        self.assertNotIn("hint", gradscape("train", "other", expect=2, cwd="/", binary=str(program)).stderr)
+
+    def test_who_is_to_blame(self) -> None:
+        run = self.make("train", PLAIN | {"train.steps": 3}, self.place / "run")
+        gradscape("sweep", run, "--steps", "0:2:1", "--multipliers", "0.1,0.1", expect=2,
+                  says=("gradscape: --multipliers: sweep.multipliers holds 0.1 more than once",))
+        gradscape("sweep", run, "--multipliers", "0.1,0.2", "--steps", "2:1", expect=2, says=("gradscape: --steps: ",))
+        gradscape("sweep", run, "--steps", "0-200", expect=2, says=("--steps: \"0-200\"", "first:last:every"))
+        self.assert_flag_refused("--sweep.multipliers", "1,1", says=("good.toml with --sweep.multipliers: ", "1 more"))
+        self.assert_refused("[train]\nsteps = 1\n[sweep]\nmultipliers = [1, 1]\n", "bad.toml: sweep.multipliers holds")
+
+    def test_numbers_that_no_integer_holds(self) -> None:
+        number = "99999999999999999999"
+        for text, line in ((f"[train]\nsteps = {number}\n", 2), (f"\ntrain.steps = {number}\n", 2),
+                           (f"[sweep]\nevery = 2\n[train]\n# steps\n  steps={number}\n", 5)):
+            self.assert_refused(text, f"bad.toml:{line}:", "train.steps", number, "whole number >= 0")
+        self.assert_flag_refused("--train.steps", number, says=("--train.steps", number, "whole number"))
+
+    def test_usage_mistakes_are_code_2(self) -> None:
+        """Some that everybody makes, with every verb."""
+        config = self.write_config(PLAIN | {"train.steps": 3, "train.checkpoint_every": 2}, self.place / "c.toml",
+                                   tail='[[variant]]\nname = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n')
+        gradscape("run", config, "--out", self.place / "runs", "--quiet")
+        for line in """
+                | --help
+                plot | plot.py landscape
+                draw RUN | plot.py landscape
+                frob | there are: run, train
+                help frob | no verb "frob"
+                -x | a verb is missing
+                --threads 2 run CONFIG | options follow it: gradscape run
+                run | CONFIG is required
+                run nope.toml | there is no such file
+                run FOLDER | is a folder
+                run CONFIG --frob | gradscape run --help
+                run CONFIG --lr | --train.lr
+                run CONFIG --lr fast | --train.lr: "fast"
+                run CONFIG --lr -1 | number > 0
+                run CONFIG --steps 10 | --train.steps or --sweep.steps
+                run CONFIG --layers 1 | --sweep.layers
+                run CONFIG --learning-rate 1 | --train.lr
+                run CONFIG --sweep.multipliers 0.5 1 | 0.5,1,2
+                run CONFIG --sweep.multipliers 1,1 | more than once
+                run CONFIG --sweep.frist 1 | --sweep.first
+                run CONFIG --norm bach | did you mean "batch"
+                run CONFIG --variant bnn | did you mean "bn"
+                run CONFIG --scale no | --scale
+                run CONFIG --resume --force | --force
+                run CONFIG --out FOLDER | --resume
+                run CONFIG --sweep.first 99 | steps 0 to 3
+                train CONFIG CONFIG | is not expected by gradscape train
+                train CONFIG --epochs 2 | train.epochs = 2
+                train CONFIG --task 3/3 | 0/3 to 2/3
+                train CONFIG --task one | i/n
+                train CONFIG --data.source cifar | did you mean "cifar10"
+                sweep | RUN_DIR is required
+                sweep nope | does not exist
+                sweep CONFIG | holds no run
+                sweep RUN --steps 0-2 | first:last:every
+                sweep RUN --steps 0:99 | steps 0 to 3
+                sweep RUN --steps all | first:last:every
+                sweep RUN --multipliers 0 | > 0
+                sweep RUN --multipliers 1,1 | --multipliers
+                sweep RUN --direction up | gradient | update
+                sweep RUN --layers true | --per-layer
+                sweep RUN --per-layer maybe | true | false
+                sweep RUN --lr 0.1 | a run keeps its train.lr
+                sweep RUN --task 2/2 | 0/2 to 1/2
+                sweep RUN --name a/b | --name
+                sweep RUN --noise fresh | --name
+                merge nope | does not exist
+                merge RUN --kind swep | one of: sweep
+                merge RUN --name .. | --name
+                merge RUN --partail | --partial
+                status nope | does not exist
+                status RUN --missing | --tasks
+                status RUN --tasks 0 | 1 or more
+                status RUN --tasks two | is not a whole number
+                status RUN --out x | --out
+                status RUN/landscape.h5 | no directory and no .toml
+                verify nope | does not exist
+                verify CONFIG | holds no run
+                verify RUN --cells -1 | 0 or more
+                verify RUN --cells many | is not a whole number
+                info | PATH is required
+                info nope | does not exist
+                info RUN --digset | --digest
+                numerics nope.toml | there is no such file
+                numerics FOLDER/nope | there is no such file
+                numerics RUN --step 1 | no checkpoint of step 1
+                numerics RUN --step x | is not a whole number
+                numerics RUN --seed 1 | run directory
+                numerics CONFIG --step 0 | run directory only
+                numerics CONFIG --lr 1 | has no effect on numerics
+                bench nope.toml | there is no such file
+                bench CONFIG | --variant NAME
+                bench --layers | --per-layer
+                bench --repetitions 0 | 1 or more
+                bench --isa sse | auto | avx2
+                bench --threads two | --threads: "two" is not a whole number
+                plan CONFIG --tasks 0 | 1 or more
+                plan CONFIG --resume | --resume
+                plan CONFIG --rate-from nope | does not exist
+                shift nope | does not exist
+                shift RUN --layers foo | features.0
+                shift RUN --layers 99 | features.0
+                shift RUN --bins 4 | --bins
+                shift RUN --steps 2:1 | --steps
+                distributions RUN --bins 0 | 1 or more
+                theorem FOLDER/none | model.norm = "batch"
+                theorem RUN --layers 99 | there is no layer""".splitlines()[1:]:
+            command, _, words = line.strip().partition(" | ") if not line.strip().startswith("|") else ("", "", "--help")
+            command = command.replace("RUN", f"{self.place}/runs/bn").replace("FOLDER", f"{self.place}/runs")
+            with self.subTest(command=command):
+                gradscape(*command.replace("CONFIG", str(config)).split(), expect=2, says=(words,), cwd=self.place)
+
+    def test_what_other_programs_call_a_key(self) -> None:
+        for key, near in (("learning_rate", "lr"), ("batchsize", "batch_size"), ("batch-size", "batch_size")):
+            self.assert_refused(f"[train]\nsteps = 5\n{key} = 1\n", "bad.toml:3: ", f"did you mean train.{near}?")
+        self.assert_refused("learning_rate = 1\n", "bad.toml:1: ", "there is train.lr")
+        self.assert_refused("seed = 1\n", "bad.toml:1: ", "there is train.seed")
+        self.assert_refused("steps = 1\n", "bad.toml:1: ", "there is train.steps, there is sweep.steps")
+        self.assert_flag_refused("--learning-rate", 1, says=("--learning-rate", "did you mean --train.lr?"))
+
+    def test_flags_that_several_keys_might_be(self) -> None:
+        for flag, meant in (("--steps", "--train.steps or --sweep.steps"), ("--noise", "--model.noise or --sweep.noise"),
+                            ("--layers", "--sweep.layers")):
+            self.assert_flag_refused(flag, 1, says=(f"{flag}: is no option of train", f"did you mean {meant}?"))
+
     def test_variant_flag_names_the_nearest(self) -> None:
         config = self.write_config(PLAIN, tail="[[variant]]\nname = \"none\"\n[[variant]]\nname = \"batch\"\n")
         gradscape("train", config, "--out", self.place / "out", "--variant", "bach", expect=2,
@@ -173,8 +336,9 @@ class BadConfig(Case):
     def test_threads(self) -> None:
         for number in ("0", "-1"):
             self.assert_flag_refused("--threads", number, says=("--threads", number, "1 or more"))
-        for number in ("two", "1.5", ""):
-            self.assert_flag_refused("--threads", number, says=("--threads",))
+        for number in ("two", "1.5"):
+            self.assert_flag_refused("--threads", number, says=(f'--threads: "{number}" is not a whole number',))
+        self.assert_flag_refused("--threads", "", says=("--threads",))
         run = self.make("train", PLAIN | {"train.steps": 1}, self.place / "run")
         for verb in ("sweep", "merge", "info"):
             gradscape(verb, run, "--threads", "0", expect=2, says=("--threads", "1 or more"))

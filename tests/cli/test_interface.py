@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
-from support import BINARY, FULL, PLAIN, ROOT, Case, environment, gradscape, main, start, toml_text, write_idx
+from support import BINARY, FULL, PLAIN, ROOT, Case, datasets, environment, gradscape, main, start, \
+    toml_text, write_idx
 
-VERBS = ("run", "train", "sweep", "merge", "status", "verify", "info", "numerics", "bench")
+VERBS = ("run", "train", "sweep", "merge", "shift", "distributions", "theorem", "status", "verify", "info", "numerics",
+         "bench", "plan")
 # The names that configurations are promised to keep.
 FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
          "model.activation model.norm model.norm_dense train.optimizer train.lr train.batch_size train.steps "
@@ -38,21 +44,50 @@ class Interface(Case):
         self.assertEqual(done.stderr, "")
 
     def test_help(self) -> None:
+        """A screen of 80 columns for each verb; `help VERB` is the same."""
         done = gradscape("--help")
+        self.assertEqual(gradscape("help").stdout, done.stdout)
         for verb in VERBS:
             self.assertRegex(done.stdout, rf"(?m)^  {verb} +\w")
         self.assertIn("Exit codes: 0 done, 1 failed, 2 ", done.stdout)
+        for verb in ("", *VERBS):
+            text = gradscape(*verb.split(), "--help").stdout
+            self.assertEqual(gradscape("help", *verb.split()).stdout, text)
+            self.assertEqual(gradscape(*verb.split(), "-h").stdout, text)
+            self.assertLessEqual(len(text.splitlines()), 40, verb)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, verb)
+            examples = text.partition("\nExamples:\n")[2].partition("\n\n")[0]
+            self.assertIn(f"  gradscape {verb}", examples)
         for verb in VERBS:
             text = gradscape(verb, "--help").stdout
-            self.assertIn("--threads", text)
-            self.assertIn("--quiet", text)
-            self.assertRegex(text, r"--isa NAME +instruction set: auto \| avx2 \| avx512")
+            self.assertIn(f"Usage: gradscape {verb} ", text)
+            self.assertEqual("--quiet" in text, verb not in ("status", "info"))
+            self.assertEqual("--threads N" in text, verb not in ("merge", "status", "info"), "it has an effect")
+            if verb not in ("merge", "status", "info"):
+                self.assertRegex(text, r"--isa NAME +instruction set: auto \| avx2 \| avx512")
         for flag in ("--steps", "--multipliers", "--name", "--direction", "--probe-precision", "--data.path"):
             self.assertIn(flag, gradscape("sweep", "--help").stdout)
         self.assertIn("--name", gradscape("merge", "--help").stdout)
+        gradscape("help", "rnu", expect=2, says=("no verb \"rnu\"", "did you mean run?"))
+
+    def test_help_fits_the_terminal(self) -> None:
+        for columns in (50, 132):
+            terminal, end = pty.openpty()
+            fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            process = subprocess.Popen([BINARY, "run", "--help-all"], stdout=end, env=environment())
+            os.close(end)
+            seen = b""
+            with contextlib.suppress(OSError):  # the other end is closed
+                while part := os.read(terminal, 65536):
+                    seen += part
+            os.close(terminal)
+            self.assertEqual(process.wait(), 0)
+            widths = [len(line) for line in seen.decode().replace("\r\n", "\n").splitlines()]
+            self.assertLessEqual(max(widths), columns)
+            self.assertGreater(max(widths), columns - 10)
 
     def test_help_lists_every_field_in_its_group(self) -> None:
-        """The fields are those of a stored configuration, which holds them all."""
+        """With --help-all. The fields are those of a stored configuration, which holds them all."""
         run = self.make("train", PLAIN | {"train.steps": 1}, self.place / "run")
         section, stored = "", []
         for line in (run / "config.toml").read_text().splitlines():
@@ -61,10 +96,13 @@ class Interface(Case):
             elif line:
                 stored.append(f"{section}.{line.split(' = ')[0]}")
         self.assertLessEqual(set(FIXED), set(stored))
-        for verb in ("run", "train", "numerics"):
+        for verb in ("run", "train", "plan"):
+            self.assertNotIn("--train.lr ", gradscape(verb, "--help").stdout.partition("Every key")[0])
             groups: dict[str, list[str]] = {}
             group = ""
-            for line in gradscape(verb, "--help").stdout.splitlines():
+            # What a line of text is continued with stands further in than names do.
+            text = re.sub(r"\n {20,}(?=\S)", " ", gradscape(verb, "--help-all").stdout)
+            for line in text.splitlines():
                 if heading := re.match(r"\[(\w+)\]", line):
                     group = heading[1]
                 elif flag := re.match(r"  --(\w+\.\w+)\s+(\S.*)", line):
@@ -74,6 +112,25 @@ class Interface(Case):
             self.assertEqual(listed, [name for name in stored if name != "experiment.variant"])
             for group, names in groups.items():
                 self.assertEqual({name.split(".")[0] for name in names}, {group})
+
+    def test_no_flag_is_without_effect(self) -> None:
+        config = self.write_config(PLAIN)
+        for verb, flag in (("plan", "--resume"), ("plan", "--force"), ("numerics", "--sweep.every"),
+                           ("numerics", "--train.lr"), ("numerics", "--data.test_limit"), ("bench", "--data.path"),
+                           ("bench", "--sweep.steps"), ("bench", "--train.test_every")):
+            self.assertNotIn(flag + " ", gradscape(verb, "--help-all").stdout)
+            says = (f"{flag}: is not expected", *((f"has no effect on {verb}",) if "." in flag else ()))
+            gradscape(verb, config, flag, *(("1",) if "." in flag else ()), expect=2, says=says)
+
+    def test_layers_are_named_wherever_they_are_an_option(self) -> None:
+        run = self.make("train", PLAIN | {"train.steps": 1}, self.place / "run")
+        for verb in VERBS:
+            listed = "--layers " in gradscape(verb, "--help-all").stdout
+            self.assertEqual(listed, verb in ("shift", "distributions", "theorem"))
+        gradscape("sweep", run, "--layers", "true", expect=2, says=("--layers", "did you mean --per-layer?"))
+        gradscape("bench", "--layers", expect=2, says=("--layers", "did you mean --per-layer or --sweep.layers?"))
+        gradscape("sweep", run, "--per-layer", "true", "--quiet")
+        self.assertIn("layer_grad_diff", datasets(next((run / "sweep/main").iterdir())))
 
     def test_info_of_everything(self) -> None:
         config = self.write_config(PLAIN | {"train.steps": 6}, tail=PAIR)
@@ -205,40 +262,70 @@ class Interface(Case):
     def test_progress_elsewhere_is_plain_lines(self) -> None:
         """A file or pipe gets whole lines every few seconds, and no control characters."""
         process = start("train", self.write_config(slow_settings()), "--out", self.place / "run")
-        line = process.stderr.readline().decode()
+        lines = [process.stderr.readline().decode() for _ in range(2)]
         process.terminate()
         rest = process.communicate()[1].decode()
-        self.assertRegex(line, r"^train small: step \d+/100000  loss \d+\.\d+  (test \d+\.\d %  )?"
-                               r"\S+ steps/s  \S+ left\n$")
-        self.assertNotRegex(line + rest, r"[\r\x1b]")
+        for line, end in zip(lines, (r"(estimating|\S+ steps/s  \S+ left)", r"\S+ steps/s  \S+ left")):
+            self.assertRegex(line, r"^train small: step \d+/100000  loss \d+\.\d+  (test \d+\.\d %  )?" + end + r"\n$")
+        self.assertNotRegex("".join(lines) + rest, r"[\r\x1b]")
+
+    def watch_terminal(self, name: str, widths: tuple[int, ...], updates: int, **more: str) -> tuple[list[bytes], str]:
+        """The terminal has these widths in turn, each for so many updates of the live line. Returns what was written
+        at each width (a width of 0: it does not say), and what came after the live line."""
+        terminal, end = pty.openpty()
+
+        def resize(columns: int) -> None:
+            fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+        resize(widths[0])
+        process = subprocess.Popen([BINARY, "train", self.write_config(slow_settings()), "--out", self.place / name],
+                                   stderr=end, env=environment(TERM="xterm", **more))
+        seen = []
+        for columns in widths:
+            resize(columns)
+            seen.append(b"")
+            while seen[-1].count(b"\r") < updates and select.select([terminal], [], [], 60)[0]:
+                seen[-1] += os.read(terminal, 4096)
+        os.close(end)
+        process.send_signal(2)
+        rest = b""
+        while True:  # until the other end is closed
+            try:
+                rest += os.read(terminal, 4096)
+            except OSError:
+                break
+        self.assertEqual(process.wait(), 130)
+        os.close(terminal)
+        live, _, told = rest.partition(b"gradscape: ")
+        seen[-1] += live
+        return seen, told.decode()
 
     def test_progress_on_a_terminal_is_one_live_line(self) -> None:
         """Also where NO_COLOR is set: nothing is coloured anyway."""
         for more in ({}, {"NO_COLOR": "1"}):
-            terminal, end = pty.openpty()
-            process = subprocess.Popen([BINARY, "train", self.write_config(slow_settings()), "--out",
-                                        self.place / f"run{len(more)}"], stderr=end,
-                                       env=environment(TERM="xterm", **more))
-            os.close(end)
-            seen = b""
-            while seen.count(b"\r") < 4 and select.select([terminal], [], [], 60)[0]:
-                seen += os.read(terminal, 4096)
-            process.send_signal(2)
-            while True:  # until the other end is closed
-                try:
-                    seen += os.read(terminal, 4096)
-                except OSError:
-                    break
-            self.assertEqual(process.wait(), 130)
-            os.close(terminal)
-            live, _, told = seen.decode().partition("gradscape: ")
-            self.assertGreaterEqual(live.count("\r"), 4)
+            (seen,), told = self.watch_terminal(f"run{len(more)}", (120,), 14, **more)
+            live = seen.decode()
             self.assertNotIn("\n", live)
             self.assertNotIn("\x1b", live)
-            self.assertRegex(live.split("\r")[1], r"^train small: step \d+/100000  loss .* left *$")
+            lines = live.split("\r")
+            self.assertRegex(lines[1], r"^train small: step \d+/100000  loss .*  estimating *$", "no step but the first")
+            self.assertRegex(lines[13], r"^train small: step \d+/100000  loss .*  \S+ steps/s  \S+ left *$")
             self.assertTrue(live.endswith("\r"), "the live line is wiped before the message")
-            self.assertEqual(live.split("\r")[-2].strip(), "")
+            self.assertEqual(lines[-2].strip(), "")
             self.assertIn("--resume", told)
+
+    def test_progress_never_wraps(self) -> None:
+        """The width is asked for at each update: a line stays short of its last column, where some terminals wrap."""
+        for widths in ((70, 36), (36, 70), (20,), (0,)):
+            seen, _ = self.watch_terminal("-".join(map(str, widths)), widths, 12)
+            for columns, text in zip(widths, seen):
+                self.assertNotIn(b"\n", text)
+                lines = text.decode().split("\r")[2:-2]  # a line may be on its way while the width changes
+                self.assertGreater(len(lines), 8)
+                for line in lines:
+                    self.assertLess(len(line), columns or 80)
+                if columns != 20:
+                    self.assertRegex(lines[0], r"step \d+/100000  .*(estimating|left) *$")
 
     # --- configurations ---
 
@@ -261,6 +348,37 @@ class Interface(Case):
             gradscape("train", run / "config.toml", "--out", again, "--quiet")
             self.assertEqual((again / "config.toml").read_text(), stored)
             self.assert_same_files(run, again)
+
+    def stored(self, *flags: object, tail: str = "") -> dict[str, str]:
+        """What a run with these flags stores, by the last part of the key where that is unique."""
+        run = self.place / f"run{len(list(self.place.iterdir()))}"
+        gradscape("train", self.write_config(PLAIN | {"train.steps": 1}, tail=tail), "--out", run, "--quiet", *flags)
+        return dict(line.split(" = ") for line in (run / "config.toml").read_text().splitlines() if " = " in line)
+
+    def test_flags_without_their_section(self) -> None:
+        """The last part of a key is enough where it is unique; dashes are underscores."""
+        found = self.stored("--lr", 0.25, "--batch-size=16", "--seed", 3, "--train.test-every", 7, "--multipliers", "1,3")
+        for key, value in (("lr", "0.25"), ("batch_size", "16"), ("seed", "3"), ("test_every", "7"),
+                           ("multipliers", "[1.0, 3.0]")):
+            self.assertEqual(found[key], value)
+        run = self.place / "run0"
+        gradscape("sweep", run, "--probe_precision", "native", "--quiet")
+
+    def test_lists_however_they_are_written(self) -> None:
+        for text in ("0.5,1,2", "[0.5, 1, 2]", "0.5 1 2", "0.5, 1, 2"):
+            self.assertEqual(self.stored("--sweep.multipliers", text)["multipliers"], "[0.5, 1.0, 2.0]")
+        config = self.place / "c.toml"
+        config.write_text(toml_text(PLAIN | {"train.steps": 1, "sweep.multipliers": "0.5, 1", "model.hidden": "8 4",
+                                             "sweep.also": ["shift", "distributions"], "sweep.steps": [0, "1:1"]}))
+        gradscape("run", config, "--out", self.place / "run", "--quiet")
+        told = (self.place / "run/config.toml").read_text()
+        for line in ("multipliers = [0.5, 1.0]", "hidden = [8, 4]", 'also = "shift,distributions"', 'steps = "0,1:1"'):
+            self.assertIn(f"\n{line}\n", told)
+        self.assertTrue((self.place / "run/shift.h5").exists())
+        run = self.place / "run"
+        for number, text in enumerate(("[1, 8]", "1 8", "features.0,8")):
+            gradscape("shift", "--layers", text, run, "--name", f"n{number}", "--steps", "[0, 1]", "--quiet")
+            self.assertIn("features.0, ", gradscape("info", run / f"shift-n{number}.h5").stdout)
 
     def test_relative_paths_hold_from_anywhere(self) -> None:
         write_idx(self.place / "idx")

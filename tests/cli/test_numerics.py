@@ -99,11 +99,26 @@ class Numerics(Case):
                 self.assertIn(words, heading)
             self.assertEqual(columns.split(), ["size", "relative", "error"])
             expected = [(name, report[name]) for name in ("loss", "logits", "gradient")] + [*report["tensors"].items()]
+            if any(tensor.get("zero_by_definition") for tensor in report["tensors"].values()):
+                self.assertTrue(rows.pop().startswith("  * "), "the footnote")
             self.assertEqual(len(rows), len(expected))
             for row, (name, tensor) in zip(rows, expected):
-                shown, size, error = row.split()
+                shown, size, *error = row.split()
                 self.assertEqual((shown, int(size)), (name, tensor["size"]))
-                np.testing.assert_allclose(float(error), tensor["relative_error"], rtol=1e-3)
+                if tensor.get("zero_by_definition"):
+                    self.assertEqual(error, ["-", "*"])
+                else:
+                    np.testing.assert_allclose(float(*error), tensor["relative_error"], rtol=1e-3)
+
+    def test_gradients_that_are_zero_by_definition(self) -> None:
+        """Batch norm takes a bias before it out with the mean; the norm's own biases and the last one count."""
+        for report in self.report(self.config):
+            zero = [name for name, tensor in report["tensors"].items() if tensor.get("zero_by_definition")]
+            expected = [f"features.{i}.bias" for i in (0, 4, 8, 11, 15, 18, 22, 25)]
+            self.assertEqual(zero, expected if report["variant"].startswith("with bn") else [])
+            text = gradscape("numerics", self.config, "--variant", report["variant"]).stdout
+            self.assertEqual(text.count(" - *\n"), len(zero))
+            self.assertEqual("its gradient is 0 by definition" in text, bool(zero))
 
     def test_does_not_depend_on_threads(self) -> None:
         outputs = {gradscape("numerics", self.run_directory, "--json", "--threads", n).stdout for n in (1, 2, 3)}
@@ -125,12 +140,13 @@ class Numerics(Case):
                 ((self.run_directory, "--step", 5), 2, ("--step", "no checkpoint of step 5", "0, 4, 8, 10")),
                 ((self.run_directory, "--step", "x"), 2, ("--step",)),
                 ((self.run_directory, "--variant", "bn"), 2, ("--variant", "configuration file only")),
-                ((self.run_directory, "--train.lr", "1"), 2, ("--train.lr", "run directory")),
+                ((self.run_directory, "--train.seed", "1"), 2, ("--train.seed", "run directory")),
+                ((self.config, "--train.lr", "1"), 2, ("--train.lr", "has no effect on numerics")),
                 ((self.config, "--step", 0), 2, ("--step", "run directory only")),
                 ((self.config, "--variant", "plian"), 2, ("plian", "did you mean \"plain\"?")),
                 ((self.config, "--train.engine", "winogard"), 2, ("winogard", "did you mean \"winograd\"?")),
                 ((self.place / "none.toml",), 2, ("none.toml", "cannot be read")),
-                ((self.place,), 1, ("holds no run",)),
+                ((self.place,), 2, ("holds no run",)),
                 ((), 2, ("PATH",))):
             gradscape("numerics", *arguments, expect=code, says=words)
 
@@ -143,9 +159,9 @@ class Numerics(Case):
         self.assertEqual(self.report(run, "--data.path", self.place / "moved")[0]["step"], 1)
 
     def test_help(self) -> None:
-        text = gradscape("numerics", "--help").stdout
+        text = gradscape("numerics", "--help-all").stdout
         for words in ("CONFIG", "RUN_DIR", "--step", "--variant", "--json", "--isa", "--train.engine",
-                      "relative errors", "noise floor"):
+                      "Relative errors", "noise floor"):
             self.assertIn(words, re.sub(r"\s+", " ", text))
 
 

@@ -274,8 +274,8 @@ class OtherRuns(Case):
     def test_nothing_there(self) -> None:
         (self.place / "empty").mkdir()
         for verb in ("sweep", "merge", "info"):
-            gradscape(verb, self.place / "empty", expect=1, says=("empty", "holds no run"))
-            gradscape(verb, self.place / "none", expect=1, says=("none", "does not exist"))
+            gradscape(verb, self.place / "empty", expect=2, says=("empty", "holds no run"))
+            gradscape(verb, self.place / "none", expect=2, says=("none", "does not exist"))
         shutil.rmtree(self.spare / "checkpoints")
         self.assert_refused("sweep", self.spare, says=("no checkpoint",), expect=1)
         self.assert_refused("merge", self.spare, says=("no checkpoint",), expect=1)

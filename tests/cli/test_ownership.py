@@ -57,7 +57,7 @@ class Ownership(Case):
                 self.assert_untouched(self.place, verb, self.config, "--out", self.place, *more, expect=(1, 2),
                                       says=(str(self.place),))
         for verb in ("info", "sweep", "merge", "verify", "status", "shift"):
-            self.assert_untouched(self.place, verb, self.place, expect=1, says=("holds no run",))
+            self.assert_untouched(self.place, verb, self.place, expect=2, says=("holds no run",))
 
     def test_force_leaves_what_is_not_its_own(self) -> None:
         run = self.copy(self.run_directory)

@@ -37,6 +37,14 @@ class Plan(Case):
             self.assertAlmostEqual(plan["total"][key], unite(task[key] for task in plan["tasks"]), places=9)
             self.assertTrue(all(task[key] > 0 for task in plan["tasks"]), key)
 
+    def test_times_are_in_units_that_suit(self) -> None:
+        done = gradscape("plan", self.write_config(PLAIN), "--out", self.place / "out", "--tasks", 1, "--quiet")
+        heading, *rows = done.stdout.splitlines()
+        self.assertRegex(heading, "segments +steps +probed +CPU time +memory MB")
+        self.assertEqual(len(rows), 4, "train, sweep, merge, total")
+        for row in rows:
+            self.assertRegex(row, r" \d+(\.\d+)? (ms|s|min|h) +\d+\.\d +\d+\.\d")
+
     def test_the_sweep_takes_the_planned_segments(self) -> None:
         config = self.write_config(PLAIN, tail=VARIANTS)
         out = self.place / "out"
@@ -90,7 +98,7 @@ class Plan(Case):
         other = PLAIN | {"model.width": 0.125}
         gradscape("plan", self.write_config(other), "--rate-from", run, expect=1,
                   says=(str(run), "model.width is 0.125 here and 0.0625 there", "--rate-from bench"))
-        gradscape("plan", self.write_config(PLAIN), "--rate-from", self.place / "nothing", expect=1,
+        gradscape("plan", self.write_config(PLAIN), "--rate-from", self.place / "nothing", expect=2,
                   says=("does not exist",))
 
     def test_checkpoints_placed_by_the_program(self) -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 from pathlib import Path
 
-from support import SEGMENTED, TWO_VARIANTS, Case, flip_a_bit, gradscape, h5_files, main, stopped_at
+from support import BINARY, SEGMENTED, TWO_VARIANTS, Case, environment, flip_a_bit, gradscape, h5_files, main, stopped_at
 
 SHARDS = 8
 
@@ -58,6 +59,15 @@ class Status(Case):
         self.assertEqual(len(re.findall(r"(?m): complete$", text)), 2)
         self.assertIn("segments  8 done of 8; merged", text)
         self.assertEqual(gradscape("status", out, "--missing", "--tasks", 5).stdout, "")
+        self.assertTrue(text.endswith("\ncomplete: all 2 runs\n"), "the verdict comes last")
+
+    def test_the_verdict_comes_last(self) -> None:
+        """Also where both streams go into one pipe."""
+        done = subprocess.run([BINARY, "status", self.trained], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, env=environment())
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"(?s)^.*  last file .*, \d+ s ago\ngradscape: .*: 2 of 2 runs are not complete\n"
+                                      r"  hint: .*\n$")
 
     def test_missing_are_the_tasks_to_repeat(self) -> None:
         """Of any number of tasks, those that --missing names, and no others, make the sweep complete."""
@@ -144,8 +154,8 @@ class Status(Case):
         gradscape("status", self.trained, "--missing", "--tasks", 0, expect=2, says=("--tasks", "1 or more"))
         gradscape("status", self.trained, "--missing", "--json", "--tasks", 2, expect=2, says=("--json",))
         gradscape("status", self.trained, "--out", "x", expect=2, says=("--out", "directory"))
-        gradscape("status", self.place / "nothing", expect=1, says=("does not exist",))
-        gradscape("status", self.place, expect=1, says=("holds no run",))
+        gradscape("status", self.place / "nothing", expect=2, says=("does not exist",))
+        gradscape("status", self.place, expect=2, says=("holds no run",))
 
 
 if __name__ == "__main__":

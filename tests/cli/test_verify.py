@@ -100,7 +100,7 @@ class Verify(Case):
 
     def test_bad_input(self) -> None:
         gradscape("verify", self.run_directory, "--cells", -1, expect=2, says=("--cells", "0 or more"))
-        gradscape("verify", self.place, expect=1, says=("holds no run",))
+        gradscape("verify", self.place, expect=2, says=("holds no run",))
 
 
 if __name__ == "__main__":

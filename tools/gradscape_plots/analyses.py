@@ -147,12 +147,12 @@ def theorem(places: Places, look: StepLook, layers: list[str] | None = None) -> 
 
 @figure
 def layers(places: Places, look: StepLook, layers: list[str] | None = None) -> Plot:
-    """What each layer contributes to the landscape, of a sweep with --layers true. x: training step; y: L2 norm of the layer's
+    """What each layer contributes to the landscape, of a sweep with --per-layer true. x: training step; y: L2 norm of the layer's
     part of the gradient difference (band over the step sizes), and the largest β of the layer. figure.numbers: mean widths of
     the bands."""
     more = {"layer": ("layer",)} | {name: ("step", "alpha", "layer") for name in ("layer_grad_diff", "layer_beta")}
     groups = gather(places, look, wanted_grid(look.name), lambda run, file: load_grid(
-        run, file, look.name, more, ", of a sweep with --layers true under another --name, or a run with sweep.layers = true"))
+        run, file, look.name, more, ", of a sweep with --per-layer true under another --name, or a run with sweep.layers = true"))
 
     def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
         found = of_layer(group.files, f"layer_{name}", layer)

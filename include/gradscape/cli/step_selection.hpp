@@ -8,8 +8,7 @@
 namespace gradscape {
 
 inline constexpr const char* kStepsHelp =
-    "first:last:every, inclusive, or a step; several separated by commas; parts may be empty, last may be \"end\" "
-    "(default: the run's [sweep])";
+    "first:last:every (inclusive, each may be left out, last may be \"end\"), a step, or a list of them";
 
 /// A flag's value for a field of the stored configuration.
 struct FieldOverride {

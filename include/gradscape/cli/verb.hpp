@@ -4,9 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
+
+#include "gradscape/cli/help.hpp"
 
 namespace CLI {
 class App;
@@ -25,8 +29,6 @@ class VerbOption {
   VerbOption& required();
   /// How help names the value; "" leaves it out.
   VerbOption& type_name(const std::string& name);
-  /// This character, too, separates the values of a list.
-  VerbOption& delimiter(char separator);
   VerbOption& group(const std::string& name);
   /// Help says the value that the variable has now.
   VerbOption& shows_default();
@@ -35,15 +37,21 @@ class VerbOption {
   CLI::Option* option_;
 };
 
+/// What a verb's help says beside its options.
+struct VerbHelp {
+  std::vector<std::string> notes;
+  std::vector<HelpEntry> examples;
+  std::set<std::string> ignored;  // options of every verb that it takes, but that have no effect
+};
+
 /// Names are "--flag", or a word for what is given by its place. What `value` refers to must live until the verb has
 /// run.
 class Verb {
  public:
-  Verb(CLI::App* verb, Action* selected) : verb_(verb), selected_(selected) {}
+  Verb(CLI::App* verb, Action* selected, VerbHelp* help) : verb_(verb), selected_(selected), help_(help) {}
 
   VerbOption option(const std::string& name, std::string& value, const std::string& help);
   VerbOption option(const std::string& name, std::optional<std::string>& value, const std::string& help);
-  VerbOption option(const std::string& name, std::vector<std::string>& value, const std::string& help);
   VerbOption option(const std::string& name, std::int64_t& value, const std::string& help);
   VerbOption option(const std::string& name, std::optional<int>& value, const std::string& help);
   VerbOption option(const std::string& name, std::optional<std::int64_t>& value, const std::string& help);
@@ -51,25 +59,34 @@ class Verb {
   VerbOption text(const std::string& name, std::function<void(const std::string&)> take, const std::string& help);
   VerbOption number(const std::string& name, std::function<void(int)> take, const std::string& help);
   VerbOption flag(const std::string& name, bool& value, const std::string& help);
-  /// What help says below the options.
-  void footer(const std::string& text);
+  /// A paragraph of help.
+  void note(const std::string& text);
+  /// A command that help shows, and what it does.
+  void example(const std::string& command, const std::string& meaning);
+  /// Options that every verb takes and that have no effect on this one: help leaves them out.
+  void ignores(std::set<std::string> options);
   /// What the verb does.
   void runs(Action action);
 
  private:
   CLI::App* verb_;
   Action* selected_;
+  VerbHelp* help_;
 };
 
 /// Where verbs are added.
 class VerbList {
  public:
   VerbList(CLI::App& app, Action& selected) : app_(&app), selected_(&selected) {}
+  /// `help`: in a line.
   Verb add(const std::string& name, const std::string& help);
+  /// Of the verb of this name.
+  const VerbHelp& help(const std::string& name) const { return help_.at(name); }
 
  private:
   CLI::App* app_;
   Action* selected_;
+  std::map<std::string, VerbHelp> help_;
 };
 
 }  // namespace gradscape

@@ -64,6 +64,7 @@ struct Field {
   Range range;                       // of numbers
   Identity identity = Identity::yes;
   bool automatic = false;  // of a whole number: "auto" is admitted too, and kept as kAutomatic
+  bool list = false;       // of a text: its elements are separated by commas, and a file's list is read as such
 
   std::string name() const { return section + "." + key; }
   /// "text", "number", "whole number", "true | false", "a | b", with the range.
@@ -76,6 +77,12 @@ const std::vector<Field>& fields();
 /// The field of that name, or null.
 const Field* find_field(const std::string& name);
 
+/// Names of fields with this key, whatever their section.
+std::vector<std::string> fields_of_key(const std::string& key);
+
+/// The key that is meant by what other programs call it ("learning_rate": "lr"); the text itself where there is none.
+std::string usual_key(const std::string& key);
+
 /// The nearest of `names` to a mistyped one, or an empty text where none is near.
 std::string nearest(const std::string& typed, const std::vector<std::string>& names);
 
@@ -85,8 +92,14 @@ std::string field_text(const Field& field, const Experiment& experiment);
 /// Whether the field takes "auto" and `text` is that: then it is set.
 bool set_automatic(const Field& field, Experiment& experiment, const std::string& text);
 
-/// Sets a field from a command-line flag's text; lists are separated by commas. UsageError naming `where`.
+/// Sets a field from a text, as flags give it; a list as split_list() takes it apart. UsageError naming `where`.
 void set_field(const Field& field, Experiment& experiment, const std::string& text, const std::string& where);
+
+/// Whether its value is a list of numbers.
+bool holds_list(const Field& field);
+
+/// How a list is written, for a message: "a list is written as 0.5,1,2, in a file as [0.5, 1, 2]".
+std::string list_form(const Field& field);
 
 /// UsageError where the value is out of the field's range or not among its choices. `where`: file and line, or the
 /// flag.

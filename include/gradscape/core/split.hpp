@@ -17,4 +17,9 @@ inline std::vector<std::string> split(const std::string& text, char separator) {
   }
 }
 
+/// The elements of a list as people write it: "0.5,1", "0.5, 1", "0.5 1", "[0.5, 1]", ["a", 'b']. Where commas are
+/// missing beside blanks, as in "1 2, 3", or nothing stands between two, an element is no number, for the reader to
+/// refuse. "[]" has none, an empty text an empty one.
+std::vector<std::string> split_list(const std::string& text);
+
 }  // namespace gradscape

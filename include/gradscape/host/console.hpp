@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <string_view>
 
 namespace gradscape {
@@ -24,6 +25,18 @@ template <class... Args>
 void print_out(fmt::format_string<Args...> format, Args&&... args) {
   write_output(fmt::format(format, std::forward<Args>(args)...));
 }
+
+/// Writes what standard output holds back, so that what is written to standard error next comes behind it.
+void flush_output() noexcept;
+
+/// Columns of the terminal behind a descriptor; 80 where it is none, or does not say.
+std::size_t terminal_columns(int descriptor);
+
+/// Columns that a text of UTF-8 in one line takes on a terminal, where wide characters take two.
+std::size_t columns_of(std::string_view text);
+
+/// As much of the text's beginning as takes at most so many columns.
+std::string cut_to_columns(const std::string& text, std::size_t columns);
 
 /// Closes standard output. Error where it is closed already or full and anything was written to it.
 void finish_output();

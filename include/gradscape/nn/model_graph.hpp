@@ -187,6 +187,10 @@ Layouts layouts(const ModelGraph& graph);
 /// Multiplications with an addition that each node's definition takes per image; 0 of nodes that are not products.
 std::vector<Index> multiply_adds(const ModelGraph& graph);
 
+/// Biases that batch norm behind them, or group norm in groups of one channel, takes out with the mean: their gradient
+/// is 0 by definition, and what rounding leaves of it otherwise.
+std::vector<std::string> idle_biases(const ModelGraph& graph);
+
 /// For each node the one node that takes its value; -1 where none or several do.
 std::vector<int> only_consumers(const ModelGraph& graph);
 

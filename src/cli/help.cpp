@@ -1,0 +1,62 @@
+#include "gradscape/cli/help.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gradscape/core/split.hpp"
+#include "gradscape/host/console.hpp"
+
+namespace gradscape {
+namespace {
+
+constexpr std::size_t kWidestName = 44;
+constexpr std::size_t kNarrowest = 40;
+
+/// Lines of whole words. A single word that is too long has a line of its own, beyond the width.
+std::vector<std::string> wrap(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines;
+  for (const std::string& word : split(text, ' ')) {
+    if (!lines.empty() && columns_of(lines.back()) + 1 + columns_of(word) <= columns)
+      lines.back() += " " + word;
+    else
+      lines.push_back(word);
+  }
+  return lines;
+}
+
+std::string paragraph(const std::string& text, std::size_t columns) {
+  return fmt::format("{}\n", fmt::join(wrap(text, columns), "\n"));
+}
+
+std::string layout_group(const HelpGroup& group, std::size_t columns) {
+  std::size_t widest = 0;
+  for (const HelpEntry& entry : group.entries)
+    if (const std::size_t width = columns_of(entry.name); width <= kWidestName) widest = std::max(widest, width);
+  const std::size_t indent = std::min(2 + widest + 2, columns / 2);
+  std::string text = group.title.empty() ? "" : group.title + ":\n";
+  for (const HelpEntry& entry : group.entries) {
+    std::string line = "  " + entry.name;
+    for (const std::string& part : wrap(entry.text, columns - indent)) {
+      if (columns_of(line) + 2 > indent) text += std::exchange(line, "") + "\n";
+      text += fmt::format("{}{:{}}{}\n", line, "", indent - columns_of(line), part);
+      line.clear();
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string layout_help(const HelpPage& page, std::size_t columns) {
+  columns = std::max(columns, kNarrowest);
+  std::string text = paragraph(page.title, columns) + "\n" + paragraph("Usage: " + page.usage, columns);
+  for (const HelpGroup& group : page.groups)
+    if (!group.entries.empty()) text += "\n" + layout_group(group, columns);
+  for (const std::string& note : page.notes) text += "\n" + paragraph(note, columns);
+  return text;
+}
+
+}  // namespace gradscape
