@@ -48,6 +48,24 @@ struct Work {
   std::vector<Segment> segments;
 };
 
+/// Sets what the flags say, and checks the whole; an error is blamed on the first flag with which it appears.
+void apply(const std::vector<FieldOverride>& overrides, const std::string& where, Experiment& experiment) {
+  for (const auto& [flag, field, text] : overrides) make_room(field, text, experiment.sweep);
+  Experiment all = experiment;
+  for (const auto& [flag, field, text] : overrides) set_field(*find_field(field), all, text, flag);
+  try {
+    check_experiment(all, where);
+  } catch (const UsageError&) {
+    for (std::size_t i = 0; i < overrides.size(); ++i) {
+      const auto& [flag, field, text] = overrides[i];
+      set_field(*find_field(field), experiment, text, flag);
+      if (i + 1 == overrides.size() || overrides[i + 1].flag != flag) check_experiment(experiment, flag);
+    }
+    throw;
+  }
+  experiment = all;
+}
+
 std::vector<Work> plan_work(const SurveyCommand& command) {
   const SurveyId& id = command.request.id;
   std::vector<FieldOverride> overrides = command.overrides;
@@ -62,13 +80,7 @@ std::vector<Work> plan_work(const SurveyCommand& command) {
       say(fmt::format("{}: left out, as its norm is not batch norm", directory.root()));
       continue;
     }
-    for (const auto& [flag, field, text] : overrides) make_room(field, text, experiment.sweep);
-    std::vector<std::string> flags;
-    for (const auto& [flag, field, text] : overrides) {
-      set_field(*find_field(field), experiment, text, flag);
-      if (flags.empty() || flags.back() != flag) flags.push_back(flag);
-    }
-    check_experiment(experiment, flags.empty() ? directory.config_path() : fmt::format("{}", fmt::join(flags, ", ")));
+    apply(overrides, directory.config_path(), experiment);
     work.push_back({directory, experiment, plan_survey(directory, experiment, id)});
   }
   return work;

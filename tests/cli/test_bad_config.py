@@ -67,7 +67,7 @@ class BadConfig(Case):
                               ("data.augment_crop = 17", "<= 16"), ("data.synthetic_train = 0", ">= 1"),
                               ("data.train_limit = -1", ">= 0"), ("sweep.every = 0", ">= 1"),
                               ("sweep.first = -1", ">= 0"), ("sweep.last = -2", ">= -1"),
-                              ("sweep.multipliers = [1.0, 0.0]", "> 0"), ("sweep.multipliers = [-0.5]", "> 0")):
+                              ("sweep.multipliers = [1.0, 0.0]", "not 0"), ("sweep.step_sizes = [nan]", "finite")):
             key = line.split(" = ")[0]
             self.assert_refused(f"\n\n{line}\n", "bad.toml:3: ", key, "is not allowed", allowed)
 
@@ -158,7 +158,7 @@ class BadConfig(Case):
         self.assert_flag_refused("--train.steps", "1e3", says=("--train.steps", "1e3", "whole number"))
         self.assert_flag_refused("--train.nesterov", "yes", says=("--train.nesterov", "true | false"))
         self.assert_flag_refused("--model.norm", "bathc", says=("--model.norm", "did you mean \"batch\"?"))
-        self.assert_flag_refused("--sweep.multipliers", "1,0", says=("--sweep.multipliers", "[1.0, 0.0]", "> 0"))
+        self.assert_flag_refused("--sweep.multipliers", "1,0", says=("--sweep.multipliers", "[1.0, 0.0]", "not 0"))
         self.assert_flag_refused("--sweep.multipliers", "1,,2", says=("--sweep.multipliers", "1,,2"))
         self.assert_flag_refused("--train.lr", says=("--train.lr",))
         self.assert_flag_refused("second.toml", says=("second.toml",))
@@ -360,8 +360,7 @@ class BadConfig(Case):
                                  (("--steps", "0:3:0"), ("--steps", "0")),
                                  (("--steps", "0:1:1:1"), ("--steps", "three")),
                                  (("--steps", "-3:2"), ("--steps", "-3")),
-                                 (("--multipliers", "0"), ("--multipliers", "> 0")),
-                                 (("--multipliers", "0.5,-1"), ("--multipliers", "-1", "> 0")),
+                                 (("--multipliers", "0"), ("--multipliers", "not 0")),
                                  (("--multipliers", "a"), ("--multipliers", "\"a\"")),
                                  (("--multipliers", "nan"), ("--multipliers", "nan")),
                                  (("--direction", "up"), ("--direction", "gradient | update")),
