@@ -143,6 +143,13 @@ void publish_text(const std::string& path, const std::string& text) {
   });
 }
 
+void publish_file(const std::string& path, const std::function<void(const std::string&)>& write) {
+  publish(path, [&](const std::string& temporary) {
+    write(temporary);
+    Descriptor(temporary, O_RDONLY).finish();
+  });
+}
+
 namespace {
 
 bool is_own(const h5::File& file) {

@@ -260,7 +260,7 @@ class BadConfig(Case):
                 sweep RUN --steps 0-2 | first:last:every
                 sweep RUN --steps 0:99 | steps 0 to 3
                 sweep RUN --steps all | first:last:every
-                sweep RUN --multipliers 0 | > 0
+                sweep RUN --multipliers 0 | not 0
                 sweep RUN --multipliers 1,1 | --multipliers
                 sweep RUN --direction up | gradient | update
                 sweep RUN --layers true | --per-layer

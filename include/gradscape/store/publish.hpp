@@ -33,6 +33,9 @@ void publish_h5(const std::string& path, const Provenance& provenance, const std
 /// The same for a text file.
 void publish_text(const std::string& path, const std::string& text);
 
+/// The same for any file: `write(temporary path)` writes it whole.
+void publish_file(const std::string& path, const std::function<void(const std::string&)>& write);
+
 /// Opens a published file and checks that it is a complete gradscape file of type `file_type` (any, if empty) and of a
 /// format version that this program reads, with the attributes and the datasets it was published with: their values are
 /// compared with their hashes as they are read. Error otherwise; AccessError where it is not accessible now.
