@@ -29,8 +29,8 @@ namespace {
 const std::vector<HelpEntry> kExamples = {
     {"gradscape run CONFIG", "train, probe and merge every variant"},
     {"gradscape train CONFIG --lr 0.01", "any key of the file is also a flag"},
-    {"gradscape sweep runs/NAME --steps 0:end:10", "probe later, by exact replay"},
-    {"tools/plot.py landscape runs/NAME -o a.png", "draw it; plot.py --help lists the figures"}};
+    {"gradscape sweep runs/NAME", "probe later, by exact replay"},
+    {"tools/plot.py landscape runs/NAME", "draw it; tools/plot.py --help: figures"}};
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP "
@@ -342,6 +342,8 @@ void run(CLI::App& app, int argc, char** argv) {
   add_verify(verbs);
   add_info(verbs);
   add_numerics(verbs);
+  add_evaluate(verbs);
+  add_export(verbs);
   add_bench(verbs);
   add_plan(verbs);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {

@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/host/console.hpp"
+#include "gradscape/study/evaluate_job.hpp"
+#include "gradscape/study/run_access.hpp"
+
+namespace gradscape {
+namespace {
+
+struct EvaluateCommand {
+  std::string run;
+  EvaluateRequest request;
+  std::string data_path;
+};
+
+struct ExportCommand {
+  std::string run;
+  std::string to;
+  std::string data_path;
+};
+
+Experiment stored_experiment(const RunAt& at, const std::string& data_path) {
+  Experiment experiment = read_stored_experiment(at.directory);
+  if (!data_path.empty()) experiment.data.path = data_path;
+  return experiment;
+}
+
+void print_result(const RunAt& at, const EvaluateRequest& request, const EvaluateResult& result) {
+  print_out("{} at step {}: {} {}images, {} mode\n", at.directory.root(), at.step, result.images,
+            request.images.empty() ? "test " : "", request.mode == Mode::train ? "train" : "evaluation");
+  if (!std::isnan(result.loss)) print_out("  loss      {:.9g}\n", result.loss);
+  if (!std::isnan(result.accuracy)) print_out("  accuracy  {:.2f} %\n", 100 * result.accuracy);
+  for (const auto& [name, difference] : result.differences)
+    print_out("  {} differ from the file's by {:.2g} of their norm\n", name, difference);
+  if (!request.to.empty()) print_out("{}\n", request.to);
+}
+
+Mode mode_from(const std::string& text) {
+  if (text == "train") return Mode::train;
+  if (text == "evaluation") return Mode::evaluation;
+  throw UsageError("--mode", fmt::format("\"{}\" is no mode", abridge(text)), "allowed: train | evaluation");
+}
+
+}  // namespace
+
+void add_evaluate(VerbList& verbs) {
+  Verb verb = verbs.add("evaluate", "Loss, accuracy and logits of a run's network at a checkpoint");
+  auto command = std::make_shared<EvaluateCommand>();
+  verb.option("run", command->run, "a run's directory and a checkpoint of it; without @: the last one")
+      .required()
+      .type_name("RUN_DIR[@STEP|@last]");
+  verb.option("--images", command->request.images,
+              "a safetensors file with `images` [N, C, H, W] as the network sees them and, if there, `labels` [N]; its "
+              "`logits` and `loss` are compared (default: the run's test images)")
+      .type_name("FILE");
+  verb.text(
+          "--mode", [command](const std::string& text) { command->request.mode = mode_from(text); },
+          "train: batch statistics; evaluation: running statistics (default)")
+      .type_name("NAME");
+  verb.text(
+          "--precision",
+          [command](const std::string& text) {
+            if (text != "float" && text != "double")
+              throw UsageError("--precision", fmt::format("\"{}\" is no precision", abridge(text)),
+                               "allowed: float | double");
+            command->request.precision = text;
+          },
+          "float | double (default: the run's)")
+      .type_name("NAME");
+  verb.option("--to", command->request.to, "write the logits [N, K] to this safetensors file").type_name("FILE");
+  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("DIR");
+  verb.example("gradscape evaluate runs/NAME", "the last checkpoint on the test images");
+  verb.example("gradscape evaluate runs/NAME@100 --images check.safetensors", "on images of your own");
+  verb.runs([command] {
+    const RunAt at = find_run_at(command->run);
+    print_result(at, command->request, evaluate_run(at, stored_experiment(at, command->data_path), command->request));
+  });
+}
+
+void add_export(VerbList& verbs) {
+  Verb verb = verbs.add("export", "A checkpoint's weights as a safetensors file, for PyTorch");
+  auto command = std::make_shared<ExportCommand>();
+  verb.option("run", command->run, "a run's directory and a checkpoint of it; without @: the last one")
+      .required()
+      .type_name("RUN_DIR[@STEP|@last]");
+  verb.option("--to", command->to, "the file to write").required().type_name("FILE");
+  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("DIR");
+  verb.example("gradscape export runs/NAME@last --to w.safetensors", "the last checkpoint");
+  verb.runs([command] {
+    const RunAt at = find_run_at(command->run);
+    export_run(at, stored_experiment(at, command->data_path), command->to);
+    print_path(command->to);
+  });
+}
+
+}  // namespace gradscape
