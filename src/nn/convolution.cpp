@@ -19,6 +19,9 @@ constexpr Index kWeightRows = 32;        // rows of U, or input channels, of one
 constexpr Index kCachedBytes = 8 << 20;  // V and M of the samples taken at a time: they should stay in the last cache
 constexpr Index kWeightBytes = 5 << 20;  // of U or dU, likewise
 constexpr Index kGradientTasks = 16;     // at least so many for the weight gradient
+constexpr Index kFusedWeights = 640 << 10;  // bytes of U up to which a thread takes groups from pixels to pixels
+constexpr Index kFusedTiles = 512 << 10;    // and of V and M of a group
+constexpr Index kSlotGap = 16;              // between a group's frequencies, in elements
 
 FeatureShape convolved(FeatureShape in, const ConvolutionOptions& options) {
   const Index height = in.height + options.padding.height() - options.dilation * (options.kernel_height - 1) - 1;
@@ -120,7 +123,7 @@ void Convolution<S>::release() {
 
 template <class S>
 Index Convolution<S>::plan(Index samples) {
-  if (samples == plan_.samples) return plan_.size;
+  if (samples == plan_.samples && parallel::slots() == plan_.slots) return plan_.size;
   const Index channels = options_.channels;
   const Index frequencies = form_->frequencies();
   const Index depth = form_->depth();
@@ -152,7 +155,14 @@ Index Convolution<S>::plan(Index samples) {
   const Index u_size =
       frequencies * (std::max(panels_size<S>(depth, p.columns), panels_size<S>(channels, p.back_columns)) + kGap);
   p.du = p.u + round_up(u_size, 16);
-  p.size = p.du + p.copies * p.du_copy;
+  p.slot = p.du + p.copies * p.du_copy;
+  p.slots = parallel::slots();
+  p.slot_v_frequency = round_up(p.group * rows * depth, 16) + kSlotGap;
+  p.slot_m_frequency = round_up(p.group * rows * channels, 16) + kSlotGap;
+  p.fused = frequencies * depth * channels * bytes <= kFusedWeights && p.columns == channels &&
+            p.back_columns == depth && frequencies * p.group * rows * (depth + channels) * bytes <= kFusedTiles;
+  p.slot_size = p.fused ? round_up(frequencies * (p.slot_v_frequency + p.slot_m_frequency), 16) : 0;
+  p.size = p.slot + p.slots * p.slot_size;
   plan_ = p;
 
   const Index outputs = samples * this->out().size();
@@ -168,11 +178,55 @@ template <class S>
 void Convolution<S>::load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const {
   // x [N·H·W, Cin]; V_f [rows, depth], `rows` being those of the tiles of samples [first, last)
   for_groups(first, last, shape_.in.channels, [&](Index, Index begin, Index end, ChannelRange channels) {
-    for (Index sample = begin; sample < end; ++sample)
-      for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
-        form_->load(x + sample * shape_.in.size(), tile_y, tile_x, channels,
-                    {v.data + row * v.row, v.frequency, v.row});
-      });
+    load_group(x, begin, end, first, channels, v);
+  });
+}
+
+/// Tiles of the samples [begin, end), where V begins with those of `first`.
+template <class S>
+void Convolution<S>::load_group(const S* x, Index begin, Index end, Index first, ChannelRange channels,
+                                Spectrum<S> v) const {
+  for (Index sample = begin; sample < end; ++sample)
+    for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
+      form_->load(x + sample * shape_.in.size(), tile_y, tile_x, channels, {v.data + row * v.row, v.frequency, v.row});
+    });
+}
+
+/// dV → dx of the samples [begin, end).
+template <class S>
+void Convolution<S>::add_group_gradients(Spectrum<S> dv, Index begin, Index end, Index first, ChannelRange channels,
+                                         S* dx) const {
+  for (Index sample = begin; sample < end; ++sample) {
+    S* image = dx + sample * shape_.in.size();
+    for (Index pixel = 0; pixel < shape_.in.pixels(); ++pixel)
+      std::fill_n(image + pixel * shape_.in.channels + channels.first, channels.count(), S{0});
+    for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
+      form_->add_gradient({dv.data + row * dv.row, dv.frequency, dv.row}, tile_y, tile_x, channels, image);
+    });
+  }
+}
+
+/// c_f = a_f·u_f for all frequencies, on this thread; a has `rows` rows of `depth` elements, u all `columns`.
+template <class S>
+void Convolution<S>::multiply_group(Spectrum<S> a, Index rows, const S* u, Index depth, Index columns,
+                                    Spectrum<S> c) const {
+  const Index frequency = panels_size<S>(depth, columns) + kGap;
+  for (Index f = 0; f < form_->frequencies(); ++f)
+    multiply_panels<S>({a.data + f * a.frequency, rows, depth, a.row}, u + f * frequency,
+                       {c.data + f * c.frequency, rows, columns, c.row}, Into::overwrite);
+}
+
+/// Each group of samples from pixels to pixels on one thread, V and M in its cache: the same values as in chunks.
+template <class S>
+void Convolution<S>::forward_in_groups(const LayerInputs<S>& inputs, const S* x, S* y) {
+  S* u = inputs.workspace + plan_.u;
+  make_weights(inputs.theta, false, 0, options_.channels, u);
+  for_whole_groups(0, plan_.samples, [&](Index group, Index begin, Index end, Index slot) {
+    const Spectrum<S> v = slot_v(inputs.workspace, slot), m = slot_m(inputs.workspace, slot);
+    load_group(x, begin, end, begin, {0, shape_.in.channels}, v);
+    multiply_group(v, (end - begin) * rows_per_sample(), u, form_->depth(), options_.channels, m);
+    for (Index channel = 0; channel < options_.channels; channel += kChannels)
+      store_group(group, begin, end, begin, {channel, std::min(channel + kChannels, options_.channels)}, m, y);
   });
 }
 
@@ -223,7 +277,8 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
     inputs.theta.copy(tensors_.bias, options_.channels, shift_.data());
   else
     shift_.setZero();
-  for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {
+  if (plan_.fused) forward_in_groups(inputs, x.data(), y.data());
+  for (Index chunk = 0; chunk < plan_.chunks && !plan_.fused; ++chunk) {
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
     load_tiles(x.data(), first, last, v(workspace));
@@ -272,12 +327,29 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
   const Index channels = options_.channels;
   const Index depth = form_->depth();
   if (norm_) sum_gradients(inputs, dy.data(), grad);
+  const bool fused_dx = plan_.fused && dx.data() != nullptr;
+  if (fused_dx) make_weights(inputs.theta, true, 0, depth, workspace + plan_.u);
   for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
     const Index rows = (last - first) * rows_per_sample();
-    load_tiles(x.data(), first, last, v(workspace));
-    load_gradients(dy.data(), first, last, m(workspace));
+    if (plan_.fused) {
+      for_whole_groups(first, last, [&](Index group, Index begin, Index end, Index slot) {
+        load_group(x.data(), begin, end, first, {0, shape_.in.channels}, v(workspace));
+        for (Index channel = 0; channel < channels; channel += kChannels)
+          load_group_gradients(dy.data(), group, begin, end, first, {channel, std::min(channel + kChannels, channels)},
+                               m(workspace));
+        if (!fused_dx) return;
+        Spectrum<S> dm = m(workspace);
+        dm.data += (begin - first) * rows_per_sample() * dm.row;
+        multiply_group(dm, (end - begin) * rows_per_sample(), workspace + plan_.u, channels, depth,
+                       slot_v(workspace, slot));
+        add_group_gradients(slot_v(workspace, slot), begin, end, begin, {0, shape_.in.channels}, dx.data());
+      });
+    } else {
+      load_tiles(x.data(), first, last, v(workspace));
+      load_gradients(dy.data(), first, last, m(workspace));
+    }
     for (Index column = 0; column < channels; column += plan_.columns) {
       const Index columns = std::min(plan_.columns, channels - column);
       S* du = workspace + plan_.du + (plan_.chunks == 1 ? 0 : column);
@@ -295,7 +367,7 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
                                grad + tensors_.weight);
       });
     }
-    if (dx.data() == nullptr) continue;
+    if (dx.data() == nullptr || plan_.fused) continue;
     for (Index column = 0; column < depth; column += plan_.back_columns) {  // dV, in V's place in the workspace
       const Index columns = std::min(plan_.back_columns, depth - column);
       if (chunk == 0 || plan_.back_columns < depth)
@@ -304,14 +376,7 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
     }
     const Spectrum<S> dv = v(workspace);
     for_groups(first, last, shape_.in.channels, [&](Index, Index begin, Index end, ChannelRange range) {
-      for (Index sample = begin; sample < end; ++sample) {
-        S* image = dx.data() + sample * shape_.in.size();
-        for (Index pixel = 0; pixel < shape_.in.pixels(); ++pixel)
-          std::fill_n(image + pixel * shape_.in.channels + range.first, range.count(), S{0});
-        for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
-          form_->add_gradient({dv.data + row * dv.row, dv.frequency, dv.row}, tile_y, tile_x, range, image);
-        });
-      }
+      add_group_gradients(dv, begin, end, first, range, dx.data());
     });
   }
   if (tensors_.bias < 0) return;

@@ -77,36 +77,43 @@ void stream(const S* from, Index count, S* to) {
 template <class S>
 void Convolution<S>::store_tiles(Index first, Index last, Spectrum<S> m, S* y) {
   // M_f [rows, Cout], y, pooled_ [N·H'·W', Cout], normalised_ [N·Ho·Wo, Cout]; of a tile: pixels [edge·edge, width]
+  for_groups(first, last, options_.channels, [&](Index group, Index begin, Index end, ChannelRange channels) {
+    store_group(group, begin, end, first, channels, m, y);
+  });
+}
+
+/// The same for the samples [begin, end), where M begins with the tiles of `first`.
+template <class S>
+void Convolution<S>::store_group(Index group, Index begin, Index end, Index first, ChannelRange channels, Spectrum<S> m,
+                                 S* y) {
   const Index edge = form_->edge();
   const FeatureShape& out = shape_.out;
-  for_groups(first, last, options_.channels, [&](Index group, Index begin, Index end, ChannelRange channels) {
-    const Index width = channels.count();
-    alignas(64) S pixels[kLargestTile * kChannels];
-    bool started = false;
-    for (Index sample = begin; sample < end; ++sample)
-      for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
-        form_->store({m.data + row * m.row, m.frequency, m.row}, channels, pixels);
-        const Index top = tile_y * edge;
-        const Index left = tile_x * edge;
-        const Index height = std::min(edge, out.height - top);
-        const Index across = std::min(edge, out.width - left);
-        const Index target = sample * this->out().size() +
-                             (top / window() * this->out().width + left / window()) * out.channels + channels.first;
-        if (!norm_) {
-          pool(pixels, height, across, channels, shift_.data(), ones_.data(), target, y);
-          return;
-        }
-        sum_pixels(pixels, height, across, channels, group, started);
-        started = true;
-        S* to = normalised_.data() + ((sample * out.height + top) * out.width + left) * out.channels + channels.first;
-        for (Index r = 0; r < height; ++r)
-          for (Index q = 0; q < across; ++q)
-            stream(pixels + (r * edge + q) * width, width, to + (r * out.width + q) * out.channels);
-        if (options_.max_pool)
-          pool(pixels, height, across, channels, zeros_.data(), norm_->sign(), target, pooled_.data());
-      });
-    if (norm_) _mm_sfence();
-  });
+  const Index width = channels.count();
+  alignas(64) S pixels[kLargestTile * kChannels];
+  bool started = false;
+  for (Index sample = begin; sample < end; ++sample)
+    for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
+      form_->store({m.data + row * m.row, m.frequency, m.row}, channels, pixels);
+      const Index top = tile_y * edge;
+      const Index left = tile_x * edge;
+      const Index height = std::min(edge, out.height - top);
+      const Index across = std::min(edge, out.width - left);
+      const Index target = sample * this->out().size() +
+                           (top / window() * this->out().width + left / window()) * out.channels + channels.first;
+      if (!norm_) {
+        pool(pixels, height, across, channels, shift_.data(), ones_.data(), target, y);
+        return;
+      }
+      sum_pixels(pixels, height, across, channels, group, started);
+      started = true;
+      S* to = normalised_.data() + ((sample * out.height + top) * out.width + left) * out.channels + channels.first;
+      for (Index r = 0; r < height; ++r)
+        for (Index q = 0; q < across; ++q)
+          stream(pixels + (r * edge + q) * width, width, to + (r * out.width + q) * out.channels);
+      if (options_.max_pool)
+        pool(pixels, height, across, channels, zeros_.data(), norm_->sign(), target, pooled_.data());
+    });
+  if (norm_) _mm_sfence();
 }
 
 /// Adds the bias to a tile's pixels, and the pixels to the sums of their group: of each channel a value near its mean
@@ -329,21 +336,30 @@ template <class S>
 void Convolution<S>::load_gradients(const S* dy, Index first, Index last, Spectrum<S> m) {
   // dy [N·H'·W', Cout], dM_f [rows, Cout]; of a tile: pixels [edge·edge, width]; partial_ [groups, sum_width()]
   for_groups(first, last, options_.channels, [&](Index group, Index begin, Index end, ChannelRange channels) {
-    alignas(64) S pixels[kLargestTile * kChannels];
-    double* sums = partial_.data() + group * sum_width() + channels.first;
-    std::fill_n(sums, whole_lanes<S>(channels.count()), 0.0);
-    for (Index sample = begin; sample < end; ++sample)
-      for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
-        spread(dy, sample, tile_y, tile_x, channels, pixels, sums);
-        form_->load_gradient(pixels, channels, {m.data + row * m.row, m.frequency, m.row});
-      });
+    load_group_gradients(dy, group, begin, end, first, channels, m);
   });
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                                    \
-  template void Convolution<S>::store_tiles(Index, Index, Spectrum<S>, S*);         \
-  template void Convolution<S>::normalise(const LayerInputs<S>&, S*);               \
-  template void Convolution<S>::sum_gradients(const LayerInputs<S>&, const S*, S*); \
+/// The same for the samples [begin, end), where dM begins with the tiles of `first`.
+template <class S>
+void Convolution<S>::load_group_gradients(const S* dy, Index group, Index begin, Index end, Index first,
+                                          ChannelRange channels, Spectrum<S> m) {
+  alignas(64) S pixels[kLargestTile * kChannels];
+  double* sums = partial_.data() + group * sum_width() + channels.first;
+  std::fill_n(sums, whole_lanes<S>(channels.count()), 0.0);
+  for (Index sample = begin; sample < end; ++sample)
+    for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
+      spread(dy, sample, tile_y, tile_x, channels, pixels, sums);
+      form_->load_gradient(pixels, channels, {m.data + row * m.row, m.frequency, m.row});
+    });
+}
+
+#define GRADSCAPE_INSTANTIATE(S)                                                                                       \
+  template void Convolution<S>::store_tiles(Index, Index, Spectrum<S>, S*);                                            \
+  template void Convolution<S>::store_group(Index, Index, Index, Index, ChannelRange, Spectrum<S>, S*);                \
+  template void Convolution<S>::load_group_gradients(const S*, Index, Index, Index, Index, ChannelRange, Spectrum<S>); \
+  template void Convolution<S>::normalise(const LayerInputs<S>&, S*);                                                  \
+  template void Convolution<S>::sum_gradients(const LayerInputs<S>&, const S*, S*);                                    \
   template void Convolution<S>::load_gradients(const S*, Index, Index, Spectrum<S>);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

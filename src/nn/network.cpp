@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/parallel.hpp"
 
 namespace gradscape {
 namespace {
@@ -163,7 +164,7 @@ Vector<S> Network<S>::initial_buffers() const {
 /// Makes room for `samples` samples; returns the layers' workspace.
 template <class S>
 S* Network<S>::plan(Index samples) {
-  if (samples != planned_) {
+  if (samples != planned_ || parallel::slots() != planned_slots_) {
     slots_.resize(slot_size_.size());
     for (std::size_t slot = 0; slot < slots_.size(); ++slot) slots_[slot].at_least(slot_size_[slot] * samples);
     deltas_.resize(delta_size_.size());
@@ -173,6 +174,7 @@ S* Network<S>::plan(Index samples) {
     for (const auto& layer : parts_.layers) workspace = std::max(workspace, layer->plan(samples));
     workspace_.at_least(workspace);
     planned_ = samples;
+    planned_slots_ = parallel::slots();
   }
   return workspace_.data();
 }

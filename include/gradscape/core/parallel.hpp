@@ -50,6 +50,19 @@ void for_each(Index count, Body&& body) {
   if (failure) std::rethrow_exception(failure);
 }
 
+/// How many slots for_each_in_slots() tells apart.
+inline Index slots() {
+  return omp_get_max_threads();
+}
+
+/// The same as for_each(), with a number < slots() for the memory that body(i, slot) may use: no two calls at a time
+/// have the same.
+template <class Body>
+void for_each_in_slots(Index count, Body&& body) {
+  const bool alone = omp_in_parallel();
+  for_each(count, [&](Index i) { body(i, alone ? Index{0} : Index{omp_get_thread_num()}); });
+}
+
 inline Index chunk_count(Index total, Index chunk) {
   return (total + chunk - 1) / chunk;
 }

@@ -82,6 +82,12 @@ class Convolution : public Layer<S> {
     Index copies = 0;        // of dU, summed in order; more than one where there would be too few tasks
     Index v = 0, m = 0, u = 0, du = 0, size = 0;                            // offsets in the workspace and its elements
     Index v_frequency = 0, m_frequency = 0, du_frequency = 0, du_copy = 0;  // distances
+    // Where U is small, one thread takes a group of samples from pixels to pixels, in memory of its own that stays in
+    // its cache: `slots` of them.
+    bool fused = false;
+    Index slots = 0;
+    Index slot = 0, slot_size = 0;                     // offset of the first, elements of each
+    Index slot_v_frequency = 0, slot_m_frequency = 0;  // distances
   };
 
   Index tiles_down() const { return (shape_.out.height + form_->edge() - 1) / form_->edge(); }
@@ -120,7 +126,30 @@ class Convolution : public Layer<S> {
       for (Index x = 0; x < tiles_across(); ++x, row += form_->rows()) body(y, x, row);
   }
 
+  Spectrum<S> slot_v(S* workspace, Index slot) const {
+    return {workspace + plan_.slot + slot * plan_.slot_size, plan_.slot_v_frequency, form_->depth()};
+  }
+  Spectrum<S> slot_m(S* workspace, Index slot) const {
+    const Spectrum<S> v = slot_v(workspace, slot);
+    return {v.data + form_->frequencies() * plan_.slot_v_frequency, plan_.slot_m_frequency, options_.channels};
+  }
+  /// body(group, first, last, slot): for the groups of samples of [first, last), in parallel.
+  template <class Body>
+  void for_whole_groups(Index first, Index last, Body&& body) const {
+    parallel::for_each_in_slots(parallel::chunk_count(last - first, plan_.group), [&](Index number, Index slot) {
+      const Index begin = first + number * plan_.group;
+      body(begin / plan_.group, begin, std::min(begin + plan_.group, last), slot);
+    });
+  }
+
   void load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const;
+  void load_group(const S* x, Index begin, Index end, Index first, ChannelRange channels, Spectrum<S> v) const;
+  void store_group(Index group, Index begin, Index end, Index first, ChannelRange channels, Spectrum<S> m, S* y);
+  void load_group_gradients(const S* dy, Index group, Index begin, Index end, Index first, ChannelRange channels,
+                            Spectrum<S> m);
+  void add_group_gradients(Spectrum<S> dv, Index begin, Index end, Index first, ChannelRange channels, S* dx) const;
+  void multiply_group(Spectrum<S> a, Index rows, const S* u, Index depth, Index columns, Spectrum<S> c) const;
+  void forward_in_groups(const LayerInputs<S>& inputs, const S* x, S* y);
   void make_weights(const Point<S>& theta, bool transposed, Index first, Index columns, S* u) const;
   void multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
                         Spectrum<S> c) const;

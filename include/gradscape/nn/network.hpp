@@ -136,6 +136,7 @@ class Network {
   std::vector<Scratch<S>> deltas_;                // as few as are needed at a time
   Scratch<S> workspace_;                          // shared by the layers
   Index planned_ = 0;                             // samples
+  Index planned_slots_ = 0;                       // of layers' memory for each thread
   Index last_samples_ = 0;
 };
 
