@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "gradscape/core/error.hpp"
@@ -59,6 +60,7 @@ class LayerMaker {
       return std::make_unique<GroupedConvolution<S>>(parts_.parameters, at.name, at.in, op, linear_ordinal_++);
     ConvolutionOptions options{op.channels, op.kernel_height, op.kernel_width, op.stride, op.padding, op.bias};
     options.dilation = op.dilation;
+    options.by_ranges = branches_;
     std::string norm_name;
     for (std::size_t i = 1; i < at.group.size(); ++i) {
       const Node& behind = node(at.group[i]);
@@ -149,6 +151,9 @@ class LayerMaker {
   }
 
   const ModelGraph& graph_;
+  // Chains keep the order of sums that they have had before there were others: files of older programs hold their bits.
+  bool branches_ =
+      std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.inputs.size() > 1; });
   Engine engine_;
   NetworkParts<S>& parts_;
   std::uint32_t linear_ordinal_ = 0;

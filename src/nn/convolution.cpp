@@ -20,6 +20,7 @@ constexpr Index kCachedBytes = 8 << 20;  // V and M of the samples taken at a ti
 constexpr Index kWeightBytes = 5 << 20;  // of U or dU, likewise
 constexpr Index kGradientTasks = 16;     // at least so many for the weight gradient
 constexpr Index kFusedWeights = 640 << 10;  // bytes of U up to which a thread takes groups from pixels to pixels
+constexpr Index kRangeWeights = 160 << 10;  // of dU of a range of samples
 constexpr Index kFusedTiles = 512 << 10;    // and of V and M of a group
 constexpr Index kSlotGap = 16;              // between a group's frequencies, in elements
 
@@ -143,6 +144,14 @@ Index Convolution<S>::plan(Index samples) {
       frequencies * parallel::chunk_count(depth, kProductRows) * parallel::chunk_count(p.columns, kProductColumns);
   p.copies = std::clamp<Index>(kGradientTasks / tasks, 1, parallel::chunk_count(p.chunk * rows, kProductRows));
 
+  p.fused = frequencies * depth * channels * bytes <= kFusedWeights && p.columns == channels &&
+            p.back_columns == depth && frequencies * p.group * rows * (depth + channels) * bytes <= kFusedTiles;
+  if (options_.by_ranges && p.fused && frequencies * depth * channels * bytes <= kRangeWeights) {
+    p.ranges = std::min(kGradientTasks, parallel::chunk_count(samples, p.group));
+    p.copies = p.ranges;
+    p.chunk = std::min(p.group, samples);  // there is no other
+    p.chunks = 1;
+  }
   p.v_frequency = round_up(p.chunk * rows * depth, 16) + kGap;
   p.m_frequency = round_up(p.chunk * rows * channels, 16) + kGap;
   // dU of one block of columns if it is complete after one chunk, else of all: it is added to chunk by chunk.
@@ -159,8 +168,6 @@ Index Convolution<S>::plan(Index samples) {
   p.slots = parallel::slots();
   p.slot_v_frequency = round_up(p.group * rows * depth, 16) + kSlotGap;
   p.slot_m_frequency = round_up(p.group * rows * channels, 16) + kSlotGap;
-  p.fused = frequencies * depth * channels * bytes <= kFusedWeights && p.columns == channels &&
-            p.back_columns == depth && frequencies * p.group * rows * (depth + channels) * bytes <= kFusedTiles;
   p.slot_size = p.fused ? round_up(frequencies * (p.slot_v_frequency + p.slot_m_frequency), 16) : 0;
   p.size = p.slot + p.slots * p.slot_size;
   plan_ = p;
@@ -319,6 +326,52 @@ void Convolution<S>::multiply_gradients(Spectrum<S> v, Spectrum<S> m, Index rows
   });
 }
 
+/// dU → the gradient of the weight, for `columns` output channels from `column` on.
+template <class S>
+void Convolution<S>::gather_weight_gradient(S* du, Index column, Index columns, Index stride, S* grad) const {
+  // dU_f [depth, columns] in `copies`; in grad: weight [Cout, Cin, Kh, Kw]
+  const Index input_blocks = parallel::chunk_count(shape_.in.channels, kWeightRows);
+  const Index column_blocks = parallel::chunk_count(columns, kWeightRows);
+  parallel::for_each(input_blocks * column_blocks, [&](Index task) {
+    const Piece block(task / input_blocks, kWeightRows, columns);
+    const Piece input(task % input_blocks, kWeightRows, shape_.in.channels);
+    form_->weight_gradient({du + block.first, plan_.du_frequency, stride}, plan_.copies, plan_.du_copy,
+                           {column + block.first, column + block.last}, {input.first, input.last},
+                           grad + tensors_.weight);
+  });
+}
+
+/// Each range of samples on one thread, group by group: V, dM, its part of dU, dV and dx, all in its cache.
+template <class S>
+void Convolution<S>::backward_in_ranges(const LayerInputs<S>& inputs, const S* x, const S* dy, S* dx, S* grad) {
+  // x, dx [N·H·W, Cin], dy [N·H'·W', Cout]; of a range: dU_f [depth, Cout]
+  const Index channels = options_.channels, depth = form_->depth();
+  S* const u = inputs.workspace + plan_.u;
+  S* const du = inputs.workspace + plan_.du;
+  if (dx != nullptr) make_weights(inputs.theta, true, 0, depth, u);
+  const Index groups = parallel::chunk_count(plan_.samples, plan_.group);
+  parallel::for_each_in_slots(plan_.ranges, [&](Index range, Index slot) {
+    const Spectrum<S> v = slot_v(inputs.workspace, slot), m = slot_m(inputs.workspace, slot);
+    const Index first = range * groups / plan_.ranges, last = (range + 1) * groups / plan_.ranges;
+    for (Index group = first; group < last; ++group) {
+      const Index begin = group * plan_.group, end = std::min(begin + plan_.group, plan_.samples);
+      const Index rows = (end - begin) * rows_per_sample();
+      load_group(x, begin, end, begin, {0, shape_.in.channels}, v);
+      for (Index channel = 0; channel < channels; channel += kChannels)
+        load_group_gradients(dy, group, begin, end, begin, {channel, std::min(channel + kChannels, channels)}, m);
+      for (Index f = 0; f < form_->frequencies(); ++f)
+        multiply_transposed_a<S>({v.data + f * v.frequency, rows, depth, v.row},
+                                 {m.data + f * m.frequency, rows, channels, m.row},
+                                 {du + range * plan_.du_copy + f * plan_.du_frequency, depth, channels, channels},
+                                 group == first ? Into::overwrite : Into::accumulate);
+      if (dx == nullptr) continue;
+      multiply_group(m, rows, u, channels, depth, v);  // dV in V's place
+      add_group_gradients(v, begin, end, begin, {0, shape_.in.channels}, dx);
+    }
+  });
+  gather_weight_gradient(du, 0, channels, channels, grad);
+}
+
 template <class S>
 void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S* grad) {
   // x, dx [N·H·W, Cin], dy [N·H'·W', Cout]; in grad: weight [Cout, Cin, Kh, Kw], bias [Cout]
@@ -327,6 +380,10 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
   const Index channels = options_.channels;
   const Index depth = form_->depth();
   if (norm_) sum_gradients(inputs, dy.data(), grad);
+  if (plan_.ranges > 0) {
+    backward_in_ranges(inputs, x.data(), dy.data(), dx.data(), grad);
+    return sum_bias(grad);
+  }
   const bool fused_dx = plan_.fused && dx.data() != nullptr;
   if (fused_dx) make_weights(inputs.theta, true, 0, depth, workspace + plan_.u);
   for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {
@@ -356,16 +413,7 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
       multiply_gradients(v(workspace), m(workspace), rows, column, columns,
                          chunk == 0 ? Into::overwrite : Into::accumulate, du);
       if (chunk + 1 < plan_.chunks) continue;
-      const Index stride = plan_.chunks == 1 ? plan_.columns : channels;
-      const Index input_blocks = parallel::chunk_count(shape_.in.channels, kWeightRows);
-      const Index column_blocks = parallel::chunk_count(columns, kWeightRows);
-      parallel::for_each(input_blocks * column_blocks, [&](Index task) {
-        const Piece block(task / input_blocks, kWeightRows, columns);
-        const Piece input(task % input_blocks, kWeightRows, shape_.in.channels);
-        form_->weight_gradient({du + block.first, plan_.du_frequency, stride}, plan_.copies, plan_.du_copy,
-                               {column + block.first, column + block.last}, {input.first, input.last},
-                               grad + tensors_.weight);
-      });
+      gather_weight_gradient(du, column, columns, plan_.chunks == 1 ? plan_.columns : channels, grad);
     }
     if (dx.data() == nullptr || plan_.fused) continue;
     for (Index column = 0; column < depth; column += plan_.back_columns) {  // dV, in V's place in the workspace
@@ -379,9 +427,15 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
       add_group_gradients(dv, begin, end, first, range, dx.data());
     });
   }
+  sum_bias(grad);
+}
+
+template <class S>
+void Convolution<S>::sum_bias(S* grad) const {
+  // partial_ [groups, sum_width()]
   if (tensors_.bias < 0) return;
   const Index groups = parallel::chunk_count(plan_.samples, plan_.group);
-  for (Index c = 0; c < channels; ++c) {
+  for (Index c = 0; c < options_.channels; ++c) {
     double sum = 0;
     for (Index group = 0; group < groups; ++group) sum += partial_.data()[group * sum_width() + c];
     grad[tensors_.bias + c] = static_cast<S>(sum);

@@ -24,6 +24,8 @@ struct ConvolutionOptions {
   bool relu = false;                          // then max(·, 0)
   bool max_pool = false;                      // then the maximum over windows 2×2, stride 2
   Index dilation = 1;                         // pixels from one tap to the next
+  bool by_ranges = false;  // the weight gradient is summed over ranges of samples, where U is small: another order of
+                           // the sum, which is faster
 };
 
 /// Cross-correlation as torch.nn.Conv2d (weight [Cout, Cin, Kh, Kw], zero padding, no groups), followed, if
@@ -85,6 +87,7 @@ class Convolution : public Layer<S> {
     // Where U is small, one thread takes a group of samples from pixels to pixels, in memory of its own that stays in
     // its cache: `slots` of them.
     bool fused = false;
+    Index ranges = 0;  // of samples, whose weight gradients are summed each by one thread; 0: by frequency
     Index slots = 0;
     Index slot = 0, slot_size = 0;                     // offset of the first, elements of each
     Index slot_v_frequency = 0, slot_m_frequency = 0;  // distances
@@ -150,6 +153,9 @@ class Convolution : public Layer<S> {
   void add_group_gradients(Spectrum<S> dv, Index begin, Index end, Index first, ChannelRange channels, S* dx) const;
   void multiply_group(Spectrum<S> a, Index rows, const S* u, Index depth, Index columns, Spectrum<S> c) const;
   void forward_in_groups(const LayerInputs<S>& inputs, const S* x, S* y);
+  void backward_in_ranges(const LayerInputs<S>& inputs, const S* x, const S* dy, S* dx, S* grad);
+  void sum_bias(S* grad) const;
+  void gather_weight_gradient(S* du, Index column, Index columns, Index stride, S* grad) const;
   void make_weights(const Point<S>& theta, bool transposed, Index first, Index columns, S* u) const;
   void multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
                         Spectrum<S> c) const;
