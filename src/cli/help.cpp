@@ -54,8 +54,8 @@ std::string layout_help(const HelpPage& page, std::size_t columns) {
   columns = std::max(columns, kNarrowest);
   std::string text = paragraph(page.title, columns) + "\n" + paragraph("Usage: " + page.usage, columns);
   for (const HelpGroup& group : page.groups)
-    if (!group.entries.empty()) text += "\n" + layout_group(group, columns);
-  for (const std::string& note : page.notes) text += "\n" + paragraph(note, columns);
+    if (!group.entries.empty()) text.append("\n").append(layout_group(group, columns));
+  for (const std::string& note : page.notes) text.append("\n").append(paragraph(note, columns));
   return text;
 }
 

@@ -1,5 +1,6 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +16,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/host/progress.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/study/merge.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/study/run_state.hpp"
@@ -237,7 +239,7 @@ void add_status(VerbList& verbs) {
       .required();
   verb.option("--out", command->out, "with CONFIG: where its runs lie (default: runs/NAME)").type_name("DIR");
   verb.option("--kind", command->id.kind,
-              "sweep | shift | distributions | theorem; with sweep, analyses that were begun are told of too")
+              fmt::format("{}; with sweep, analyses that were begun are told of too", fmt::join(survey_names(), " | ")))
       .type_name("KIND")
       .shows_default();
   verb.option("--name", command->id.name, "name of the sweep or analysis").type_name("NAME").shows_default();

@@ -243,7 +243,9 @@ void add_merge(VerbList& verbs) {
   auto command = std::make_shared<MergeCommand>();
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
   verb.ignores({"--threads", "--isa"});
-  verb.option("--kind", command->id.kind, "sweep | shift | distributions | theorem").type_name("KIND").shows_default();
+  verb.option("--kind", command->id.kind, fmt::format("{}", fmt::join(survey_names(), " | ")))
+      .type_name("KIND")
+      .shows_default();
   verb.option("--name", command->id.name, "its name").type_name("NAME").shows_default();
   verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
   verb.example("gradscape merge runs/NAME", "RUN_DIR/landscape.h5 of every run there, to plot from");
