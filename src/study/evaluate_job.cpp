@@ -117,10 +117,13 @@ class EvaluateJob {
     result.images = batch.size();
     result.loss = labelled ? value.loss : kNan;
     result.accuracy = labelled ? value.accuracy : kNan;
-    const std::string prefix = pass_.mode == Mode::train ? "train_" : "";
-    if (const std::string name = prefix + "logits"; file.find(name) != nullptr)
+    const std::string mode = pass_.mode == Mode::train ? ".train" : ".evaluation";
+    const auto name_of = [&](const std::string& value) {
+      return file.find(value + mode) == nullptr && pass_.mode == Mode::evaluation ? value : value + mode;
+    };
+    if (const std::string name = name_of("logits"); file.find(name) != nullptr)
       compare(name, file.read(name), logits_, result);
-    if (const std::string name = prefix + "loss"; labelled && file.find(name) != nullptr)
+    if (const std::string name = name_of("loss"); labelled && file.find(name) != nullptr)
       compare(name, file.read(name), std::vector<double>{value.loss}, result);
   }
 

@@ -71,11 +71,10 @@ class Evaluate(Case):
             loss = -np.log(chances[np.arange(6), labels] / chances.sum(axis=1)).mean()
             self.assertAlmostEqual(float(re.search(r"loss +(\S+)", told)[1]), loss, places=6)
             self.assertIn(f"{100 * (logits.argmax(axis=1) == labels).mean():.2f} %", told)
-            prefix = "train_" if mode == "train" else ""
-            again = self.check_file(labels=labels, **{prefix + "logits": read_tensors(to)["logits"], prefix + "loss": np.array([2 * loss])})
+            again = self.check_file(labels=labels, **{f"logits.{mode}": read_tensors(to)["logits"], f"loss.{mode}": np.array([2 * loss])})
             told = gradscape("evaluate", self.run_directory, "--images", again, "--mode", mode).stdout
-            self.assertIn(f"{prefix}logits differ from the file's by 0 of their norm", told)
-            self.assertIn(f"{prefix}loss differ from the file's by 0.5 of their norm", told)
+            self.assertIn(f"logits.{mode} differ from the file's by 0 of their norm", told)
+            self.assertIn(f"loss.{mode} differ from the file's by 0.5 of their norm", told)
 
     def test_double_is_near(self) -> None:
         to = self.place / "logits.safetensors"
