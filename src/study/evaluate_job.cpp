@@ -118,8 +118,8 @@ class EvaluateJob {
     result.loss = labelled ? value.loss : kNan;
     result.accuracy = labelled ? value.accuracy : kNan;
     const std::string mode = pass_.mode == Mode::train ? ".train" : ".evaluation";
-    const auto name_of = [&](const std::string& value) {
-      return file.find(value + mode) == nullptr && pass_.mode == Mode::evaluation ? value : value + mode;
+    const auto name_of = [&](const std::string& item) {
+      return file.find(item + mode) == nullptr && pass_.mode == Mode::evaluation ? item : item + mode;
     };
     if (const std::string name = name_of("logits"); file.find(name) != nullptr)
       compare(name, file.read(name), logits_, result);
