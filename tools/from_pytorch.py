@@ -80,17 +80,19 @@ def number(value: float) -> str:
 
 class Value:
     """What a statement makes: the value of statement `at` (-1: the images) as scale·v + shift, seen as a tensor of the
-    given dimensions. Scale and shift are arithmetic with numbers that a later operation must take up."""
+    given dimensions. Scale, shift and what else is left to do must be taken up by a later operation."""
 
-    def __init__(self, at, shape, dims, vector=False, alias=None, scale=1.0, shift=0.0, erf=False, end=None):
+    def __init__(self, at, shape, dims, vector=False):
         self.at = at  # index of the statement
         self.shape = shape  # (C, H, W) of v
         self.dims = dims  # as PyTorch or ONNX have it, with the batch
         self.vector = vector  # v went through a flatten
-        self.alias = alias or object()  # the memory that in-place operations change
-        self.scale, self.shift = scale, shift
-        self.erf = erf  # it is erf(v/√2) rather than v
-        self.end = end  # "softmax" or "log-softmax" of v
+        self.alias = object()  # the memory that in-place operations change
+        self.scale, self.shift = 1.0, 0.0
+        self.steps = (1, 1)  # every so-many-th row and column of v
+        self.floor = False  # what is below 0 is 0: the first step of a hard sigmoid written out
+        self.erf = False  # it is erf(v/√2) rather than v
+        self.end = None  # "softmax" or "log-softmax" of v
 
     def but(self, **changes) -> Value:
         other = copy.copy(self)
@@ -145,7 +147,7 @@ class Network:
             self.refuse("takes a tensor that is no value of the network", "only what the images go through can be exported")
         if value.end:
             self.refuse(f"takes the {value.end} inside of the network", "gradscape has softmax in the loss only")
-        if value.erf or abs(value.scale - 1) > 1e-6 or abs(value.shift) > 1e-6:
+        if value.erf or value.floor or abs(value.scale - 1) > 1e-6 or abs(value.shift) > 1e-6:
             self.refuse("takes a value that arithmetic with numbers changed",
                         "gradscape has no scaling or shifting by constants; put it into the layer before or leave it out")
         batch, shape = value.dims[0], value.shape
@@ -206,6 +208,11 @@ class Network:
         x = self.take(x)
         return self.put(list(words), [x], x.shape, dims=x.dims)
 
+    def relu(self, x) -> Value:
+        if isinstance(x, Value) and x.scale > 0 and x.shift and not x.erf:
+            return x.but(floor=True, alias=None)
+        return self.elementwise(x, "relu")
+
     def leaky_relu(self, x, slope) -> Value:
         return self.elementwise(x, "leaky-relu", *[number(slope)] * (slope != 0.01))
 
@@ -215,12 +222,12 @@ class Network:
     def clip(self, x, low, high) -> Value:
         """Of s·v + t where that is s·(v + 3), from 0 to 6·s: a hard sigmoid, 6·s times it."""
         if low is not None and low == 0 and high in (None, math.inf):
-            return self.elementwise(x, "relu")
+            return self.relu(x)
         if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
             self.refuse("limits values on one side", "gradscape's `clip` takes two numbers")
         if isinstance(x, Value) and low == 0 and x.scale > 0 and x.shift:
             if max(abs(x.shift / x.scale - 3), abs(high / x.scale - 6)) < 1e-5:
-                return self.elementwise(x.but(scale=1.0, shift=0.0), "hard-sigmoid").but(scale=float(high))
+                return self.elementwise(x.but(scale=1.0, shift=0.0, floor=False), "hard-sigmoid").but(scale=float(high))
         return self.elementwise(x, "clip", number(low), number(high))
 
     def erf(self, x) -> Value:
@@ -235,7 +242,7 @@ class Network:
             return self.global_pool(x, kind)
         size, step = self.square(kernel, "window"), self.square(stride, "stride")
         if size == 1 and not any(pads):
-            return self.subsample(x, step)
+            return self.subsample(x, (step, step))
         words = [kind + "pool", str(size)] + ["stride", str(step)] * (step != size) + self.padding_words(pads)
         words += ["ceil"] * bool(ceil) + ["exclude", "pad"] * bool(exclude_padding and any(pads))
 
@@ -270,8 +277,15 @@ class Network:
             x = self.put(["zeropad", *words], [x], (x.shape[0], height, width))
         return self.shortcut(x, 1, *channels) if any(channels) else x
 
-    def subsample(self, x, stride) -> Value:
-        return x if stride == 1 else self.shortcut(self.take_image(x), stride, 0, 0)
+    def subsample(self, x, steps) -> Value:
+        """Rows and columns may be left out one after the other."""
+        if isinstance(x, Value) and x.steps != (1, 1):
+            steps = [a * b for a, b in zip(x.steps, steps)]
+            x = x.but(steps=(1, 1), dims=(x.dims[0], *x.shape))
+        x = self.take_image(x)
+        if steps[0] == steps[1]:
+            return x if steps[0] == 1 else self.shortcut(x, steps[0], 0, 0)
+        return x.but(steps=tuple(steps), dims=(*x.dims[:2], *((n - 1) // s + 1 for n, s in zip(x.shape[1:], steps))))
 
     def shortcut(self, x, stride, before, behind) -> Value:
         if min(before, behind) < 0:
@@ -296,7 +310,8 @@ class Network:
         if dims == x.dims:
             return x
         if dims[1:] == (channels * height * width,):
-            return self.flatten(self.take(x) if x.at != -1 else x)
+            seen = x.dims[1:] in ((channels, height * width), (height, width))  # another view of the same
+            return self.flatten(self.take(x.but(dims=(dims[0], *x.shape)) if seen else x))
         if dims[1:] in ((channels, height, width), (channels, height * width)):
             return x.but(dims=dims)
         return self.refuse(f"makes {list(dims)} of {list(x.dims)}",
@@ -387,7 +402,7 @@ class Network:
 
     def simplified(self, last: int):
         """The statements that lead to the last, as a list of (words, inputs, name, hint), with what is one layer here
-        written as one: x·sigmoid(x), and a shortcut's stride and channels."""
+        written as one: x·sigmoid(x), the ReLU before a clip, a shortcut's stride and channels."""
         statements = self.statements[:last + 1]
         takers = [[] for _ in statements]
         wanted = {last}
@@ -405,6 +420,8 @@ class Network:
                     continue
                 if this.words[0] == "mul" and other.words[0] in swish and sorted(this.inputs) == sorted((j, other.inputs[0])):
                     this = Statement([swish[other.words[0]]], other.inputs, None, this.hint)
+                elif this.words[:2] == ["clip", "0"] and other.words == ["relu"]:
+                    this = Statement(this.words, other.inputs, None, this.hint)
                 elif this.words[0] == other.words[0] == "shortcut" and this.words[1] == "1":
                     channels = [str(int(a) + int(b)) for a, b in zip(this.words[2:], other.words[2:])]
                     this = Statement(["shortcut", other.words[1], *channels], other.inputs, None, this.hint)
@@ -536,7 +553,7 @@ SAME = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv
         "bfloat16": "pass", "type": "pass", "type_as": "pass", "cuda": "pass", "cpu": "pass", "swish": "silu", "new_zeros": "zeros_like"}
 # In double the network is run as it is: what changes precision or device is left out.
 CASTS = ("to", "float", "double", "half", "bfloat16", "type", "type_as", "cuda", "cpu")
-PLAIN = {"relu": "relu", "sigmoid": "sigmoid", "hardsigmoid": "hard-sigmoid", "tanh": "tanh", "silu": "silu",
+PLAIN = {"sigmoid": "sigmoid", "hardsigmoid": "hard-sigmoid", "tanh": "tanh", "silu": "silu",
          "hardswish": "hard-swish"}
 # Modules that are functions: their attributes are the arguments.
 MODULES = {
@@ -840,6 +857,9 @@ class Converter:
     def plain(self, words, input, inplace=False):
         return self.net.elementwise(input, words)
 
+    def op_relu(self, input, inplace=False):
+        return self.net.relu(input)
+
     def op_relu6(self, input, inplace=False):
         return self.net.clip(input, 0, 6)
 
@@ -904,8 +924,9 @@ class Converter:
         index += [slice(None)] * (rank - len(index))
         if not all(isinstance(i, slice) for i in index):
             return self.net.reshape(input, self.concrete.shape)
-        x = self.net.take_image(input)
-        steps = []
+        x, steps = input, []
+        if not isinstance(x, Value) or rank != 4:
+            self.net.take_image(x)
         for part, extent in zip(index, x.dims):
             start, stop, step = part.indices(extent)
             if start != 0 or stop != extent:
@@ -914,7 +935,7 @@ class Converter:
             steps.append(step)
         if steps[:2] != [1, 1]:
             self.net.refuse("takes every other sample or channel", "of slices gradscape has every n-th pixel: x[:, :, ::2, ::2]")
-        return self.net.subsample(x, self.net.square(steps[2:], "stride"))
+        return self.net.subsample(x, steps[2:])
 
     def op_mean(self, input, dim=None, keepdim=False, dtype=None, kind="avg"):
         dims = range(len(input.dims)) if dim is None else dim if isinstance(dim, (tuple, list)) else [dim]
