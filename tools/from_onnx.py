@@ -214,9 +214,8 @@ class Definitions:
         strides, dilations, pads = window_pads(a, x.shape[2:], w.shape[2:])
         groups = a.get("group", 1)
         view = windows(x, w.shape[2:], strides, dilations, pads, 0.0)
-        view = view.reshape(len(x), groups, -1, *view.shape[2:])
-        w = w.reshape(groups, -1, *w.shape[1:])
-        y = np.einsum("ngchwij,gocij->ngohw", view, w, optimize=True).reshape(len(x), -1, *view.shape[3:5])
+        parts = zip(np.split(view, groups, 1), np.split(w, groups))
+        y = np.concatenate([np.moveaxis(np.tensordot(v, u, ((1, 4, 5), (1, 2, 3))), -1, 1) for v, u in parts], 1)
         return y + per_channel(ins[2], 4) if len(ins) > 2 and ins[2] is not None else y
 
     def def_Gemm(self, a, ins):
