@@ -49,7 +49,8 @@ class BadConfig(Case):
     def test_wrong_type(self) -> None:
         for line, allowed in (("train.steps = 1.5", "whole number"), ("train.steps = \"ten\"", "whole number"),
                               ("train.lr = \"fast\"", "number"), ("train.nesterov = 1", "true | false"),
-                              ("model.arch = 3", "vgg-a | vgg-11 | vgg-13 | vgg-16 | vgg-19 | mlp | deep-linear"), ("model.hidden = 128", "list of whole numbers"),
+                              ("model.arch = 3", "vgg-a | vgg-11 | vgg-13 | vgg-16 | vgg-19 | lenet | "),
+                              ("model.hidden = 128", "list of whole numbers"),
                               ("model.hidden = [1.5]", "list of whole numbers"), ("data.path = false", "text"),
                               ("sweep.multipliers = 2.0", "list of numbers"),
                               ("sweep.multipliers = [1, \"a\"]", "list of numbers"),
