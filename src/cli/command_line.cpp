@@ -15,6 +15,7 @@
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/experiment.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/nearest.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/host/interrupt.hpp"

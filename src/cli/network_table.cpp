@@ -8,6 +8,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/nn/fusing.hpp"
+#include "gradscape/nn/layer_text.hpp"
 
 namespace gradscape {
 namespace {
@@ -77,18 +78,11 @@ struct Shown {
   std::vector<std::string> variants;
 };
 
-}  // namespace
-
-void print_networks(const std::vector<Experiment>& experiments) {
+/// The different networks of the experiments.
+std::vector<Shown> different_networks(const std::vector<Experiment>& experiments) {
   std::vector<Shown> networks;
   for (const Experiment& experiment : experiments) {
-    SampleShape images;
-    try {
-      images = sample_shape(experiment.data);
-    } catch (const Error& error) {
-      print_out("network: not known without the images: {}\n", error.what());
-      return;
-    }
+    const SampleShape images = sample_shape(experiment.data);
     const ModelGraph graph = zoo_graph(experiment.model, images.shape, images.classes);
     auto found = std::find_if(networks.begin(), networks.end(), [&](const Shown& one) { return one.graph == graph; });
     if (found == networks.end()) found = networks.insert(found, {graph, {}});
@@ -96,11 +90,34 @@ void print_networks(const std::vector<Experiment>& experiments) {
     const std::string& name = experiment.experiment.variant;
     if (!name.empty() && std::find(variants.begin(), variants.end(), name) == variants.end()) variants.push_back(name);
   }
-  for (const Shown& network : networks) {
-    print_out("network{}: images of {}, {} outputs\n", describe_variants(network.variants),
-              describe(network.graph.input), output_shapes(network.graph).back().channels);
+  return networks;
+}
+
+/// "network of variant "bn": images of 32×32×3, 10 outputs"
+std::string headline(const Shown& network) {
+  return fmt::format("network{}: images of {}, {} outputs", describe_variants(network.variants),
+                     describe(network.graph.input), output_shapes(network.graph).back().channels);
+}
+
+}  // namespace
+
+void print_networks(const std::vector<Experiment>& experiments) {
+  for (const Experiment& experiment : experiments) try {
+      (void)sample_shape(experiment.data);
+    } catch (const Error& error) {
+      print_out("network: not known without the images: {}\n", error.what());
+      return;
+    }
+  for (const Shown& network : different_networks(experiments)) {
+    print_out("{}\n", headline(network));
     print_graph(network.graph);
   }
+}
+
+void print_network_texts(const std::vector<Experiment>& experiments) {
+  const std::vector<Shown> networks = different_networks(experiments);
+  for (const Shown& network : networks)
+    print_out("{}{}", networks.size() > 1 ? fmt::format("# {}\n", headline(network)) : "", graph_text(network.graph));
 }
 
 }  // namespace gradscape

@@ -60,10 +60,11 @@ Experiment choose_experiment(const BenchCommand& command) {
     if (!command.variant.empty())
       throw UsageError("--variant", "there is no configuration file to have variants", "bench CONFIG --variant NAME");
     Experiment experiment;
-    experiment.train.steps = 1;  // a length is asked of every experiment; the benchmark sets its own
+    experiment.train.steps = 1;     // a length is asked of every experiment; the benchmark sets its own
+    experiment.model.arch.clear();  // not given
     apply_overrides(command.overrides, experiment);
+    resolve(experiment);
     check_experiment(experiment, "bench");
-    experiment.train.engine = engine_name(experiment.train);
     return experiment;
   }
   const Study study = load_study(command.config, command.overrides);

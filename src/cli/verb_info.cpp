@@ -33,7 +33,10 @@ std::string describe_experiment(const Experiment& experiment) {
   std::string text = model.arch;
   if (model.arch == "vgg-a") text += fmt::format(", width {}", model.width);
   if (model.arch == "mlp") text += fmt::format(", hidden [{}]", fmt::join(model.hidden, ", "));
-  text += model.norm == "none" ? ", no norm" : fmt::format(", {} norm", model.norm);
+  if (model.arch == kLayersArch)
+    text = "network as text";
+  else
+    text += model.norm == "none" ? ", no norm" : fmt::format(", {} norm", model.norm);
   return text + fmt::format("; {}, lr {} ({}), batch {}, seed {}, {}, {} engine", train.optimizer, train.lr,
                             train.schedule, train.batch_size, train.seed, train.precision, train.engine);
 }
@@ -251,6 +254,15 @@ void print_run(const RunDirectory& directory) {
     if (!told.contains(path)) print_line("also", path + stale_note(path));
 }
 
+/// The experiments that a path holds, or the one of its file.
+std::vector<Experiment> experiments_of(const std::string& path) {
+  if (path.ends_with(".toml")) return load_study(path, {}).runs;
+  if (!fs::is_directory(path)) return {parse_stored_experiment(read_provenance(open_published(path, "")).config, path)};
+  std::vector<Experiment> experiments;
+  for (const RunDirectory& run : find_runs(path)) experiments.push_back(read_stored_experiment(run));
+  return experiments;
+}
+
 void print_info(const std::string& path) {
   if (fs::is_directory(path)) {
     std::vector<Experiment> experiments;
@@ -276,15 +288,20 @@ void add_info(VerbList& verbs) {
   Verb verb = verbs.add("info", "What a file, a configuration or a run holds, in words");
   auto path = std::make_shared<std::string>();
   auto digest = std::make_shared<bool>(false);
+  auto network = std::make_shared<bool>(false);
   verb.option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
       .required();
   verb.flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
+  verb.flag("--network", *network, "print the network as text for model.layers instead");
   verb.ignores({"--threads", "--isa", "--quiet"});
   verb.example("gradscape info CONFIG", "variants and their networks, before anything is trained");
   verb.example("gradscape info runs/NAME/bn/landscape.h5", "steps, multipliers, cells, origin");
-  verb.runs([path, digest] {
+  verb.runs([path, digest, network] {
     if (!fs::exists(*path)) throw UsageError(*path, "does not exist");
-    if (*digest)
+    if (*digest && *network) throw UsageError("--digest", "does not go with --network", "each prints one thing");
+    if (*network)
+      print_network_texts(experiments_of(*path));
+    else if (*digest)
       print_out("{}\n", fs::is_directory(*path) ? directory_digest(*path) : content_digest(*path));
     else
       print_info(*path);

@@ -76,8 +76,8 @@ std::vector<Work> plan_work(const SurveyCommand& command) {
   for (const RunDirectory& directory : runs) {
     Experiment experiment = read_stored_experiment(directory);
     // In a folder of variants those without batch norm are none of the theorem's business.
-    if (id.kind == "theorem" && experiment.model.norm != "batch" && (!work.empty() || &directory != &runs.back())) {
-      say(fmt::format("{}: left out, as its norm is not batch norm", directory.root()));
+    if (id.kind == "theorem" && !has_batch_norm(experiment.model) && (!work.empty() || &directory != &runs.back())) {
+      say(fmt::format("{}: left out, as it has no batch norm", directory.root()));
       continue;
     }
     apply(overrides, directory.config_path(), experiment);

@@ -5,18 +5,18 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <set>
 #include <type_traits>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/nearest.hpp"
 #include "gradscape/core/split.hpp"
 #include "gradscape/landscape/step_ranges.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
+#include "gradscape/nn/layer_text.hpp"
 #include "gradscape/train/schedule.hpp"
 
 namespace gradscape {
@@ -33,18 +33,43 @@ std::string number_text(double value) {
   return text;
 }
 
-/// A TOML basic string.
-std::string basic_string(const std::string& value) {
-  std::string text = "\"";
+/// The inside of a TOML basic string; `newline`: what stands for the end of a line.
+std::string escaped(const std::string& value, const char* newline) {
+  std::string text;
   for (const char c : value) {
     if (c == '"' || c == '\\')
       text += fmt::format("\\{}", c);
+    else if (c == '\n')
+      text += newline;
     else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       text += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     else
       text += c;
   }
-  return text + "\"";
+  return text;
+}
+
+/// A TOML basic string, in one line.
+std::string basic_string(const std::string& value) {
+  return fmt::format("\"{}\"", escaped(value, "\\n"));
+}
+
+/// The text of a field that has lines; null of one that has not.
+const std::string* lines_of(const Field& field, const Experiment& experiment) {
+  if (field.separator != "\n") return nullptr;
+  const std::string* text = std::get<const std::string*>(field.value(experiment));
+  return text->find('\n') == std::string::npos ? nullptr : text;
+}
+
+/// The first line in which two texts differ: "has in line 3 "relu" here and "tanh" there".
+std::string line_difference(const std::string& here, const std::string& there) {
+  const std::vector<std::string> a = split(here, '\n'), b = split(there, '\n');
+  std::size_t line = 0;
+  while (line < a.size() && line < b.size() && a[line] == b[line]) ++line;
+  const auto shown = [&](const std::vector<std::string>& lines) {
+    return line < lines.size() ? basic_string(abridge(lines[line])) : "nothing";
+  };
+  return fmt::format("has in line {} {} here and {} there", line + 1, shown(a), shown(b));
 }
 
 /// Whether a text survives the dump: TOML takes UTF-8 only.
@@ -57,14 +82,6 @@ bool reads_back(const std::string& text) {
   }
 }
 
-template <class T>
-bool parse_number(const std::string& text, T& value) {
-  const char* first = text.data() + (text.starts_with('+') && !text.starts_with("+-") ? 1 : 0);
-  const char* last = text.data() + text.size();
-  const auto [end, code] = std::from_chars(first, last, value);
-  return code == std::errc() && end == last;
-}
-
 std::vector<std::string> differences(const Experiment& here, const Experiment& there,
                                      bool (*counts)(const Field&, const Experiment&)) {
   std::vector<std::string> list;
@@ -72,34 +89,27 @@ std::vector<std::string> differences(const Experiment& here, const Experiment& t
     if (!counts(field, here) && !counts(field, there)) continue;
     const std::string a = field_text(field, here);
     const std::string b = field_text(field, there);
-    if (a != b) list.push_back(fmt::format("{} is {} here and {} there", field.name(), abridge(a), abridge(b)));
+    if (a == b) continue;
+    const std::string* lines_here = lines_of(field, here);
+    const std::string* lines_there = lines_of(field, there);
+    list.push_back(field.name() + ' ' +
+                   (lines_here != nullptr && lines_there != nullptr
+                        ? line_difference(*lines_here, *lines_there)
+                        : fmt::format("is {} here and {} there", abridge(a), abridge(b))));
   }
   return list;
 }
 
 }  // namespace
 
-bool Range::contains(double value) const {
-  return (open_min ? value > min : value >= min) && (open_max ? value < max : value <= max) &&
-         !(without_zero && value == 0);
-}
-
-std::string Range::text() const {
-  const bool below = std::isfinite(max);
-  const bool above = std::isfinite(min);
-  const std::string low = fmt::format("{} {}", open_min ? ">" : ">=", min);
-  const std::string high = fmt::format("{} {}", open_max ? "<" : "<=", max);
-  if (above && below) return low + " and " + high;
-  if (above) return low;
-  return below ? high : without_zero ? "finite, not 0" : "finite";
-}
-
 std::string Field::allowed() const {
   return std::visit(
       [&](auto* at) -> std::string {
         using T = std::remove_cvref_t<decltype(*at)>;
         if constexpr (std::is_same_v<T, std::string>)
-          return choices.empty() ? "text" : fmt::format("{}", fmt::join(choices, " | "));
+          return !choices.empty()    ? fmt::format("{}", fmt::join(choices, " | "))
+                 : separator == "\n" ? "text, or a list of its lines"
+                                     : "text";
         else if constexpr (std::is_same_v<T, bool>)
           return "true | false";
         else if constexpr (std::is_same_v<T, double>)
@@ -140,31 +150,6 @@ std::string usual_key(const std::string& key) {
   return known == others.end() ? key : known->second;
 }
 
-std::string nearest(const std::string& typed, const std::vector<std::string>& names) {
-  std::string best;
-  if (typed.size() > 100) return best;  // no slip, and the comparison would take long
-  std::size_t best_distance = std::max<std::size_t>(2, typed.size() / 3) + 1;
-  for (const std::string& name : names) {
-    // Levenshtein distance, one row at a time.
-    std::vector<std::size_t> row(name.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= typed.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i;
-      for (std::size_t j = 1; j <= name.size(); ++j) {
-        const std::size_t substituted = diagonal + (typed[i - 1] == name[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
-      best = name;
-    }
-  }
-  return best;
-}
-
 std::string field_text(const Field& field, const Experiment& experiment) {
   return std::visit(
       [&](auto* value) -> std::string {
@@ -184,6 +169,12 @@ std::string field_text(const Field& field, const Experiment& experiment) {
         }
       },
       field.value(experiment));
+}
+
+void resolve(Experiment& experiment) {
+  experiment.train.engine = engine_name(experiment.train);
+  ModelOptions& model = experiment.model;
+  if (model.arch.empty()) model.arch = model.layers.empty() ? ModelOptions().arch : kLayersArch;
 }
 
 bool set_automatic(const Field& field, Experiment& experiment, const std::string& text) {
@@ -278,6 +269,30 @@ void check_norm(const ModelOptions& model, const std::string& where) {
   if (model.norm_momentum != defaults.norm_momentum) refuse("norm_momentum", "batch, l1, l2 and linf");
 }
 
+/// A network as text stands alone: it has what the other options of [model] say, but for weights and loss.
+void check_layers(const Experiment& experiment, const std::string& where) {
+  const ModelOptions& model = experiment.model;
+  if (model.layers.empty()) {
+    if (model.arch != kLayersArch) return;
+    throw UsageError(where, "model.arch = \"layers\" needs model.layers", "the network as text: docs/networks.md");
+  }
+  if (model.arch != kLayersArch)
+    throw UsageError(where, fmt::format("model.arch = \"{}\" and model.layers are both given", model.arch),
+                     "leave one of them out");
+  static const std::set<std::string> kept = {"arch", "layers", "init", "loss", "label_smoothing"};
+  const Experiment defaults;
+  std::vector<std::string> others;
+  for (const Field& field : fields())
+    if (field.section == "model" && !kept.contains(field.key) &&
+        field_text(field, experiment) != field_text(field, defaults))
+      others.push_back(field.name());
+  if (!others.empty())
+    throw UsageError(
+        where, fmt::format("model.layers does not take {}", fmt::join(others, ", ")),
+        "the text says it all; leave them out, in a study with variants: give them in those that take them");
+  check_layer_text(model.layers, fmt::format("{}: model.layers", where));
+}
+
 /// Regression needs a loss of differences, and only it has targets for the deep linear network.
 void check_loss(const Experiment& experiment, const std::string& where) {
   const ModelOptions& model = experiment.model;
@@ -313,6 +328,7 @@ void check_points(const SweepOptions& sweep, const std::string& where) {
 
 void check_experiment(const Experiment& experiment, const std::string& where) {
   const TrainOptions& train = experiment.train;
+  check_layers(experiment, where);
   check_norm(experiment.model, where);
   check_loss(experiment, where);
   if (train.steps == 0 && train.epochs == 0)
@@ -331,6 +347,9 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
   if (train.schedule == "step" && train.schedule_step == 0)
     throw UsageError(where, "train.schedule = \"step\" needs train.schedule_step", "steps between two decays");
   check_points(experiment.sweep, where);
+  if (const std::size_t size = to_toml(experiment).size(); size > kLongestStored)
+    throw UsageError(where, fmt::format("the configuration takes {} bytes", size),
+                     fmt::format("every file holds it, of at most {}; repeat shortens model.layers", kLongestStored));
   if (!experiment.sweep.steps.empty()) (void)parse_step_ranges(experiment.sweep.steps, where);
   for (const std::string& kind : surveys_beside(experiment.sweep))
     if (const auto& known = survey_names(); std::count(known.begin() + 1, known.end(), kind) == 0)
@@ -349,7 +368,10 @@ std::string to_toml(const Experiment& experiment) {
       text += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", field.section);
       section = field.section;
     }
-    text += fmt::format("{} = {}\n", field.key, field_text(field, experiment));
+    if (const std::string* lines = lines_of(field, experiment))
+      text += fmt::format("{} = \"\"\"\n{}\"\"\"\n", field.key, escaped(*lines, "\n"));
+    else
+      text += fmt::format("{} = {}\n", field.key, field_text(field, experiment));
   }
   return text;
 }

@@ -93,7 +93,13 @@ Field or_auto(Field field) {
 
 /// A text that is a list, separated by commas: a list of the file is read too.
 Field as_list(Field field) {
-  field.list = true;
+  field.separator = ",";
+  return field;
+}
+
+/// A text of several lines, of which the file may make a list.
+Field as_lines(Field field) {
+  field.separator = "\n";
   return field;
 }
 
@@ -127,13 +133,20 @@ std::vector<Field> make_fields() {
              "linear: standard deviation of the entries of A", I::no),
 
       text("model.arch", &ModelOptions::arch, "network", arch_names()),
-      number("model.width", &ModelOptions::width, Range{0, 16, true, false}, "vgg: factor on all channel counts"),
+      as_lines(text("model.layers", &ModelOptions::layers, "the network as text (docs/networks.md), in place of arch")),
+      text(
+          "model.shortcut", &ModelOptions::shortcut,
+          "resnet, wrn: where channels change, A (zeros) or B (1x1 convolution); none: no shortcuts at all; auto: A in "
+          "resnet-20 to -110, else B",
+          {"auto", "A", "B", "none"}),
+      number("model.width", &ModelOptions::width, Range{0, 16, true, false},
+             "factor on all channel counts (not mlp, deep-linear, layers)"),
       number("model.hidden", &ModelOptions::hidden, between(1, 1e6), "mlp: units of each hidden layer"),
       number("model.depth", &ModelOptions::depth, between(1, 1000), "deep-linear: number of layers"),
       text("model.activation", &ModelOptions::activation, "non-linearity", {"relu", "linear"}),
-      text("model.pool", &ModelOptions::pool, "vgg: pooling", {"max", "average"}),
+      text("model.pool", &ModelOptions::pool, "vgg, lenet: pooling", {"max", "average"}),
       text("model.norm", &ModelOptions::norm, "normalisation before each activation", norm_names()),
-      flag("model.norm_dense", &ModelOptions::norm_dense, "vgg-a: norm on the hidden dense layers too"),
+      flag("model.norm_dense", &ModelOptions::norm_dense, "vgg-a, lenet: norm on the hidden dense layers too"),
       flag("model.norm_affine", &ModelOptions::norm_affine, "norm learns scale and shift"),
       flag("model.norm_track", &ModelOptions::norm_track,
            "batch, l1, l2, linf: norm keeps running statistics for evaluation"),
@@ -153,7 +166,8 @@ std::vector<Field> make_fields() {
              "noise: an element's shift is uniform in its unit's ± this"),
       number("model.noise_scale_spread", &ModelOptions::noise_scale_spread, not_negative(),
              "noise: standard deviation of an element's factor around its unit's"),
-      number("model.dropout", &ModelOptions::dropout, below_one(), "dropout rate behind hidden dense layers"),
+      number("model.dropout", &ModelOptions::dropout, below_one(),
+             "dropout rate behind hidden dense layers; wrn, densenet: in each block"),
       flag("model.bias", &ModelOptions::bias, "convolutions and dense layers have biases"),
       text("model.init", &ModelOptions::init, "initial weights", init_names()),
       text("model.loss", &ModelOptions::loss, "loss; mse and sse against one-hot targets", loss_names()),

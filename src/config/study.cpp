@@ -12,6 +12,7 @@
 
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/nearest.hpp"
 #include "gradscape/file/input_file.hpp"
 #include "gradscape/host/program_file.hpp"
 
@@ -93,13 +94,15 @@ bool take_list(const Field& field, const toml::node& node, Experiment& experimen
     return true;
   }
   const toml::array* array = node.as_array();
-  if (array == nullptr || !field.list) return false;
+  if (array == nullptr || field.separator.empty()) return false;
   std::vector<std::string> elements;
   for (const toml::node& element : *array) {
     if (!element.is_string() && !element.is_integer()) return false;
     elements.push_back(element.is_string() ? element.as_string()->get() : node_text(element));
   }
-  set_field(field, experiment, fmt::format("{}", fmt::join(elements, ",")), where);
+  if (elements.empty() && field.separator == "\n")
+    throw UsageError(where, fmt::format("{} = [] holds nothing", field.name()), "leave it out, or give it a line");
+  set_field(field, experiment, fmt::format("{}", fmt::join(elements, field.separator)), where);
   return true;
 }
 
@@ -373,6 +376,7 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
   if (!scale.empty()) require_folder_name("--scale", "scale", scale);
 
   Experiment common;
+  common.model.arch.clear();  // not given
   read_sections(path, file, {"variant", "scale"}, common);
   std::vector<std::string> scales;
   const toml::table* scaled = find_scale(path, file, scale, scales);
@@ -407,11 +411,12 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
     }
   }
   for (Experiment& run : runs) {
-    const Experiment by_file = run;
+    Experiment by_file = run;
+    resolve(by_file);
     apply_overrides(overrides, run);
     require_experiment_name(path, overrides, run);
     resolve_path(run);
-    run.train.engine = engine_name(run.train);
+    resolve(run);
     check_experiment(run, blamed(path, overrides, by_file));
   }
   study.name = runs.front().experiment.name;
@@ -424,8 +429,9 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
 Experiment parse_experiment(const std::string& text, const std::string& where) {
   Experiment experiment;
   experiment.train.engine = "direct";  // what there was when the key was not yet stored
+  experiment.model.arch.clear();
   read_sections(where, parse(text, where), {}, experiment);
-  experiment.train.engine = engine_name(experiment.train);
+  resolve(experiment);
   return experiment;
 }
 

@@ -8,6 +8,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/same_value.hpp"
+#include "gradscape/nn/batch_norm.hpp"
 
 namespace gradscape {
 namespace {
@@ -28,15 +29,22 @@ constexpr SideVariable kSides[] = {
     {"gap_expected", "loss^2/activation^2", "what eps makes the gap", &TheoremSides::gap_expected},
 };
 
-std::vector<std::size_t> choose_norms(const Network<double>& network, const ModelOptions& model,
-                                      const std::vector<std::string>& layers) {
-  if (model.norm != "batch")
-    throw UsageError("theorem", "theorem 4.1 is about batch norm, and this run has model.norm = \"" + model.norm + "\"",
-                     "name a run with model.norm = \"batch\"");
-  std::vector<std::size_t> chosen = choose_blocks(network.blocks(), layers, "--layers");
-  std::erase_if(chosen, [&](std::size_t i) { return !network.blocks()[i].norm; });
-  if (chosen.empty()) throw UsageError("--layers", "none of these layers has a norm behind it");
-  return chosen;
+/// The block's batch norm; null of one with another norm, or none.
+const BatchNorm<double>* find_norm(const Network<double>& network, const LayerBlock& block) {
+  return block.norm ? dynamic_cast<const BatchNorm<double>*>(network.layers()[*block.norm].get()) : nullptr;
+}
+
+std::vector<std::size_t> choose_norms(const Network<double>& network, const std::vector<std::string>& layers) {
+  const std::vector<LayerBlock>& blocks = network.blocks();
+  const auto has_none = [&](std::size_t i) { return find_norm(network, blocks[i]) == nullptr; };
+  std::vector<std::size_t> chosen = choose_blocks(blocks, layers, "--layers");
+  std::erase_if(chosen, has_none);
+  if (!chosen.empty()) return chosen;
+  chosen = choose_blocks(blocks, {}, "--layers");
+  if (std::all_of(chosen.begin(), chosen.end(), has_none))
+    throw UsageError("theorem", "theorem 4.1 is about batch norm, and no layer of this run has one behind it",
+                     "name a run with model.norm = \"batch\", or with norm batch in model.layers");
+  throw UsageError("--layers", "none of these layers has a batch norm behind it");
 }
 
 }  // namespace
@@ -87,10 +95,9 @@ TheoremSides theorem_sides(ConstRows<double> y, ConstRows<double> dz, ConstRows<
 
 template <class S>
 TheoremAnalysis<S>::TheoremAnalysis(TrainingProcess<S>& process, const std::vector<std::string>& layers)
-    : norm_eps_(process.model().norm_eps),
-      network_(make_network<double>(process.model(), process.dataset().train.shape, process.dataset().train.classes,
+    : network_(make_network<double>(process.model(), process.dataset().train.shape, process.dataset().train.classes,
                                     Engine::direct, Fusion::off)),
-      chosen_(choose_norms(*network_, process.model(), layers)) {}
+      chosen_(choose_norms(*network_, layers)) {}
 
 template <class S>
 Table TheoremAnalysis<S>::begin() const {
@@ -112,10 +119,11 @@ void TheoremAnalysis<S>::add(const StepView<S>& step, Table& table) {
       if (block(i).norm != layer) continue;
       const Index units = y.cols();
       found[i].resize(static_cast<std::size_t>(units));
+      const double eps = find_norm(*network_, block(i))->options().eps;
       const Part* scale = network_->find(block(i), Role::scale);
       parallel::for_each(units, [&](Index unit) {
         const double gamma = scale != nullptr ? exact.theta[scale->offset + unit] : 1.0;
-        found[i][static_cast<std::size_t>(unit)] = theorem_sides(y, dz, dy, unit, gamma, norm_eps_);
+        found[i][static_cast<std::size_t>(unit)] = theorem_sides(y, dz, dy, unit, gamma, eps);
       });
     }
   };

@@ -20,11 +20,8 @@ bool is_halving_max_pool(const Op& op) {
 
 /// Whether a node's tensors follow directly on those of an earlier one, so that theta's order stays that of the nodes.
 bool adjoins(const ModelGraph& graph, int earlier, int node) {
-  for (int between = earlier + 1; between < node; ++between) {
-    const Op& op = graph.nodes[static_cast<std::size_t>(between)].op;
-    if (std::holds_alternative<ConvOp>(op) || std::holds_alternative<DenseOp>(op) || std::holds_alternative<NormOp>(op))
-      return false;
-  }
+  for (int between = earlier + 1; between < node; ++between)
+    if (has_tensors(graph.nodes[static_cast<std::size_t>(between)].op)) return false;
   return true;
 }
 

@@ -64,9 +64,10 @@ std::vector<FeatureShape> inputs_of(const ModelGraph& graph, std::size_t node,
   return inputs;
 }
 
-/// Where an error lies.
-std::string place(const Node& node) {
-  return "network, " + label(node);
+/// Where an error lies: "network, line 7, layer1.0.conv1".
+std::string place(const ModelGraph& graph, std::size_t node) {
+  const std::string line = node < graph.lines.size() ? fmt::format("line {}, ", graph.lines[node]) : "";
+  return fmt::format("network, {}{}", line, label(graph.nodes[node]));
 }
 
 /// UsageError unless names are there where parameters need them and used once, and every node takes one earlier value.
@@ -76,22 +77,21 @@ void require_sound(const ModelGraph& graph) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     const bool unnamed = node.name.empty();
-    if (unnamed && (std::holds_alternative<ConvOp>(node.op) || std::holds_alternative<DenseOp>(node.op) ||
-                    std::holds_alternative<NormOp>(node.op)))
+    if (unnamed && has_tensors(node.op))
       throw UsageError(fmt::format("network, node {}", i), fmt::format("{} has no name", describe(node.op)),
                        "its parameters are called by it");
     if (!unnamed && !names.insert(node.name).second)
-      throw UsageError(place(node), "is the name of two nodes", "parameters are told apart by it");
+      throw UsageError(place(graph, i), "is the name of two nodes", "parameters are told apart by it");
     const Arity takes = arity(node.op);
     if (node.inputs.size() < takes.least || node.inputs.size() > takes.most)
-      throw UsageError(place(node), fmt::format("{} takes {}, not {}", describe(node.op),
-                                                takes.most == 1             ? "one input"
-                                                : takes.least == takes.most ? "two inputs"
-                                                                            : "two inputs or more",
-                                                node.inputs.size()));
+      throw UsageError(place(graph, i), fmt::format("{} takes {}, not {}", describe(node.op),
+                                                    takes.most == 1             ? "one input"
+                                                    : takes.least == takes.most ? "two inputs"
+                                                                                : "two inputs or more",
+                                                    node.inputs.size()));
     for (const int input : node.inputs)
       if (input < kImages || input >= static_cast<int>(i))
-        throw UsageError(place(node), fmt::format("its input {} is no node before it", input),
+        throw UsageError(place(graph, i), fmt::format("its input {} is no node before it", input),
                          fmt::format("nodes are in the order of evaluation, and this is number {}", i));
   }
   std::vector<bool> used(graph.nodes.size());
@@ -101,7 +101,7 @@ void require_sound(const ModelGraph& graph) {
   used.back() = true;
   for (std::size_t i = 0; i < used.size(); ++i)
     if (!used[i])
-      throw UsageError(place(graph.nodes[i]), "nobody takes its value", "it is no part of the network: leave it out");
+      throw UsageError(place(graph, i), "nobody takes its value", "it is no part of the network: leave it out");
 }
 
 /// The node that does not take its input, and why.
@@ -182,6 +182,11 @@ const NamedTable<ActivationKind>& activation_kinds() {
   return table;
 }
 
+bool has_tensors(const Op& op) {
+  return std::holds_alternative<ConvOp>(op) || std::holds_alternative<DenseOp>(op) ||
+         std::holds_alternative<NormOp>(op);
+}
+
 std::string describe(const Op& op) {
   return std::visit(
       Overloaded{[](const ConvOp& conv) {
@@ -234,7 +239,7 @@ std::vector<FeatureShape> output_shapes(const ModelGraph& graph) {
   if (const auto failure = find_shapes(graph, shapes)) {
     const Node& node = graph.nodes[failure->node];
     throw UsageError(
-        place(node),
+        place(graph, failure->node),
         fmt::format("{} with {} of {}: {}", describe(node.op), node.inputs.size() == 1 ? "an input" : "a first input",
                     describe(input_of(graph, failure->node, shapes)), failure->misfit.what),
         describe_cure(graph, failure->misfit));
@@ -246,7 +251,7 @@ std::vector<FeatureShape> output_shapes(const ModelGraph& graph) {
                      fmt::format("random numbers are addressed for {}", kMostNoiseLayers));
   if (shapes.back().pixels() != 1)
     throw UsageError(
-        place(graph.nodes.back()),
+        place(graph, graph.nodes.size() - 1),
         fmt::format("the network's output is {}, and a loss takes one number for each class", describe(shapes.back())),
         "end with a flatten and a dense layer");
   return shapes;

@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
 #include <utility>
 
-#include "gradscape/core/named_table.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/nn/layer_text.hpp"
+#include "gradscape/nn/zoo_builder.hpp"
 
 namespace gradscape {
 namespace {
@@ -33,144 +34,111 @@ const NamedTable<Engine>& engines() {
   return table;
 }
 
-const NamedTable<std::optional<NormKind>>& norms() {
-  static const NamedTable<std::optional<NormKind>> table("norm", {{"none", std::nullopt},
-                                                                  {"batch", NormKind::batch},
-                                                                  {"l1", NormKind::l1},
-                                                                  {"l2", NormKind::l2},
-                                                                  {"linf", NormKind::linf},
-                                                                  {"layer", NormKind::layer},
-                                                                  {"group", NormKind::group}});
-  return table;
-}
-
-/// Appends nodes, each behind the one before, with PyTorch's names: SECTION.INDEX, the index counting every module of
-/// an nn.Sequential.
-class GraphBuilder {
- public:
-  GraphBuilder(const ModelOptions& options, FeatureShape input) : options_(options) {
-    graph_.input = input;
-    graph_.loss = losses().find(options.loss);
-    graph_.label_smoothing = options.label_smoothing;
-  }
-
-  /// Starts a new nn.Sequential.
-  void section(const std::string& name) {
-    section_ = name;
-    index_ = 0;
-  }
-
-  /// A 3×3 convolution with what follows it: norm, noise, activation and, if `pool`, 2×2 pooling.
-  void convolution(Index channels, bool pool) {
-    add(ConvOp{.channels = channels, .padding = 1, .bias = options_.bias});
-    norm_and_noise();
-    activation();
-    if (pool) add(PoolOp{options_.pool == "max" ? PoolKind::max : PoolKind::average, 2, 2});
-  }
-
-  /// A dense layer, with norm and noise behind it if `normed`.
-  void dense(Index units, bool normed, bool bias) {
-    add(DenseOp{units, bias});
-    if (normed) norm_and_noise();
-  }
-
-  void activation() {
-    if (options_.activation != "linear") add(ActivationOp{});
-  }
-
-  void dropout() {
-    if (options_.dropout > 0) add(DropoutOp{options_.dropout});
-  }
-
-  void flatten() { add_unnamed(FlattenOp{}); }
-
-  Index input_size() const { return graph_.input.size(); }
-
-  ModelGraph graph() && { return std::move(graph_); }
-
- private:
-  void norm_and_noise() {
-    if (const auto kind = norms().find(options_.norm)) {
-      const Index groups = *kind == NormKind::group ? options_.norm_groups : 1;
-      add(NormOp{*kind, options_.norm_eps, options_.norm_affine, options_.norm_momentum, options_.norm_track, groups});
-    }
-    if (options_.noise)
-      add_unnamed(NoiseOp{
-          {options_.noise_mean, options_.noise_scale, options_.noise_mean_spread, options_.noise_scale_spread}});
-  }
-
-  void add(const Op& op) { graph_.nodes.push_back({op, fmt::format("{}.{}", section_, index_++), {last()}}); }
-
-  /// A module that PyTorch's network would not have.
-  void add_unnamed(const Op& op) { graph_.nodes.push_back({op, "", {last()}}); }
-
-  /// The node before the next one; kImages where that is the first.
-  int last() const { return static_cast<int>(graph_.nodes.size()) - 1; }
-
-  const ModelOptions& options_;
-  ModelGraph graph_;
-  std::string section_;
-  int index_ = 0;
-};
-
-Index scaled(double channels, const ModelOptions& options) {
-  return std::max<Index>(1, std::llround(channels * options.width));
-}
-
 /// The convolutions of a VGG: so many in each of five stages, a pooling behind each stage.
-void add_features(GraphBuilder& builder, const ModelOptions& options, const std::array<int, 5>& convolutions) {
-  builder.section("features");
-  for (std::size_t stage = 0; stage < 5; ++stage)
-    for (int i = 0; i < convolutions[stage]; ++i)
-      builder.convolution(scaled(std::min(512.0, 64.0 * std::exp2(stage)), options), i + 1 == convolutions[stage]);
-  builder.flatten();
-  builder.section("classifier");
+void add_features(GraphBuilder& net, const std::array<int, 5>& convolutions) {
+  net.section("features");
+  for (std::size_t stage = 0; stage < 5; ++stage) {
+    const Index channels = net.scaled(std::min(512.0, 64.0 * std::exp2(stage)));
+    for (int i = 0; i < convolutions[stage]; ++i) {
+      net.add(ConvOp{.channels = channels, .padding = 1, .bias = net.options().bias}, kNumbered);
+      net.norm(kNumbered);
+      net.noise();
+      net.activation(kNumbered);
+    }
+    net.pool(kNumbered);
+  }
+  net.flatten();
+  net.section("classifier");
+}
+
+/// A dense layer, with norm and noise if `normed`, activation and dropout.
+void add_hidden(GraphBuilder& net, Index units, bool normed) {
+  net.dense(kNumbered, units);
+  if (normed) {
+    net.norm(kNumbered);
+    net.noise();
+  }
+  net.activation(kNumbered);
+  net.dropout(kNumbered);
 }
 
 template <int... Convolutions>
-void add_vgg(GraphBuilder& builder, const ModelOptions& options, Index classes) {
-  add_features(builder, options, {Convolutions...});
-  builder.dense(classes, false, options.bias);
+void add_vgg(GraphBuilder& net, Index classes) {
+  add_features(net, {Convolutions...});
+  net.dense(kNumbered, classes);
 }
 
-void add_vgg_a(GraphBuilder& builder, const ModelOptions& options, Index classes) {
-  add_features(builder, options, {1, 1, 2, 2, 2});
-  for (int hidden = 0; hidden < 2; ++hidden) {
-    builder.dense(scaled(512, options), options.norm_dense, options.bias);
-    builder.activation();
-    builder.dropout();
+void add_vgg_a(GraphBuilder& net, Index classes) {
+  add_features(net, {1, 1, 2, 2, 2});
+  for (int hidden = 0; hidden < 2; ++hidden) add_hidden(net, net.scaled(512), net.options().norm_dense);
+  net.dense(kNumbered, classes);
+}
+
+void add_mlp(GraphBuilder& net, Index classes) {
+  net.flatten();
+  net.section("layers");
+  for (const auto units : net.options().hidden) add_hidden(net, units, true);
+  net.dense(kNumbered, classes);
+}
+
+void add_deep_linear(GraphBuilder& net, Index classes) {
+  net.flatten();
+  net.section("layers");
+  for (std::int64_t layer = 1; layer < net.options().depth; ++layer) {
+    net.add(DenseOp{net.input().size(), false}, kNumbered);
+    net.norm(kNumbered);
+    net.noise();
   }
-  builder.dense(classes, false, options.bias);
+  net.add(DenseOp{classes, false}, kNumbered);
 }
 
-void add_mlp(GraphBuilder& builder, const ModelOptions& options, Index classes) {
-  builder.flatten();
-  builder.section("layers");
-  for (const auto units : options.hidden) {
-    builder.dense(units, true, options.bias);
-    builder.activation();
-    builder.dropout();
+void add_lenet(GraphBuilder& net, Index classes) {
+  int number = 0;
+  const auto norm = [&] {
+    net.norm(fmt::format("bn{}", ++number));
+    net.noise();
+  };
+  for (const int channels : {6, 16}) {
+    net.add(ConvOp{net.scaled(channels), 5, 5, 1, 0, net.options().bias}, channels == 6 ? "conv1" : "conv2");
+    norm();
+    net.activation();
+    net.pool("");
   }
-  builder.dense(classes, false, options.bias);
+  net.flatten();
+  for (const int units : {120, 84}) {
+    net.dense(units == 120 ? "fc1" : "fc2", net.scaled(units));
+    if (net.options().norm_dense) norm();
+    net.activation();
+    net.dropout();
+  }
+  net.dense("fc3", classes);
 }
 
-void add_deep_linear(GraphBuilder& builder, const ModelOptions& options, Index classes) {
-  builder.flatten();
-  builder.section("layers");
-  for (std::int64_t layer = 1; layer < options.depth; ++layer) builder.dense(builder.input_size(), true, false);
-  builder.dense(classes, false, false);
-}
+constexpr const char* kLayersKey = "model.layers";  // in messages
 
-using AddArchitecture = void (*)(GraphBuilder&, const ModelOptions&, Index classes);
+/// UsageError unless the text's network has an output for each class.
+void add_layers(GraphBuilder& net, Index classes) {
+  ModelGraph graph = parse_graph(net.options().layers, net.input(), kLayersKey);
+  if (const Index outputs = output_shapes(graph).back().channels; outputs != classes)
+    throw UsageError(fmt::format("model.layers, line {}, {}", graph.lines.back(), label(graph.nodes.back())),
+                     fmt::format("the network has {} outputs, and the data have {} classes", outputs, classes),
+                     "a network ends with one number for each class");
+  net.take(std::move(graph));
+}
 
 const NamedTable<AddArchitecture>& architectures() {
-  static const NamedTable<AddArchitecture> table("network", {{"vgg-a", add_vgg_a},
-                                                             {"vgg-11", add_vgg<1, 1, 2, 2, 2>},
-                                                             {"vgg-13", add_vgg<2, 2, 2, 2, 2>},
-                                                             {"vgg-16", add_vgg<2, 2, 3, 3, 3>},
-                                                             {"vgg-19", add_vgg<2, 2, 4, 4, 4>},
-                                                             {"mlp", add_mlp},
-                                                             {"deep-linear", add_deep_linear}});
+  static const NamedTable<AddArchitecture> table = [] {
+    std::vector<std::pair<std::string, AddArchitecture>> rows = {{"vgg-a", add_vgg_a},
+                                                                 {"vgg-11", add_vgg<1, 1, 2, 2, 2>},
+                                                                 {"vgg-13", add_vgg<2, 2, 2, 2, 2>},
+                                                                 {"vgg-16", add_vgg<2, 2, 3, 3, 3>},
+                                                                 {"vgg-19", add_vgg<2, 2, 4, 4, 4>},
+                                                                 {"lenet", add_lenet}};
+    const auto& branching = branching_architectures();
+    rows.insert(rows.end(), branching.begin(), branching.end());
+    rows.insert(rows.end(), {{"mlp", add_mlp}, {"deep-linear", add_deep_linear}, {kLayersArch, add_layers}});
+    return NamedTable<AddArchitecture>("network", std::move(rows));
+  }();
   return table;
 }
 
@@ -206,8 +174,21 @@ Engine engine_from_name(const std::string& name) {
 
 ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index classes) {
   GraphBuilder builder(options, input);
-  architectures().find(options.arch)(builder, options, classes);
-  return std::move(builder).graph();
+  architectures().find(options.arch)(builder, classes);
+  ModelGraph graph = std::move(builder).graph();
+  name_branches(graph);
+  graph.loss = losses().find(options.loss);
+  graph.label_smoothing = options.label_smoothing;
+  return graph;
+}
+
+bool has_batch_norm(const ModelOptions& options) {
+  if (options.arch != kLayersArch) return options.norm == "batch";
+  const ModelGraph graph = parse_graph(options.layers, {1, 1, 1}, kLayersKey);  // for images of any shape
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    const auto* norm = std::get_if<NormOp>(&node.op);
+    return norm != nullptr && norm->kind == NormKind::batch;
+  });
 }
 
 }  // namespace gradscape

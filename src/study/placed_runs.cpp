@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/nearest.hpp"
 
 namespace gradscape {
 

@@ -73,9 +73,9 @@ class Analyses(Case):
             gradscape(verb, run, "--steps", "1:2:3:4", expect=2, says=("--steps",))
             gradscape(verb, self.place / "none", expect=2, says=("does not exist",))
         gradscape("distributions", run, "--bins", 0, expect=2, says=("--bins", "1 or more"))
-        gradscape("theorem", run, "--layers", "3", expect=2, says=("none of these layers has a norm",))
+        gradscape("theorem", run, "--layers", "3", expect=2, says=("none of these layers has a batch norm",))
         plain = self.make("train", SETTINGS | {"model.norm": "none"}, self.place / "plain")
-        gradscape("theorem", plain, expect=2, says=("batch norm", '"none"'))
+        gradscape("theorem", plain, expect=2, says=("batch norm", "no layer of this run has one behind it"))
         (run / "checkpoints/step-00000020.h5").unlink()
         (run / "trace/segment-00000014-00000020.h5").unlink()
         gradscape("shift", run, expect=1, says=("stands at step 14 of 20", "--resume"))
@@ -87,7 +87,7 @@ class Analyses(Case):
         tail = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
         out = self.place / "out"
         gradscape("train", self.write_config(SETTINGS, tail=tail), "--out", out, "--quiet")
-        self.assertEqual(gradscape("theorem", out, says=("left out, as its norm is not batch norm",)).stdout,
+        self.assertEqual(gradscape("theorem", out, says=("left out, as it has no batch norm",)).stdout,
                          f"{out}/bn/theorem.h5\n")
         self.assertEqual(gradscape("distributions", out).stdout, f"{out}/bn/distributions.h5\n{out}/none/distributions.h5\n")
 

@@ -49,7 +49,8 @@ class BadConfig(Case):
     def test_wrong_type(self) -> None:
         for line, allowed in (("train.steps = 1.5", "whole number"), ("train.steps = \"ten\"", "whole number"),
                               ("train.lr = \"fast\"", "number"), ("train.nesterov = 1", "true | false"),
-                              ("model.arch = 3", "vgg-a | vgg-11 | vgg-13 | vgg-16 | vgg-19 | mlp | deep-linear"), ("model.hidden = 128", "list of whole numbers"),
+                              ("model.arch = 3", "vgg-a | vgg-11 | vgg-13 | vgg-16 | vgg-19 | lenet | "),
+                              ("model.hidden = 128", "list of whole numbers"),
                               ("model.hidden = [1.5]", "list of whole numbers"), ("data.path = false", "text"),
                               ("sweep.multipliers = 2.0", "list of numbers"),
                               ("sweep.multipliers = [1, \"a\"]", "list of numbers"),
@@ -325,7 +326,7 @@ class BadConfig(Case):
 
     def test_flags_that_several_keys_might_be(self) -> None:
         for flag, meant in (("--steps", "--train.steps or --sweep.steps"), ("--noise", "--model.noise or --sweep.noise"),
-                            ("--layers", "--sweep.layers")):
+                            ("--layers", "--model.layers or --sweep.layers")):
             self.assert_flag_refused(flag, 1, says=(f"{flag}: is no option of train", f"did you mean {meant}?"))
 
     def test_variant_flag_names_the_nearest(self) -> None:

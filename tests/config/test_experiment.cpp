@@ -14,9 +14,6 @@
 namespace gradscape::testing {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 // Everything a TOML string has to escape, and what it need not: quotes, backslashes, control characters (DEL is one),
 // other languages, what looks like a comment, a table or a list.
 const std::vector<std::string> kAwkwardTexts = {
@@ -150,29 +147,14 @@ TEST(Experiment, ReadsBackAllFieldsAtOnce) {
 
 // The file's sections and keys are an interface: these names are promised.
 TEST(Fields, HaveThePromisedNames) {
-  for (const char* name : {"experiment.name",
-                           "data.source",
-                           "data.path",
-                           "data.standardise",
-                           "data.train_limit",
-                           "model.arch",
-                           "model.width",
-                           "model.hidden",
-                           "model.activation",
-                           "model.norm",
-                           "model.norm_dense",
-                           "train.optimizer",
-                           "train.lr",
-                           "train.batch_size",
-                           "train.steps",
-                           "train.epochs",
-                           "train.checkpoint_every",
-                           "train.test_every",
-                           "train.seed",
-                           "train.precision",
-                           "train.engine",
-                           "sweep.every",
-                           "sweep.multipliers",
+  for (const char* name : {"experiment.name",  "data.source",      "data.path",
+                           "data.standardise", "data.train_limit", "model.arch",
+                           "model.layers",     "model.width",      "model.hidden",
+                           "model.activation", "model.norm",       "model.norm_dense",
+                           "train.optimizer",  "train.lr",         "train.batch_size",
+                           "train.steps",      "train.epochs",     "train.checkpoint_every",
+                           "train.test_every", "train.seed",       "train.precision",
+                           "train.engine",     "sweep.every",      "sweep.multipliers",
                            "sweep.direction"}) {
     ASSERT_NE(find_field(name), nullptr) << name;
     EXPECT_EQ(find_field(name)->name(), name);
@@ -215,42 +197,6 @@ TEST(Fields, AllowedSaysTypeChoicesAndRange) {
   EXPECT_EQ(find_field("data.augment_crop")->allowed(), "whole number >= 0 and <= 16");
   EXPECT_EQ(find_field("sweep.multipliers")->allowed(), "list of numbers finite, not 0");
   EXPECT_NE(find_field("model.hidden")->allowed().find("list of whole numbers >= 1"), std::string::npos);
-}
-
-TEST(Range, EndsAreOpenOrClosed) {
-  const Range closed{0, 1};
-  const Range open{0, 1, true, true};
-  for (const double end : {0.0, 1.0}) {
-    EXPECT_TRUE(closed.contains(end));
-    EXPECT_FALSE(open.contains(end));
-  }
-  for (const Range& range : {closed, open}) {
-    EXPECT_TRUE(range.contains(0.5));
-    EXPECT_FALSE(range.contains(-0.1));
-    EXPECT_FALSE(range.contains(1.1));
-    EXPECT_FALSE(range.contains(kNan)) << "NaN lies in no range";
-  }
-  EXPECT_TRUE(open.contains(5e-324));
-  const Range positive{0, kInfinity, true, true};
-  EXPECT_TRUE(positive.contains(std::numeric_limits<double>::max()));
-  EXPECT_FALSE(positive.contains(kInfinity));
-  EXPECT_EQ(closed.text(), ">= 0 and <= 1");
-  EXPECT_EQ(open.text(), "> 0 and < 1");
-  EXPECT_EQ(positive.text(), "> 0");
-  EXPECT_EQ((Range{-kInfinity, 3}).text(), "<= 3");
-  EXPECT_EQ((Range{-kInfinity, kInfinity, true, true}).text(), "finite");
-}
-
-TEST(Nearest, FindsTheNameThatWasMeant) {
-  const std::vector<std::string> names = {"lr", "lr_min", "momentum", "weight_decay", "batch_size", "steps"};
-  EXPECT_EQ(nearest("lr", names), "lr");
-  EXPECT_EQ(nearest("lr_mni", names), "lr_min");
-  EXPECT_EQ(nearest("momentm", names), "momentum");
-  EXPECT_EQ(nearest("batchsize", names), "batch_size");
-  EXPECT_EQ(nearest("weigth_decay", names), "weight_decay");
-  EXPECT_EQ(nearest("step", names), "steps");
-  EXPECT_EQ(nearest("completely_different", names), "");
-  EXPECT_EQ(nearest("lr", {}), "");
 }
 
 Experiment with(const std::string& name, const std::string& text) {
@@ -417,6 +363,33 @@ TEST(IdentityDifferences, InWords) {
             (std::vector<std::string>{"model.norm is \"none\" here and \"batch\" there",
                                       "train.lr is 0.1 here and 0.05 there", "train.seed is 1 here and 9 there"}));
   EXPECT_TRUE(identity_differences(here, here).empty());
+}
+
+// A difference of long texts is shown where it is.
+TEST(IdentityDifferences, NameTheLineOfATextOfSeveral) {
+  Experiment here, there;
+  here.model.layers = "flatten\ndense 3 \"a\"\n";
+  there.model.layers = "flatten\ndense 4\n";
+  EXPECT_EQ(identity_differences(here, there),
+            std::vector<std::string>{R"(model.layers has in line 2 "dense 3 \"a\"" here and "dense 4" there)"});
+  there.model.layers = here.model.layers + "relu";
+  EXPECT_EQ(identity_differences(here, there),
+            std::vector<std::string>{R"(model.layers has in line 3 "" here and "relu" there)"});
+  there.model.layers = "flatten\ndense 3 \"a\"";
+  EXPECT_EQ(identity_differences(here, there),
+            std::vector<std::string>{R"(model.layers has in line 3 "" here and nothing there)"});
+  there.model.layers = "";
+  EXPECT_EQ(identity_differences(here, there),
+            std::vector<std::string>{R"(model.layers is "flatten\ndense 3 \"a\"\n" here and "" there)"});
+}
+
+TEST(ToToml, WritesATextOfSeveralLinesAsSuch) {
+  Experiment experiment;
+  experiment.model.arch = "layers";
+  experiment.model.layers = "flatten\n# \"\"\" \\ \r\ndense 3\n";
+  EXPECT_NE(to_toml(experiment).find("\nlayers = \"\"\"\nflatten\n# \\\"\\\"\\\" \\\\ \\u000d\ndense 3\n\"\"\"\n"),
+            std::string::npos)
+      << to_toml(experiment);
 }
 
 // Files hold a real name always; what an older program wrote names none, and was direct.

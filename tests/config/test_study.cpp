@@ -129,6 +129,30 @@ train.engine = "direct"
   EXPECT_EQ(engines({{"train.engine", "winograd"}}), (Names{"winograd", "winograd", "winograd"}));
 }
 
+TEST_F(StudyFile, LayersAreATextOrAListOfItsLines) {
+  const std::string end = "\n[train]\nsteps = 1\n";
+  const auto layers = [&](const std::string& value, const Overrides& overrides = {}) {
+    return load("[model]\nlayers = " + value + end, overrides).runs[0].model;
+  };
+  for (const char* value : {"\"\"\"\nflatten\na: dense 3 # b, c\"\"\"", "[\"flatten\", \"a: dense 3 # b, c\"]"}) {
+    EXPECT_EQ(layers(value).layers, "flatten\na: dense 3 # b, c");
+    EXPECT_EQ(layers(value).arch, "layers") << "it need not be given";
+  }
+  EXPECT_EQ(layers("\"\"").arch, "vgg-a");
+  EXPECT_EQ(layers("\"\"", {{"model.layers", "dense 3"}}).layers, "dense 3");
+  EXPECT_EQ(load("[model]\narch = \"layers\"\nlayers = \"dense 3\"" + end).runs[0].model.arch, "layers");
+  expect_refused("[model]\narch = \"vgg-a\"\nlayers = \"dense 3\"" + end, "",
+                 {"model.arch = \"vgg-a\" and model.layers are both given", "leave one of them out"});
+  expect_refused("[model]\narch = \"layers\"" + end, "", {"model.arch = \"layers\" needs model.layers"});
+  expect_refused("[model]\nlayers = []" + end, "2", {"model.layers = [] holds nothing"});
+  expect_refused("[model]\nlayers = 3" + end, "2", {"model.layers = 3", "wrong type", "text, or a list of its lines"});
+  expect_refused("[model]\nlayers = \"dense 3\\ndanse 4\"" + end, "", {"model.layers, line 2, column 1", "dense?"});
+  // What the text says already; weights and loss it does not say.
+  EXPECT_NO_THROW(load("[model]\nlayers = \"dense 3\"\ninit = \"he-normal\"\nlabel_smoothing = 0.1" + end));
+  expect_refused("[model]\nlayers = \"dense 3\"\nbias = false\nnorm = \"batch\"\nloss = \"mse\"" + end, "",
+                 {"model.layers does not take model.norm, model.bias\n"});
+}
+
 TEST_F(StudyFile, VariantsOverrideTheFileAndFlagsOverrideBoth) {
   const std::string text = R"([train]
 steps = 5

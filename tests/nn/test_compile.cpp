@@ -113,6 +113,8 @@ TEST(Compile, TheNetworkIsWhatItsGraphSays) {
           options.depth = 3;
           options.hidden = {16, 8};
           options.dropout = 0.5;
+          options.norm_groups = arch == "lenet" ? 1 : 2;
+          options.layers = "conv 4 1x1\nconv 8 3x3 depthwise\nadd from 1, 1\nflatten\ndense 8\n";
           const FeatureShape input = arch == "deep-linear" ? FeatureShape{1, 1, 8} : kImage;
           const ModelGraph graph = zoo_graph(options, input, 8);
           const auto network = compile<float>(graph, Engine::winograd, fusion);

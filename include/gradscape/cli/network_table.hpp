@@ -12,4 +12,8 @@ namespace gradscape {
 /// otherwise is not there, says so instead.
 void print_networks(const std::vector<Experiment>& experiments);
 
+/// Prints each of them as text for model.layers instead, behind a comment that says whose it is where there are
+/// several.
+void print_network_texts(const std::vector<Experiment>& experiments);
+
 }  // namespace gradscape

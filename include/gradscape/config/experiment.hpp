@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "gradscape/core/number.hpp"
 #include "gradscape/data/dataset.hpp"
 #include "gradscape/landscape/options.hpp"
 #include "gradscape/nn/zoo.hpp"
@@ -38,19 +39,6 @@ using FieldTarget =
 using FieldValue = std::variant<const std::string*, const double*, const std::int64_t*, const bool*,
                                 const std::vector<double>*, const std::vector<std::int64_t>*>;
 
-/// Admitted numbers; list elements are held to it one by one.
-struct Range {
-  double min;
-  double max;
-  bool open_min = false;
-  bool open_max = false;
-  bool without_zero = false;
-
-  bool contains(double value) const;
-  /// "> 0", ">= 0 and <= 1", "finite, not 0"
-  std::string text() const;
-};
-
 /// Whether a field is part of what makes two runs the same run: everything that changes training's bits is.
 enum class Identity { no, yes, where_schedule_needs_it };
 
@@ -61,15 +49,19 @@ struct Field {
   std::function<FieldValue(const Experiment&)> value;
   std::string help;
   std::vector<std::string> choices;  // of a text; empty: any
-  Range range;                       // of numbers
+  Range range;                       // of numbers; list elements are held to it one by one
   Identity identity = Identity::yes;
   bool automatic = false;  // of a whole number: "auto" is admitted too, and kept as kAutomatic
-  bool list = false;       // of a text: its elements are separated by commas, and a file's list is read as such
+  std::string separator =
+      {};  // of a text: stands between its elements, and a file's list is read as such; empty: no list
 
   std::string name() const { return section + "." + key; }
   /// "text", "number", "whole number", "true | false", "a | b", with the range.
   std::string allowed() const;
 };
+
+/// Bytes of a configuration as it is stored, at most: an attribute of an HDF5 file has less than 64 KiB.
+inline constexpr std::size_t kLongestStored = 64000;
 
 /// Every option, in the order of the file.
 const std::vector<Field>& fields();
@@ -83,11 +75,12 @@ std::vector<std::string> fields_of_key(const std::string& key);
 /// The key that is meant by what other programs call it ("learning_rate": "lr"); the text itself where there is none.
 std::string usual_key(const std::string& key);
 
-/// The nearest of `names` to a mistyped one, or an empty text where none is near.
-std::string nearest(const std::string& typed, const std::vector<std::string>& names);
-
 /// Value of a field as it stands in TOML; exact: doubles in the shortest form that reads back to the same bits.
 std::string field_text(const Field& field, const Experiment& experiment);
+
+/// Puts names in the place of what a configuration leaves open: train.engine = "auto", and an empty model.arch, which
+/// is "layers" where model.layers is given and the default elsewhere.
+void resolve(Experiment& experiment);
 
 /// Whether the field takes "auto" and `text` is that: then it is set.
 bool set_automatic(const Field& field, Experiment& experiment, const std::string& text);

@@ -27,13 +27,14 @@ Table theorem_schema(const Dimension& layer = layer_dimension(), const std::vect
 /// Error unless the gap is the difference of the two sides, bit for bit.
 void check_theorem(const Table& table, const std::string& where);
 
-/// Theorem 4.1 per unit of each batch norm over training, in double with the direct engine, at the run's weights, batch
-/// and pass. Variables over (step, unit); `unit_layer` is the index of the unit's layer in the dimension `layer`.
+/// Theorem 4.1 per unit of each batch norm that a convolution or dense layer has directly behind it, over training, in
+/// double with the direct engine, at the run's weights, batch and pass. Variables over (step, unit); `unit_layer` is
+/// the index of the unit's layer in the dimension `layer`.
 template <class S>
 class TheoremAnalysis : public StepSurvey<S> {
  public:
-  /// `layers`: names of blocks, of which those without a norm are left out; empty: all. UsageError unless the run's
-  /// norm is batch norm.
+  /// `layers`: names of blocks, of which those without a batch norm are left out; empty: all. UsageError where
+  /// none is left.
   TheoremAnalysis(TrainingProcess<S>& process, const std::vector<std::string>& layers);
 
   Table begin() const override;
@@ -46,7 +47,6 @@ class TheoremAnalysis : public StepSurvey<S> {
  private:
   const LayerBlock& block(std::size_t i) const { return network_->blocks()[chosen_[i]]; }
 
-  double norm_eps_;
   std::unique_ptr<Network<double>> network_;  // every module a layer of its own
   std::vector<std::size_t> chosen_;           // blocks
   double worst_ = 0;

@@ -15,6 +15,8 @@ class BatchNorm : public Layer<S> {
   BatchNorm(Layout& parameters, Layout& buffers, const std::string& name, FeatureShape in,
             const BatchNormOptions& options);
 
+  const BatchNormOptions& options() const { return norm_.options(); }
+
   std::string describe() const override;
   Index fewest_samples() const override { return this->in().pixels() > 1 ? 1 : 2; }
   void initialise(S* theta, Init init, std::uint64_t seed) const override;

@@ -27,6 +27,8 @@ class ChannelNorm {
   ChannelNorm(Layout& parameters, Layout& buffers, const std::string& name, Index channels,
               const BatchNormOptions& options);
 
+  const BatchNormOptions& options() const { return options_; }
+
   void initialise(S* theta) const;
   void initialise_buffers(S* buffers) const;
 

@@ -150,17 +150,24 @@ struct Node {
 };
 
 /// The nodes in the order of evaluation, which is also that of their parameters in theta. The last one's value is the
-/// network's output, one number for each class.
+/// network's output, one number for each class. Where they stand in a text makes no difference between two graphs.
 struct ModelGraph {
   FeatureShape input;  // of one image
   std::vector<Node> nodes;
   Loss loss = Loss::cross_entropy;
-  double label_smoothing = 0;  // of cross-entropy: evaluate_loss()
-  bool operator==(const ModelGraph&) const = default;
+  double label_smoothing = 0;   // of cross-entropy: evaluate_loss()
+  std::vector<int> lines = {};  // of each node in the text that it was read from, for messages; empty: of none
+  bool operator==(const ModelGraph& other) const {
+    return input == other.input && nodes == other.nodes && loss == other.loss &&
+           label_smoothing == other.label_smoothing;
+  }
 };
 
 /// The names of activations: "relu", "leaky-relu", …
 const NamedTable<ActivationKind>& activation_kinds();
+
+/// Whether it can have parameters or statistics, which are called by its node's name.
+bool has_tensors(const Op& op);
 
 /// In words, without shapes: "conv 3×3", "group norm in 8", "max pool 2×2".
 std::string describe(const Op& op);

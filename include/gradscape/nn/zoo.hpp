@@ -9,16 +9,21 @@
 
 namespace gradscape {
 
+/// The arch of networks that model.layers describes.
+inline constexpr const char* kLayersArch = "layers";
+
 /// Section [model]. The defaults are the VGG-A of the course exercise.
 struct ModelOptions {
   std::string arch = "vgg-a";
-  double width = 1.0;                             // vgg: factor on all channel counts; narrower is faster
+  std::string layers;                             // arch = layers: the network's text
+  std::string shortcut = "auto";                  // resnet, wrn: A, B or none; auto: the architecture's own
+  double width = 1.0;                             // factor on all channel counts; narrower is faster
   std::vector<std::int64_t> hidden = {128, 128};  // mlp: units of each hidden layer
   std::int64_t depth = 25;                        // deep-linear: its layers
   std::string activation = "relu";                // "linear": no non-linearity, so that no unit can flip
-  std::string pool = "max";                       // vgg: "average" is linear too
+  std::string pool = "max";                       // vgg, lenet: "average" is linear too
   std::string norm = "none";
-  bool norm_dense = false;  // vgg-a: batch norm on the hidden dense layers too
+  bool norm_dense = false;  // vgg-a, lenet: norm on the hidden dense layers too
   bool norm_affine = true;
   bool norm_track = true;  // off: evaluation uses the batch's statistics
   double norm_eps = 1e-5;
@@ -29,7 +34,7 @@ struct ModelOptions {
   double noise_scale = 1.25;
   double noise_mean_spread = 0.1;
   double noise_scale_spread = 0.1;
-  double dropout = 0.0;  // rate behind each hidden dense layer
+  double dropout = 0.0;  // rate behind each hidden dense layer, or in each block
   bool bias = true;      // of convolutions and dense layers
   std::string init = "xavier-normal";
   std::string loss = "cross-entropy";
@@ -53,8 +58,18 @@ Engine engine_from_name(const std::string& name);
 /// with dense 512, 512, classes behind. mlp: dense layers `hidden`, then the classes'. Each convolution and hidden
 /// dense layer (of vgg-a: where norm_dense) is followed by norm, noise and activation. deep-linear (Santurkar et al.
 /// 2018, appendix A): `depth` square dense layers without bias or activation, norm and noise behind each but the last.
-/// output_shapes() checks that it fits the images and that groups divide channels.
+/// lenet (LeCun et al. 1998, with ReLU and max-pooling): 6 and 16 channels 5×5, dense 120, 84, classes.
+/// resnet-20, -32, -44, -56, -110 (He et al. 2015, for CIFAR): 16, 32, 64 channels, shortcuts A unless told otherwise.
+/// resnet-18: 64 to 512 channels, two blocks each, behind a convolution 3×3 of stride 1, shortcuts B. wrn-DEPTH-WIDTH
+/// (Zagoruyko and Komodakis 2016): norm and activation before the convolutions, shortcuts B without norm. densenet-22,
+/// -40 (Huang et al. 2017): growth 12, neither bottlenecks nor compression. In these a convolution has a bias only
+/// where norm is "none", and noise is behind each norm but a shortcut's. layers: the options' text.
+/// output_shapes() checks that it fits the images and that groups divide channels. UsageError where a text is none, or
+/// has another number of outputs than classes.
 ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index classes);
+
+/// Whether that network has batch norm.
+bool has_batch_norm(const ModelOptions& options);
 
 /// The same, ready to compute.
 template <class S>
