@@ -9,8 +9,8 @@
 #include <optional>
 #include <set>
 
-#include "gradscape/config/experiment.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/nearest.hpp"
 #include "gradscape/core/split.hpp"
 #include "gradscape/store/publish.hpp"
 
