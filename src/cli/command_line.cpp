@@ -343,6 +343,7 @@ void run(CLI::App& app, int argc, char** argv) {
   add_verify(verbs);
   add_info(verbs);
   add_numerics(verbs);
+  add_import(verbs);
   add_evaluate(verbs);
   add_export(verbs);
   add_bench(verbs);

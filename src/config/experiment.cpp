@@ -331,7 +331,7 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
   check_layers(experiment, where);
   check_norm(experiment.model, where);
   check_loss(experiment, where);
-  if (train.steps == 0 && train.epochs == 0)
+  if (train.steps == 0 && train.epochs == 0 && !train.imported)
     throw UsageError(where, "the length of training is not given", "set train.steps or train.epochs");
   if (train.steps > 0 && train.epochs > 0)
     throw UsageError(where,

@@ -213,6 +213,8 @@ std::vector<Field> make_fields() {
              I::no),
       number("train.seed", &TrainOptions::seed, at_least(0), "seed of weights, order, augmentation, dropout"),
       text("train.precision", &TrainOptions::precision, "arithmetic of the run", {"float", "double"}),
+      flag("train.imported", &TrainOptions::imported,
+           "set by gradscape import: the checkpoints are snapshots, of which nothing is replayed"),
       text("train.engine", &TrainOptions::engine,
            "how convolutions are computed; auto: winograd in float, direct in double", engine_choices()),
 

@@ -426,6 +426,14 @@ Study load_study(const std::string& path, const Overrides& overrides, const std:
   return study;
 }
 
+Experiment make_experiment(const Overrides& overrides) {
+  Experiment experiment;
+  apply_overrides(overrides, experiment);
+  resolve_path(experiment);
+  experiment.train.engine = engine_name(experiment.train);
+  return experiment;
+}
+
 Experiment parse_experiment(const std::string& text, const std::string& where) {
   Experiment experiment;
   experiment.train.engine = "direct";  // what there was when the key was not yet stored

@@ -185,10 +185,13 @@ void DistributionAnalysis<S>::add(const StepView<S>& step, Table& table) {
   table.dimensions.front().values.push_back(static_cast<double>(step.record.step));
   std::vector<Units> now, next;
   evaluate(step, step.theta, step.pass.step, now, &table);
-  evaluate(step, step.theta_next, step.pass.step + 1, next, nullptr);
+  const bool drifts = !process_.imported();  // else the next weights are not known
+  if (drifts) evaluate(step, step.theta_next, step.pass.step + 1, next, nullptr);
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t i = 0; i < chosen_.size(); ++i) {
-    table.variable("drift_mean").values.push_back(root_mean_square(next[i].mean, now[i].mean));
-    table.variable("drift_variance").values.push_back(root_mean_square(next[i].variance, now[i].variance));
+    table.variable("drift_mean").values.push_back(drifts ? root_mean_square(next[i].mean, now[i].mean) : kNan);
+    table.variable("drift_variance")
+        .values.push_back(drifts ? root_mean_square(next[i].variance, now[i].variance) : kNan);
     const Part& weight = *network_->find(network_->blocks()[chosen_[i]], Role::weight);
     append(describe_values<S>({step.theta.data() + weight.offset, weight.size, 1}, bins_), "weight", table);
   }

@@ -50,6 +50,11 @@ bool OpenRun<S>::look_at(std::int64_t step, const StepObserver<S>& observe) {
   if (after == checkpoints.begin())
     throw Error(directory_.root(), fmt::format("has no checkpoint at or before step {}", step));
   TrainingState<S> state = checkpoint(*(after - 1));
+  if (process_.imported()) {
+    if (state.step != step) throw Error(directory_.root(), fmt::format("has no snapshot number {}", step));
+    process_.preview(state, observe);
+    return true;
+  }
   if (step == process_.total_steps()) {
     if (!replay_to(state, step, {})) return false;
     process_.preview(state, observe);

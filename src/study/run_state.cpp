@@ -217,8 +217,9 @@ RunReport inspect_run(const RunDirectory& directory, const Experiment& experimen
   const auto checkpoints = directory.checkpoint_steps();
   if (const auto info = find_last_checkpoint(run, checkpoints)) {
     run.trained = info->step;
-    run.total = total_steps(train, info->steps_per_epoch);
-    for (const TraceHole& hole : find_trace_holes(directory, checkpoints)) run.problems.push_back(hole.problem);
+    run.total = train.imported ? checkpoints.back() : total_steps(train, info->steps_per_epoch);
+    if (!train.imported)
+      for (const TraceHole& hole : find_trace_holes(directory, checkpoints)) run.problems.push_back(hole.problem);
   } else if (train.steps > 0 && train.checkpoint_every != kAutomatic) {
     run.total = train.steps;
   }

@@ -103,7 +103,8 @@ class SurveyJob {
 
   /// Makes the rows that are missing of a segment. Steps whose rows are there are only trained again.
   void make_shard(const Segment& segment, Progress& progress) {
-    const bool end = segment.first == run_.process().total_steps();  // the step after the last update
+    // The step after the last update, or a snapshot: there is nothing to replay.
+    const bool end = segment.first == run_.process().total_steps() || run_.process().imported();
     const WholeTrace trace = end ? WholeTrace{} : read_whole_trace(run_.directory(), segment.first, segment.last);
     ShardCheck begun = end ? ShardCheck{} : judge_.begun(segment, trace);
     if (!begun.problem.empty() && std::filesystem::exists(partial_path(segment)))

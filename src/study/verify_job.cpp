@@ -104,13 +104,14 @@ class Verifier {
     const TrainOptions train = parse_experiment(read_provenance(file).config, path).train;
     const auto per_epoch = static_cast<std::int64_t>(process_.steps_per_epoch());
     const bool fits = info.standardisation.mean == pixels.mean && info.standardisation.deviation == pixels.deviation &&
-                      info.steps_per_epoch == per_epoch && info.total_steps == total_steps(train, per_epoch) &&
+                      info.steps_per_epoch == per_epoch && (train.imported || info.total_steps == total_steps(train, per_epoch)) &&
                       info.parameters == static_cast<std::int64_t>(state.theta.size());
     if (!fits) throw Error(path, "its standardisation or its numbers of steps and parameters are not those of its run");
   }
 
   /// Every step up to the last checkpoint is recorded; damaged files were reported when all were read.
   void check_trace() {
+    if (process_.imported()) return;
     for (const TraceHole& hole : find_trace_holes(directory_, directory_.checkpoint_steps()))
       if (hole.damaged.empty())
         found_.problems.push_back(hole.problem + "\n  hint: `gradscape train --resume` makes it again");

@@ -3,38 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-import struct
 from pathlib import Path
 
 import h5py
 import numpy as np
-from support import FULL, Case, datasets, gradscape, main
-
-TYPES = {"<f4": "F32", "<f8": "F64", "<i8": "I64"}
-
-
-def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> Path:
-    header, data = {}, b""
-    for name, values in tensors.items():
-        body = np.ascontiguousarray(values).tobytes()
-        header[name] = {"dtype": TYPES[values.dtype.str], "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(body)]}
-        data += body
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-    return path
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    content = path.read_bytes()
-    size, = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8:8 + size])
-    kinds = {word: kind for kind, word in TYPES.items()}
-    return {name: np.frombuffer(content[8 + size:], kinds[entry["dtype"]], int(np.prod(entry["shape"], dtype=int)),
-                                entry["data_offsets"][0]).reshape(entry["shape"])
-            for name, entry in header.items() if name != "__metadata__"}
-
+from support import FULL, Case, datasets, gradscape, main, read_tensors, write_tensors
 
 class Evaluate(Case):
     @classmethod

@@ -15,6 +15,7 @@ void add_status(VerbList& verbs);
 void add_verify(VerbList& verbs);
 void add_info(VerbList& verbs);
 void add_numerics(VerbList& verbs);
+void add_import(VerbList& verbs);
 void add_evaluate(VerbList& verbs);
 void add_export(VerbList& verbs);
 void add_bench(VerbList& verbs);

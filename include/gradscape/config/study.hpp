@@ -36,6 +36,9 @@ void apply_overrides(const Overrides& overrides, Experiment& experiment);
 /// them; and experiment.learning_rates likewise, which go with sweep.kind = "runs".
 Study load_study(const std::string& path, const Overrides& overrides, const std::string& scale = "");
 
+/// The defaults with what flags say; errors as of load_study().
+Experiment make_experiment(const Overrides& overrides);
+
 /// Reads back what to_toml() wrote; `where` names the text's origin. Texts of older programs name no train.engine and
 /// mean "direct".
 Experiment parse_experiment(const std::string& toml, const std::string& where);

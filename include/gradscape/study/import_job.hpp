@@ -1,0 +1,44 @@
+// A network and its weights from another program, as a run.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gradscape/exchange/network_file.hpp"
+#include "gradscape/exchange/weights.hpp"
+#include "gradscape/study/evaluate_job.hpp"
+
+namespace gradscape {
+
+struct ImportRequest {
+  std::string folder;               // network.toml, weights *.safetensors, maybe check.safetensors
+  WeightMap map = {};               // of names, where nothing else tells
+  bool without_statistics = false;  // weights may lack running statistics
+  bool force = false;               // replace the run that is there
+};
+
+/// One file of weights and how it was read.
+struct ImportedWeights {
+  std::string path;
+  std::int64_t step = 0;  // the snapshot's number
+  WeightReport report;
+};
+
+struct ImportResult {
+  std::vector<ImportedWeights> weights;
+  std::vector<EvaluateResult> checks;  // of the last snapshot: evaluation mode, train mode; empty without a check file
+};
+
+/// The files of weights of a folder, in the order of their names, numbers in them by value; check.safetensors aside.
+std::vector<std::string> weight_files(const std::string& folder);
+
+/// What `experiment` becomes with the network of the folder.
+Experiment with_network(Experiment experiment, const NetworkFile& network, std::size_t snapshots);
+
+/// Makes a run whose checkpoints 0, 1, … are the files of weights, each a snapshot. Nothing is written where something
+/// is refused: weights of another network (match_weights), images of another shape than the network's, a directory that
+/// holds something else.
+ImportResult import_run(const ImportRequest& request, const Experiment& experiment, const RunDirectory& directory);
+
+}  // namespace gradscape
