@@ -64,10 +64,11 @@ std::unique_ptr<StepSurvey<S>> open_survey(const std::string& kind, const SweepO
                                            const SurveySettings& settings, TrainingProcess<S>& process,
                                            std::int64_t segment) {
   if (process.imported() && (kind == "shift" || (kind == "sweep" && options.direction == "update")))
-    throw UsageError(kind == "shift" ? kind : "sweep.direction",
-                     fmt::format("{} needs the weights after a step, which snapshots of another program's training lack",
-                                 kind == "shift" ? "internal covariate shift" : "the optimiser's update"),
-                     "the gradient's direction, distributions and theorem need none");
+    throw UsageError(
+        kind == "shift" ? kind : "sweep.direction",
+        fmt::format("{} needs the weights after a step, which snapshots of another program's training lack",
+                    kind == "shift" ? "internal covariate shift" : "the optimiser's update"),
+        "the gradient's direction, distributions and theorem need none");
   if (kind == "sweep") return std::make_unique<SweepSurvey<S>>(options, process, segment);
   if (kind == "shift") return std::make_unique<ShiftAnalysis<S>>(process, settings.layers);
   if (kind == "distributions")

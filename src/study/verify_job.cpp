@@ -104,7 +104,8 @@ class Verifier {
     const TrainOptions train = parse_experiment(read_provenance(file).config, path).train;
     const auto per_epoch = static_cast<std::int64_t>(process_.steps_per_epoch());
     const bool fits = info.standardisation.mean == pixels.mean && info.standardisation.deviation == pixels.deviation &&
-                      info.steps_per_epoch == per_epoch && (train.imported || info.total_steps == total_steps(train, per_epoch)) &&
+                      info.steps_per_epoch == per_epoch &&
+                      (train.imported || info.total_steps == total_steps(train, per_epoch)) &&
                       info.parameters == static_cast<std::int64_t>(state.theta.size());
     if (!fits) throw Error(path, "its standardisation or its numbers of steps and parameters are not those of its run");
   }

@@ -40,7 +40,7 @@ struct TrainOptions {
   std::int64_t seed = 1;
   std::string precision = "float";
   std::string engine = "auto";  // of convolutions; "auto": the precision's own, winograd in float, direct in double
-  bool imported = false;  // the checkpoints are snapshots of another program's training: steps are their numbers
+  bool imported = false;        // the checkpoints are snapshots of another program's training: steps are their numbers
 };
 
 /// The engine's real name: "auto" resolved.

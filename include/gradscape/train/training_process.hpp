@@ -65,8 +65,8 @@ class TrainingProcess {
   const BatchSource& batches() const { return batches_; }
   const ModelOptions& model() const { return model_; }
   const Dataset& dataset() const { return dataset_; }
-  /// Whether the run's states are snapshots: each is looked at by itself, on the batch of its number, and nothing is known
-  /// of the weights after it.
+  /// Whether the run's states are snapshots: each is looked at by itself, on the batch of its number, and nothing is
+  /// known of the weights after it.
   bool imported() const { return train_.imported; }
   Engine engine() const { return engine_from_name(engine_name(train_)); }
 
