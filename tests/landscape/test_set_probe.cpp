@@ -72,7 +72,8 @@ void expect_parity(const SweepRecord& record, const Json& c) {
 }
 
 TEST(SetProbe, IsThatOfPyTorch) {
-  for (const Json& c : load_parity("set_probes").at("cases")) {
+  const Json file = load_parity("set_probes");
+  for (const Json& c : file.at("cases")) {
     SCOPED_TRACE(c.at("name").get<std::string>());
     expect_parity(probe_first_step<double>(run_of(c), options_of(c)), c);
   }
