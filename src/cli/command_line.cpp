@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <omp.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +11,7 @@
 #include <new>
 
 #include "gradscape/cli/help.hpp"
+#include "gradscape/cli/thread_count.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/experiment.hpp"
 #include "gradscape/core/error.hpp"
@@ -51,34 +51,6 @@ std::string version_text() {
   const BuildInfo& build = build_info();
   return fmt::format("gradscape {} ({})\ncompiler: {}\nflags: {}\nlibraries: {}", build.version, build.git_revision,
                      build.compiler, build.flags, build.libraries);
-}
-
-/// More threads than this are a mistake, which the system might answer by ending the process.
-int most_threads() {
-  return std::max(1024, 4 * omp_get_num_procs());
-}
-
-int checked_threads(long threads, const std::string& where) {
-  if (threads < 1) throw UsageError(where, fmt::format("{} threads cannot compute", threads), "1 or more");
-  if (threads > most_threads())
-    throw UsageError(where, fmt::format("{} threads are too many", threads),
-                     fmt::format("at most {} here, which has {} cores", most_threads(), omp_get_num_procs()));
-  return static_cast<int>(threads);
-}
-
-/// A positive whole number in an environment variable, or the first of a list ("2,1", as OpenMP has it); 0 where there
-/// is none.
-int environment_threads(const char* variable) {
-  const char* text = std::getenv(variable);
-  if (text == nullptr) return 0;
-  const long threads = std::strtol(text, nullptr, 10);
-  return threads > 0 ? checked_threads(threads, variable) : 0;
-}
-
-int default_threads() {
-  if (const int threads = environment_threads("OMP_NUM_THREADS")) return threads;
-  if (const int threads = environment_threads("SLURM_CPUS_PER_TASK")) return threads;
-  return omp_get_num_procs();
 }
 
 /// Options that every verb takes.

@@ -30,24 +30,6 @@ std::string describe_activation(const ActivationOp& op) {
   return name;
 }
 
-const char* word(NormKind kind) {
-  switch (kind) {
-    case NormKind::batch:
-      return "batch norm";
-    case NormKind::l1:
-      return "l1 norm";
-    case NormKind::l2:
-      return "l2 norm";
-    case NormKind::linf:
-      return "linf norm";
-    case NormKind::layer:
-      return "layer norm";
-    case NormKind::group:
-      return "group norm";
-  }
-  throw std::logic_error("a kind of norm");
-}
-
 FeatureShape value_shape(const ModelGraph& graph, int input, const std::vector<FeatureShape>& shapes) {
   return input == kImages ? graph.input : shapes[static_cast<std::size_t>(input)];
 }
@@ -167,6 +149,16 @@ std::string describe_cure(const ModelGraph& graph, const Misfit& misfit) {
 
 }  // namespace
 
+const NamedTable<NormKind>& norm_kinds() {
+  static const NamedTable<NormKind> table("norm", {{"batch", NormKind::batch},
+                                                   {"l1", NormKind::l1},
+                                                   {"l2", NormKind::l2},
+                                                   {"linf", NormKind::linf},
+                                                   {"layer", NormKind::layer},
+                                                   {"group", NormKind::group}});
+  return table;
+}
+
 const NamedTable<ActivationKind>& activation_kinds() {
   static const NamedTable<ActivationKind> table("activation", {{"relu", ActivationKind::relu},
                                                                {"leaky-relu", ActivationKind::leaky_relu},
@@ -199,7 +191,7 @@ std::string describe(const Op& op) {
                  [](const DenseOp&) { return std::string("dense"); },
                  [](const NormOp& norm) {
                    return norm.kind == NormKind::group ? fmt::format("group norm in {}", norm.groups)
-                                                       : std::string(word(norm.kind));
+                                                       : norm_kinds().name(norm.kind) + " norm";
                  },
                  [](const ActivationOp& activation) { return describe_activation(activation); },
                  [](const PoolOp& pool) {

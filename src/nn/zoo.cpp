@@ -149,7 +149,12 @@ const std::vector<std::string>& arch_names() {
 }
 
 const std::vector<std::string>& norm_names() {
-  return norms().names();
+  static const std::vector<std::string> list = [] {
+    std::vector<std::string> names = norm_kinds().names();
+    names.insert(names.begin(), kNoNorm);
+    return names;
+  }();
+  return list;
 }
 
 const std::vector<std::string>& init_names() {

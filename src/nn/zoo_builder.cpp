@@ -7,17 +7,6 @@
 
 namespace gradscape {
 
-const NamedTable<std::optional<NormKind>>& norms() {
-  static const NamedTable<std::optional<NormKind>> table("norm", {{"none", std::nullopt},
-                                                                  {"batch", NormKind::batch},
-                                                                  {"l1", NormKind::l1},
-                                                                  {"l2", NormKind::l2},
-                                                                  {"linf", NormKind::linf},
-                                                                  {"layer", NormKind::layer},
-                                                                  {"group", NormKind::group}});
-  return table;
-}
-
 GraphBuilder::GraphBuilder(const ModelOptions& options, FeatureShape input) : options_(options) {
   graph_.input = input;
 }
@@ -46,11 +35,10 @@ void GraphBuilder::convolution(const std::string& name, Index channels, Index ke
 }
 
 void GraphBuilder::norm(const std::string& name) {
-  const auto kind = norms().find(options_.norm);
-  if (!kind) return;
-  const Index groups = *kind == NormKind::group ? options_.norm_groups : 1;
-  add(NormOp{*kind, options_.norm_eps, options_.norm_affine, options_.norm_momentum, options_.norm_track, groups},
-      name);
+  if (options_.norm == kNoNorm) return;
+  const NormKind kind = norm_kinds().find(options_.norm);
+  const Index groups = kind == NormKind::group ? options_.norm_groups : 1;
+  add(NormOp{kind, options_.norm_eps, options_.norm_affine, options_.norm_momentum, options_.norm_track, groups}, name);
 }
 
 void GraphBuilder::noise() {

@@ -163,6 +163,9 @@ struct ModelGraph {
   }
 };
 
+/// The names of norms: "batch", "l1", …
+const NamedTable<NormKind>& norm_kinds();
+
 /// The names of activations: "relu", "leaky-relu", …
 const NamedTable<ActivationKind>& activation_kinds();
 

@@ -1,18 +1,16 @@
 // What the zoo's networks are built with.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "gradscape/core/named_table.hpp"
 #include "gradscape/nn/zoo.hpp"
 
 namespace gradscape {
 
-/// The values of model.norm; none: no norm.
-const NamedTable<std::optional<NormKind>>& norms();
+/// The value of model.norm for a network without norms.
+inline constexpr const char* kNoNorm = "none";
 
 /// In the place of a name: the next one of the section's.
 inline constexpr const char* kNumbered = "*";
