@@ -12,23 +12,34 @@
 namespace gradscape {
 namespace {
 
-struct EvaluateCommand {
+/// Which checkpoint of which run.
+struct Place {
   std::string run;
-  EvaluateRequest request;
   std::string data_path;
+
+  void add_to(Verb& verb) {
+    verb.option("run", run, "a run's directory and a checkpoint of it; without @: the last one")
+        .required()
+        .type_name("RUN_DIR[@STEP|@last]");
+    verb.option("--data.path", data_path, "where the data lies now, if it was moved").type_name("DIR");
+  }
+
+  Experiment experiment(const RunAt& at) const {
+    Experiment stored = read_stored_experiment(at.directory);
+    if (!data_path.empty()) stored.data.path = data_path;
+    return stored;
+  }
+};
+
+struct EvaluateCommand {
+  Place place;
+  EvaluateRequest request;
 };
 
 struct ExportCommand {
-  std::string run;
+  Place place;
   std::string to;
-  std::string data_path;
 };
-
-Experiment stored_experiment(const RunAt& at, const std::string& data_path) {
-  Experiment experiment = read_stored_experiment(at.directory);
-  if (!data_path.empty()) experiment.data.path = data_path;
-  return experiment;
-}
 
 void print_result(const RunAt& at, const EvaluateRequest& request, const EvaluateResult& result) {
   print_out("{} at step {}: {} {}images, {} mode\n", at.directory.root(), at.step, result.images,
@@ -51,16 +62,14 @@ Mode mode_from(const std::string& text) {
 void add_evaluate(VerbList& verbs) {
   Verb verb = verbs.add("evaluate", "Loss, accuracy and logits of a run's network at a checkpoint");
   auto command = std::make_shared<EvaluateCommand>();
-  verb.option("run", command->run, "a run's directory and a checkpoint of it; without @: the last one")
-      .required()
-      .type_name("RUN_DIR[@STEP|@last]");
+  command->place.add_to(verb);
   verb.option("--images", command->request.images,
               "a safetensors file with `images` [N, C, H, W] as the network sees them and, if there, `labels` [N]; its "
               "`logits` and `loss` are compared (default: the run's test images)")
       .type_name("FILE");
   verb.text(
           "--mode", [command](const std::string& text) { command->request.mode = mode_from(text); },
-          "train: batch statistics; evaluation: running statistics (default)")
+          "train: batch statistics; evaluation: running statistics (default); dropout is off in both")
       .type_name("NAME");
   verb.text(
           "--precision",
@@ -73,27 +82,23 @@ void add_evaluate(VerbList& verbs) {
           "float | double (default: the run's)")
       .type_name("NAME");
   verb.option("--to", command->request.to, "write the logits [N, K] to this safetensors file").type_name("FILE");
-  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("DIR");
   verb.example("gradscape evaluate runs/NAME", "the last checkpoint on the test images");
   verb.example("gradscape evaluate runs/NAME@100 --images check.safetensors", "on images of your own");
   verb.runs([command] {
-    const RunAt at = find_run_at(command->run);
-    print_result(at, command->request, evaluate_run(at, stored_experiment(at, command->data_path), command->request));
+    const RunAt at = find_run_at(command->place.run);
+    print_result(at, command->request, evaluate_run(at, command->place.experiment(at), command->request));
   });
 }
 
 void add_export(VerbList& verbs) {
   Verb verb = verbs.add("export", "A checkpoint's weights as a safetensors file, for PyTorch");
   auto command = std::make_shared<ExportCommand>();
-  verb.option("run", command->run, "a run's directory and a checkpoint of it; without @: the last one")
-      .required()
-      .type_name("RUN_DIR[@STEP|@last]");
+  command->place.add_to(verb);
   verb.option("--to", command->to, "the file to write").required().type_name("FILE");
-  verb.option("--data.path", command->data_path, "where the data lies now, if it was moved").type_name("DIR");
   verb.example("gradscape export runs/NAME@last --to w.safetensors", "the last checkpoint");
   verb.runs([command] {
-    const RunAt at = find_run_at(command->run);
-    export_run(at, stored_experiment(at, command->data_path), command->to);
+    const RunAt at = find_run_at(command->place.run);
+    export_run(at, command->place.experiment(at), command->to);
     print_path(command->to);
   });
 }

@@ -133,7 +133,7 @@ std::string Dropout<S>::describe() const {
 template <class S>
 void Dropout<S>::apply_mask(const Pass& pass, const S* from, S* to, Index size) const {
   // from, to [N·H·W, C]: `size` elements in all
-  if (pass.mode == Mode::evaluation || rate_ == 0) {
+  if (!pass.draws() || rate_ == 0) {
     if (from != to) std::copy_n(from, size, to);
     return;
   }

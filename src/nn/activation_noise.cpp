@@ -27,7 +27,7 @@ template <class S>
 void ActivationNoise<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) {
   // x, y, s of the elements [N·H·W, C]; μ, σ of the units [C]
   const Pass& pass = inputs.pass;
-  if (pass.mode == Mode::evaluation) {
+  if (!pass.draws()) {
     if (x.data() != y.data()) std::copy_n(x.data(), x.size(), y.data());
     return;
   }
@@ -66,7 +66,7 @@ template <class S>
 void ActivationNoise<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) {
   // x, dy, dx, s of the elements [N·H·W, C]
   if (dx.data() == nullptr) return;
-  const bool noisy = inputs.pass.mode == Mode::train;
+  const bool noisy = inputs.pass.draws();
   const S* scales = scale_.data();
   const S* from = dy.data();
   S* to = dx.data();

@@ -77,6 +77,7 @@ class EvaluateJob {
       buffers_ = state.buffers.template cast<S>();
     });
     pass_ = {request.mode, static_cast<std::uint64_t>(experiment.train.seed), static_cast<std::uint32_t>(at.step)};
+    pass_.random = false;
   }
 
   EvaluateResult evaluate() {

@@ -52,23 +52,10 @@ class ImportJob {
 
   ImportResult work(const std::vector<std::string>& files) {
     require_place();
-    const Network<S>& network = run_.process().network();
-    std::vector<TrainingState<S>> states;
     ImportResult result;
-    for (const std::string& path : files) {
-      Weights weights = match_weights(SafetensorsFile(path), network.parameters(), network.buffers(), request_.map);
-      if (const auto& lacking = weights.report.no_statistics; !lacking.empty() && !request_.without_statistics)
-        throw Error(path,
-                    fmt::format("has no running statistics of {} norms: {}", lacking.size(), fmt::join(lacking, ", ")),
-                    "--without-statistics takes it for train mode alone, where batch norm uses the batch's own");
-      TrainingState<S> state = run_.process().initial_state();
-      state.step = static_cast<std::int64_t>(states.size());
-      state.theta = weights.theta.template cast<S>();
-      state.buffers = weights.buffers.template cast<S>();
-      states.push_back(std::move(state));
-      result.weights.push_back({path, states.back().step, std::move(weights.report)});
-    }
-    write(states);
+    for (const std::string& path : files)  // all of them before anything is written
+      result.weights.push_back({path, static_cast<std::int64_t>(result.weights.size()), match(path).report});
+    write(files);
     check(result);
     return result;
   }
@@ -85,7 +72,17 @@ class ImportJob {
       throw UsageError(directory_.root(), "holds what belongs to no run", "choose another --out");
   }
 
-  void write(const std::vector<TrainingState<S>>& states) {
+  Weights match(const std::string& path) {
+    const Network<S>& network = run_.process().network();
+    Weights weights = match_weights(SafetensorsFile(path), network.parameters(), network.buffers(), request_.map);
+    if (const auto& lacking = weights.report.no_statistics; !lacking.empty() && !request_.without_statistics)
+      throw Error(path,
+                  fmt::format("has no running statistics of {} norms: {}", lacking.size(), fmt::join(lacking, ", ")),
+                  "--without-statistics takes it for train mode alone, where batch norm uses the batch's own");
+    return weights;
+  }
+
+  void write(const std::vector<std::string>& files) {
     std::error_code code;
     fs::create_directories(directory_.root(), code);
     if (code) throw Error(directory_.root(), "cannot create the directory: " + code.message());
@@ -94,8 +91,12 @@ class ImportJob {
     if (request_.force) directory_.remove_run();
     directory_.mark();
     publish_text(directory_.config_path(), run_.provenance().config);
-    Progress progress("import", static_cast<std::int64_t>(states.size()));
-    for (const TrainingState<S>& state : states) {
+    Progress progress("import", static_cast<std::int64_t>(files.size()));
+    TrainingState<S> state = run_.process().initial_state();
+    for (; state.step < static_cast<std::int64_t>(files.size()); ++state.step) {
+      const Weights weights = match(files[static_cast<std::size_t>(state.step)]);
+      state.theta = weights.theta.template cast<S>();
+      state.buffers = weights.buffers.template cast<S>();
       write_checkpoint(directory_.checkpoint_path(state.step), run_.provenance(), state, run_.process());
       progress.update(state.step + 1, "");
     }
@@ -137,7 +138,7 @@ std::vector<std::string> weight_files(const std::string& folder) {
   for (const std::string& name : names_in(folder))
     if (name.ends_with(".safetensors") && name != kCheck && !name.starts_with('.')) names.push_back(name);
   std::sort(names.begin(), names.end(), before);
-  for (std::string& name : names) name = folder + "/" + name;
+  for (std::string& name : names) name = (fs::path(folder) / name).string();
   return names;
 }
 

@@ -71,6 +71,9 @@ Found inspect(const Experiment& experiment, const RunDirectory& directory, const
 /// Everything that can be refused before anything is written.
 Found check_request(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request,
                     const Provenance& provenance, std::int64_t total) {
+  if (experiment.train.imported)
+    throw UsageError("train.imported", "is of runs that `gradscape import` makes, which are not trained",
+                     "leave it out");
   const Found found = inspect(experiment, directory, request, provenance, total);
   if (request.probe) {
     require_within_run(experiment.sweep, total);

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from support import Case, datasets, gradscape, main, write_tensors
+from support import Case, datasets, gradscape, main, read_tensors, write_tensors
 
 LAYERS = """conv1: conv 4 3x3 pad 1 no bias
 bn1: norm batch
@@ -64,6 +64,24 @@ class Import(Case):
         gradscape("export", f"{out}@2", "--to", again)
         self.assertEqual(again.read_bytes()[-2000:], (self.net / "epoch10.safetensors").read_bytes()[-2000:])
 
+    def test_evaluation_draws_nothing(self) -> None:
+        """With dropout and noise in the network, two snapshots of one file's weights say the same in train mode, as a check by
+        another framework needs."""
+        net = self.place / "net"
+        net.mkdir()
+        random = LAYERS.replace("globalpool\n", "noise 0.5 1.25 0.1 0.1\nglobalpool\ndropout 0.5\n")
+        (net / "network.toml").write_text((self.net / "network.toml").read_text().replace(LAYERS, random))
+        for name in ("a", "b"):
+            (net / f"{name}.safetensors").write_bytes((self.net / "epoch9.safetensors").read_bytes())
+        out = self.place / "run"
+        gradscape("import", net, "--config", self.asked(), "--out", out)
+        images = write_tensors(self.place / "x.safetensors", {"images": np.random.default_rng(1).standard_normal((6, 3, 32, 32)).astype("<f4")})
+        logits = []
+        for step in (0, 1):
+            gradscape("evaluate", f"{out}@{step}", "--images", images, "--mode", "train", "--to", self.place / "y.safetensors")
+            logits.append(read_tensors(self.place / "y.safetensors")["logits"])
+        np.testing.assert_array_equal(*logits)
+
     def test_one_snapshot(self) -> None:
         net = self.place / "net"
         net.mkdir()
@@ -101,6 +119,9 @@ class Import(Case):
         refused(("12 outputs", "10 classes"), text=good.replace("classes = 10", "classes = 12"))
         refused(("there is no layer \"convv\"", "did you mean conv?"), text=good.replace("conv2: conv", "conv2: convv"))
         refused(("is of another network", "conv1.weight"), expect=1, weights={"conv1.weight": np.zeros((4, 3, 7, 7), "<f4")})
+        for verb in ("train", "run"):
+            gradscape(verb, self.asked(), "--train.steps", 2, "--train.imported", "true", "--out", self.place / "out", expect=2,
+                      says=("train.imported", "gradscape import"))
         refused(("m.txt:1", "no pair of names"), more=("--map", self.write("m.txt", "a\n")))
         gradscape("import", self.place / "nowhere", expect=1, says=("nowhere/network.toml",))
         empty = self.place / "empty"

@@ -25,10 +25,12 @@ class DropoutOf : public ::testing::Test {};
 using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(DropoutOf, Scalars);
 
-TYPED_TEST(DropoutOf, IsTheIdentityInEvaluationModeAndAtRateZero) {
+TYPED_TEST(DropoutOf, IsTheIdentityInEvaluationModeAtRateZeroAndWhereNothingIsRandom) {
   using S = TypeParam;
-  for (const auto& [rate, mode] : {std::pair{0.5, Mode::evaluation}, std::pair{0.0, Mode::train}}) {
-    const auto run = mask<S>(rate, {mode, 1, 2});
+  for (const auto& [rate, pass] :
+       {std::pair{0.5, Pass{Mode::evaluation, 1, 2}}, std::pair{0.0, Pass{Mode::train, 1, 2}},
+        std::pair{0.5, Pass{.seed = 1, .step = 2, .random = false}}}) {
+    const auto run = mask<S>(rate, pass);
     EXPECT_TRUE((run.y.array() == S{1}).all());
     EXPECT_TRUE((run.dx.array() == S{1}).all());
   }

@@ -116,7 +116,7 @@ class PlotLandscape(LandscapeCase):
                                     "(d) effective β-smoothness"])
         self.assertEqual(titles(panels=["beta", "loss"]), ["(a) effective β-smoothness", "(b) loss landscape"])
         self.assertEqual(titles(panels="grad_norm"), ["gradient norm"])
-        self.assertEqual(titles(panel="c"), ["(c) gradient\npredictiveness"] if False else ["(c) gradient predictiveness"])
+        self.assertEqual(titles(panel="c"), ["(c) gradient predictiveness"])
         self.assertEqual(len(titles(size=(4, 3))), 3, "no room for all four")
         self.assert_error("landscape", self.place / "pair", "--json", "--panels", "loss,weight", expect=2,
                           says=("weight is none of loss, grad_norm, grad_diff, beta",))

@@ -22,6 +22,10 @@ struct Pass {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
   std::uint32_t draw = 0;  // of noise, < 4096: probes may see draws of their own
+  bool random = true;      // off: dropout and noise are the identity in train mode too
+
+  /// Whether dropout and noise change anything.
+  bool draws() const { return random && mode == Mode::train; }
 };
 
 /// How weights start. Xavier and He: Glorot and Bengio 2010, He et al. 2015, biases zero;
