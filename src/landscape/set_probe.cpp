@@ -74,7 +74,7 @@ SetValue SetProbe<S>::evaluate(Network<P>& network, const Point<P>& at, const Ve
   for (Index first = 0; first < size(); first += batch_size_) {
     const Index last = std::min(first + batch_size_, size());
     const double share = static_cast<double>(last - first) / static_cast<double>(size());
-    const double weight = network.loss() == Loss::summed_squared ? 1.0 : share;
+    const double weight = weight_in_set(network.loss(), share);
     const Evaluation value =
         network.evaluate(at, buffers, batch<P>(first, last), pass, {.grad = grad == nullptr ? nullptr : &part});
     sum.loss += weight * value.loss;

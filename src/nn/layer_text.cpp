@@ -23,7 +23,7 @@ class Builder {
  public:
   explicit Builder(const std::string& where) : at_(where, {}, {}) {}
 
-  ModelGraph graph(const Block& text) && {
+  ModelGraph graph(const StatementBlock& text) && {
     scopes_.push_back({"", -1, kImages});
     expand(text.body, 0);
     for (std::size_t i = 0; i < flat_.size(); ++i) {
@@ -54,13 +54,13 @@ class Builder {
 
   /// A statement in a copy.
   struct Flat {
-    const Item* item;
+    const Statement* item;
     std::size_t scope;
     std::string name;
     std::string number;
   };
 
-  void expand(const std::vector<Item>& body, std::size_t scope) {
+  void expand(const std::vector<Statement>& body, std::size_t scope) {
     for (std::size_t i = 0; i < body.size(); ++i) {
       if (body[i].repeat) {
         repeat(*body[i].repeat, scope);
@@ -86,7 +86,7 @@ class Builder {
     }
   }
 
-  void repeat(const Block& block, std::size_t scope) {
+  void repeat(const StatementBlock& block, std::size_t scope) {
     if (scopes_[scope].prefix.size() > kLongestName)
       at_.refuse(block.at, "the names in it would be too long", "shorter prefixes, or fewer repeats in each other");
     for (Index i = 0; i < block.count; ++i) {
@@ -195,7 +195,7 @@ void resolve_depthwise(ModelGraph& graph) {
 }
 
 ModelGraph read_graph(const std::string& text, const std::string& where) {
-  const Block statements = read_statements(text, where);
+  const StatementBlock statements = read_statements(text, where);
   Builder builder(where);
   ModelGraph graph = std::move(builder).graph(statements);
   name_branches(graph, builder.numbers());

@@ -60,8 +60,8 @@ Index read_count(StatementWords& words, const char* what, const Range& range) {
   return value;
 }
 
-Block read_repeat(StatementWords& words) {
-  Block block;
+StatementBlock read_repeat(StatementWords& words) {
+  StatementBlock block;
   block.at = words.take();
   block.count = read_count(words, "COUNT", {1, kMostNodes});
   const Word prefix = words.take();
@@ -97,8 +97,8 @@ std::string describe(const Arity& takes) {
   return takes.most == 1 ? "one value" : takes.least == takes.most ? "two values" : "two values or more";
 }
 
-Item read_statement(StatementWords& words) {
-  Item item;
+Statement read_statement(StatementWords& words) {
+  Statement item;
   item.at = words.peek();
   if (words.peek(1).text == ":") {
     const Word name = words.take();
@@ -124,8 +124,8 @@ Item read_statement(StatementWords& words) {
 
 }  // namespace
 
-Block read_statements(const std::string& text, const std::string& where) {
-  std::vector<Block> open(1);
+StatementBlock read_statements(const std::string& text, const std::string& where) {
+  std::vector<StatementBlock> open(1);
   const std::vector<std::string> lines = split(text, '\n');
   for (std::size_t i = 0; i < lines.size(); ++i) {
     StatementWords words = words_of(lines[i], static_cast<int>(i) + 1, where);
@@ -136,7 +136,7 @@ Block read_statements(const std::string& text, const std::string& where) {
       if (open.back().body.empty()) words.refuse(first, "nothing is repeated", "statements stand between { and }");
       words.take();
       require_end(words, "} stands on a line of its own");
-      Item item;
+      Statement item;
       item.at = open.back().at;
       item.repeat = std::move(open.back());
       open.pop_back();

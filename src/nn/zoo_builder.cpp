@@ -30,7 +30,7 @@ void GraphBuilder::convolution(const std::string& name, Index channels, Index ke
              .kernel_width = kernel,
              .stride = stride,
              .padding = kernel / 2,
-             .bias = options_.bias && options_.norm == "none"},
+             .bias = options_.bias && options_.norm == kNoNorm},
       name, {input});
 }
 

@@ -151,7 +151,7 @@ class EvaluateJob {
       const Index last = std::min(first + size, images.size());
       const Evaluation value = evaluate_batch(plain_batch<S>(images, run_.process().standardisation(), first, last));
       const double share = static_cast<double>(last - first) / static_cast<double>(images.size());
-      result.loss += value.loss * (network().loss() == Loss::summed_squared ? 1.0 : share);
+      result.loss += value.loss * weight_in_set(network().loss(), share);
       result.accuracy += value.accuracy * share;
       progress.update(last, "");
     }

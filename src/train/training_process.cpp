@@ -123,9 +123,8 @@ TestRecord TrainingProcess<S>::test(const TrainingState<S>& state) {
     const Batch<S> batch = plain_batch<S>(images, standardisation_, first, last);
     const Pass pass{Mode::evaluation, static_cast<std::uint64_t>(train_.seed), static_cast<std::uint32_t>(state.step)};
     const Evaluation value = network_->evaluate(state.theta, state.buffers, batch, pass);
-    // Means over the batch, weighted by its share of the images; a summed loss is summed.
     const double share = static_cast<double>(last - first) / static_cast<double>(count);
-    record.loss += value.loss * (network_->loss() == Loss::summed_squared ? 1.0 : share);
+    record.loss += value.loss * weight_in_set(network_->loss(), share);
     record.accuracy += value.accuracy * share;
   }
   if (count == 0) record.loss = record.accuracy = std::numeric_limits<double>::quiet_NaN();

@@ -11,6 +11,12 @@ namespace gradscape {
 /// (torch.nn.MSELoss, reduction "mean" and "sum").
 enum class Loss { cross_entropy, mean_squared, summed_squared };
 
+/// What the loss of a batch, and its gradient, count in those of a set of which the batch is the part `share`: a mean
+/// over samples weighs by it, a summed loss is summed.
+inline double weight_in_set(Loss kind, double share) {
+  return kind == Loss::summed_squared ? 1.0 : share;
+}
+
 struct LossValue {
   double loss = 0;
   Index correct = 0;  // samples whose largest logit (the first of equals) is the label's; 0 of regression
