@@ -13,6 +13,7 @@
 #include "gradscape/study/merge_job.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/study/surface_job.hpp"
+#include "gradscape/study/surface_run.hpp"
 
 namespace gradscape {
 namespace {
@@ -48,9 +49,9 @@ void run_surface(const SurfaceCommand& command) {
       merge_runs({directory}, command.id, Holes::refuse, print_path);
       continue;
     }
-    say(fmt::format("{}: {} new shard{} in {}; `gradscape merge {} --kind surface --name {}` makes the file to plot from",
-                    directory.root(), made, made == 1 ? "" : "s", describe(command.id), command.directory,
-                    command.id.name));
+    say(fmt::format(
+        "{}: {} new shard{} in {}; `gradscape merge {} --kind surface --name {}` makes the file to plot from",
+        directory.root(), made, made == 1 ? "" : "s", describe(command.id), command.directory, command.id.name));
   }
 }
 
@@ -95,8 +96,9 @@ void add_surface(VerbList& verbs) {
   verb.option("--task", command->task, "only the i-th of n shares, i from 0; auto: as Open MPI, PMI or Slurm say")
       .type_name("i/n|auto");
   verb.note("A DIRECTION is one of " + surface_direction_forms() + ".");
-  verb.note("Li et al. 2018. Makes RUN_DIR/surface-NAME.h5 (docs/surfaces.md). What is not given is as the surface's "
-            "shards have it, or the run's [surface].");
+  verb.note(
+      "Li et al. 2018. Makes RUN_DIR/surface-NAME.h5 (docs/surfaces.md). What is not given is as the surface's "
+      "shards have it, or the run's [surface].");
   verb.example("gradscape surface runs/NAME --x random --y random --xlim -1:1:51 --ylim -1:1:51", "as Li et al.");
   verb.example("gradscape surface runs/NAME --x pca:1 --y pca:2 --name path", "with the trajectory");
   verb.example("gradscape surface runs/A --x to:runs/B@last --name between", "from one network to another");

@@ -104,16 +104,4 @@ std::size_t surface_run(const SurveyId& id, const Experiment& experiment, const 
   return with_precision(experiment, [&]<class S>() { return SurfaceJob<S>(id, experiment, directory).work(task); });
 }
 
-std::optional<SurfaceOptions> stored_surface(const RunDirectory& directory, const SurveyId& id) {
-  const std::string type = survey_kind(id.kind).schema().kind;
-  for (const auto& list : {directory.shard_files(id), directory.partial_files(id)})
-    for (const SegmentFile& shard : list) try {
-        const Provenance origin = read_provenance(peek_published(shard.path, type));
-        return parse_stored_experiment(origin.config, shard.path).surface;
-      } catch (const Error& error) {  // another one may be whole
-        if (!is_damage(error)) throw;
-      }
-  return {};
-}
-
 }  // namespace gradscape

@@ -1,6 +1,7 @@
 #include "gradscape/study/surface_run.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -16,6 +17,7 @@
 #include "gradscape/host/progress.hpp"
 #include "gradscape/landscape/probe.hpp"
 #include "gradscape/landscape/step_ranges.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/study/surface_directions.hpp"
 
 namespace gradscape {
@@ -47,6 +49,18 @@ Dimension numbered(const std::string& name, const Table& schema, std::size_t siz
 
 }  // namespace
 
+std::optional<SurfaceOptions> stored_surface(const RunDirectory& directory, const SurveyId& id) {
+  const std::string type = survey_kind(id.kind).schema().kind;
+  for (const auto& list : {directory.shard_files(id), directory.partial_files(id)})
+    for (const SegmentFile& shard : list) try {
+        const Provenance origin = read_provenance(peek_published(shard.path, type));
+        return parse_stored_experiment(origin.config, shard.path).surface;
+      } catch (const Error& error) {  // another one may be whole
+        if (!is_damage(error)) throw;
+      }
+  return {};
+}
+
 template <class S>
 SurfaceRun<S>::SurfaceRun(SurveyId id, const Experiment& experiment, const RunDirectory& directory, bool may_write)
     : id_(std::move(id)), may_write_(may_write), run_(experiment, directory), settings_(run_.experiment()) {
@@ -55,6 +69,7 @@ SurfaceRun<S>::SurfaceRun(SurveyId id, const Experiment& experiment, const RunDi
   settle_statistics();
   settle_sets();
   checkpoints_ = trajectory();
+  require_settings_of_shards();
   open_directions();
   settle_axes();
   points_ = surface_points(xs_.size(), ys_.empty() ? 1 : ys_.size(), facts_.repeats, checkpoints_.size());
@@ -97,11 +112,13 @@ void SurfaceRun<S>::settle_statistics() {
   SurfaceOptions& options = settings_.surface;
   const bool keeps = run_.process().network().buffers().size() > 0;
   if (options.batch_norm == "auto")
-    options.batch_norm = keeps && (has_kind(options, Kind::target) || !options.through.empty()) ? "reestimate" : "batch";
+    options.batch_norm =
+        keeps && (has_kind(options, Kind::target) || !options.through.empty()) ? "reestimate" : "batch";
   if (!keeps && options.batch_norm != "batch")
-    throw UsageError("surface.batch_norm",
-                     fmt::format("the network keeps no running statistics, which \"{}\" would take", options.batch_norm),
-                     "leave it out");
+    throw UsageError(
+        "surface.batch_norm",
+        fmt::format("the network keeps no running statistics, which \"{}\" would take", options.batch_norm),
+        "leave it out");
 }
 
 template <class S>
@@ -145,6 +162,23 @@ std::vector<std::int64_t> SurfaceRun<S>::trajectory() const {
     throw UsageError("surface.trajectory", fmt::format("no checkpoint is among the steps {}", abridge(wanted)),
                      "`gradscape info` lists the checkpoints");
   return chosen;
+}
+
+/// Before anything is written: shards of other settings are left alone.
+template <class S>
+void SurfaceRun<S>::require_settings_of_shards() {
+  const auto made = stored_surface(run_.directory(), id_);
+  if (!made) return;
+  Experiment stored = settings_;
+  stored.surface = *made;
+  SurfaceOptions& here = settings_.surface;
+  if (here.xlim.empty()) here.xlim = made->xlim;
+  if (here.ylim.empty()) here.ylim = made->ylim;
+  if (const auto list = surface_differences(settings_, stored); !list.empty())
+    throw UsageError(run_.directory().root(),
+                     fmt::format("{} was made with other settings: {}", describe(id_), fmt::join(list, "; ")),
+                     fmt::format("give this surface another --name, or delete {}/surface/{} and make this one anew",
+                                 run_.directory().root(), id_.name));
 }
 
 /// The surface's own directions file: read where it was made for these settings by this program, else made.
@@ -262,8 +296,7 @@ Table SurfaceRun<S>::begin() const {
                       {"images", std::to_string(train_->size())},
                       {"test_images", std::to_string(test_ ? test_->size() : 0)},
                       {"batch_size", std::to_string(options.images_at_once)}};
-  std::vector<Dimension> dimensions = {table.rows(),
-                                       numbered("repeat", all, static_cast<std::size_t>(facts_.repeats))};
+  std::vector<Dimension> dimensions = {table.rows(), numbered("repeat", all, static_cast<std::size_t>(facts_.repeats))};
   const auto with_values = [&](const char* name, const std::vector<double>& values) {
     Dimension dimension = all.dimension(name);
     dimension.values = values;

@@ -13,8 +13,8 @@
 
 namespace gradscape {
 
-/// Another network: of a checkpoint of this run ("12", "last"), of another run ("RUN@12"), or the mean of checkpoints of
-/// this one ("mean:first:last:every", as stochastic weight averaging takes it). UsageError naming `where`.
+/// Another network: of a checkpoint of this run ("12", "last"), of another run ("RUN@12"), or the mean of checkpoints
+/// of this one ("mean:first:last:every", as stochastic weight averaging takes it). UsageError naming `where`.
 template <class S>
 NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where);
 
@@ -45,7 +45,7 @@ class DirectionMaker {
   const std::vector<std::int64_t>& trajectory_;
   std::function<Vector<S>()> gradient_;
   DirectionFacts facts_;
-  DirectionPair<S> fixed_;  // what does not depend on the repeat
+  DirectionPair<S> fixed_;          // what does not depend on the repeat
   std::vector<std::int64_t> rows_;  // checkpoints of the Gram matrix; -1: the centre
   PrincipalComponents components_;
   std::vector<double> gram_;

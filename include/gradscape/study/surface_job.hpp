@@ -15,7 +15,4 @@ namespace gradscape {
 std::size_t surface_run(const SurveyId& id, const Experiment& experiment, const RunDirectory& directory,
                         const std::optional<TaskShare>& task);
 
-/// The [surface] with which a surface's shards were made; nothing where there is none that can be read.
-std::optional<SurfaceOptions> stored_surface(const RunDirectory& directory, const SurveyId& id);
-
 }  // namespace gradscape

@@ -14,6 +14,9 @@
 
 namespace gradscape {
 
+/// The [surface] with which a surface's shards were made; nothing where there is none that can be read.
+std::optional<SurfaceOptions> stored_surface(const RunDirectory& directory, const SurveyId& id);
+
 template <class S>
 class SurfaceRun {
  public:
@@ -42,6 +45,7 @@ class SurfaceRun {
 
   void settle_centre();
   void settle_statistics();
+  void require_settings_of_shards();
   void open_directions();
   void make_directions(const std::string& path);
   void settle_axes();
@@ -68,7 +72,7 @@ class SurfaceRun {
   std::unique_ptr<SetObjective<S>> train_, test_;
   std::int64_t held_ = -1;  // the repeat whose directions are in memory
   DirectionPair<S> pair_;
-  Vector<S> row_;           // theta_c + b·y
+  Vector<S> row_;  // theta_c + b·y
   double row_b_ = 0;
 };
 
