@@ -318,6 +318,8 @@ void run(CLI::App& app, int argc, char** argv) {
   add_import(verbs);
   add_evaluate(verbs);
   add_export(verbs);
+  add_export_surface(verbs);
+  add_import_surface(verbs);
   add_bench(verbs);
   add_plan(verbs);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
