@@ -311,6 +311,7 @@ void run(CLI::App& app, int argc, char** argv) {
   add_shift(verbs);
   add_distributions(verbs);
   add_theorem(verbs);
+  add_surface(verbs);
   add_status(verbs);
   add_verify(verbs);
   add_info(verbs);

@@ -288,4 +288,8 @@ std::vector<std::string> sweep_differences(const Experiment& here, const Experim
   });
 }
 
+std::vector<std::string> surface_differences(const Experiment& here, const Experiment& there) {
+  return differences(here, there, [](const Field& field, const Experiment&) { return field.section == "surface"; });
+}
+
 }  // namespace gradscape

@@ -8,6 +8,7 @@
 #include "gradscape/config/experiment.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/landscape/step_ranges.hpp"
+#include "gradscape/landscape/surface.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/nn/layer_text.hpp"
 
@@ -109,14 +110,15 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
   if (train.schedule == "step" && train.schedule_step == 0)
     throw UsageError(where, "train.schedule = \"step\" needs train.schedule_step", "steps between two decays");
   check_points(experiment.sweep, where);
+  check_surface(experiment.surface, where);
   if (const std::size_t size = to_toml(experiment).size(); size > kLongestStored)
     throw UsageError(where, fmt::format("the configuration takes {} bytes", size),
                      fmt::format("every file holds it, of at most {}; repeat shortens model.layers", kLongestStored));
   if (!experiment.sweep.steps.empty()) (void)parse_step_ranges(experiment.sweep.steps, where);
   for (const std::string& kind : surveys_beside(experiment.sweep))
-    if (const auto& known = survey_names(); std::count(known.begin() + 1, known.end(), kind) == 0)
-      throw UsageError(where, fmt::format("sweep.also: there is no survey \"{}\"", abridge(kind)),
-                       fmt::format("one of: {}", fmt::join(known.begin() + 1, known.end(), ", ")));
+    if (const auto known = step_survey_names(); std::count(known.begin(), known.end(), kind) == 0)
+      throw UsageError(where, fmt::format("sweep.also: there is no survey \"{}\" of steps", abridge(kind)),
+                       fmt::format("one of: {}", fmt::join(known, ", ")));
   if (experiment.sweep.last >= 0 && experiment.sweep.last < experiment.sweep.first)
     throw UsageError(where, fmt::format("sweep.last = {} lies before sweep.first = {}", experiment.sweep.last,
                                         experiment.sweep.first));

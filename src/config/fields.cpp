@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "gradscape/config/experiment.hpp"
+#include "gradscape/landscape/direction.hpp"
+#include "gradscape/landscape/surface.hpp"
 #include "gradscape/landscape/sweep.hpp"
 #include "gradscape/train/optimizer.hpp"
 #include "gradscape/train/schedule.hpp"
@@ -50,6 +52,7 @@ auto& section_of(AnyExperiment& experiment) {
   if constexpr (std::is_same_v<Section, ModelOptions>) return experiment.model;
   if constexpr (std::is_same_v<Section, TrainOptions>) return experiment.train;
   if constexpr (std::is_same_v<Section, SweepOptions>) return experiment.sweep;
+  if constexpr (std::is_same_v<Section, SurfaceOptions>) return experiment.surface;
 }
 
 /// `name`: "section.key".
@@ -250,6 +253,41 @@ std::vector<Field> make_fields() {
       number("sweep.on_images", &SweepOptions::on_images, at_least(0),
              "sweep.on: images, evenly spaced in the data set; 0: all", I::no),
       flag("sweep.on_gradients", &SweepOptions::on_gradients, "sweep.on: the set's gradients too", I::no),
+
+      text("surface.at", &SurfaceOptions::at, "step of the checkpoint in the centre, or last", {}, I::no),
+      text("surface.x", &SurfaceOptions::x, "direction of the first axis: " + surface_direction_forms(), {}, I::no),
+      text("surface.y", &SurfaceOptions::y, "of the second axis; empty: a line", {}, I::no),
+      as_list(text("surface.through", &SurfaceOptions::through,
+                   "three networks RUN@STEP, the first in the centre, whose plane it is, in place of x and y", {},
+                   I::no)),
+      text("surface.directions", &SurfaceOptions::directions, "a directions file in place of x and y", {}, I::no),
+      text("surface.xlim", &SurfaceOptions::xlim,
+           "first:last:points of the first axis, as in -1:1:51; empty: as suits the direction", {}, I::no),
+      text("surface.ylim", &SurfaceOptions::ylim, "of the second axis; empty: likewise", {}, I::no),
+      text("surface.normalise", &SurfaceOptions::normalise,
+           "random directions: lengths as those of the weights' filters or layers (Li et al. 2018), products with the "
+           "weights, or unit lengths of filters (dfilter) or layers (dlayer)",
+           normalisation_names(), I::no),
+      text("surface.ignore", &SurfaceOptions::ignore, "random directions: biasbn, zeros in biases and norms, or none",
+           {"biasbn", "none"}, I::no),
+      number("surface.random_seed", &SurfaceOptions::random_seed, at_least(0), "seed of random directions", I::no),
+      number("surface.repeats", &SurfaceOptions::repeats, between(1, 1000), "how often random directions are drawn",
+             I::no),
+      number("surface.images", &SurfaceOptions::images, at_least(0),
+             "training images of the loss, evenly spaced in the data set; 0: all", I::no),
+      number("surface.test_images", &SurfaceOptions::test_images, at_least(-1), "test images likewise; -1: none",
+             I::no),
+      number("surface.images_at_once", &SurfaceOptions::images_at_once, at_least(0),
+             "images in a batch; 0: train.batch_size", I::no),
+      text("surface.batch_norm", &SurfaceOptions::batch_norm,
+           "statistics: of each batch, the centre's running ones, reestimate (averaged anew in each cell), moved (running "
+           "ones moved with the weights of to:); auto: reestimate with to: and through, else batch",
+           {"auto", "batch", "running", "reestimate", "moved"}, I::no),
+      flag("surface.grad_norm", &SurfaceOptions::grad_norm, "norm of the gradient in each cell too", I::no),
+      as_list(text("surface.trajectory", &SurfaceOptions::trajectory,
+                   "checkpoints drawn in the plane: all, none, or ranges first:last:every; empty: all with pca, else "
+                   "none",
+                   {}, I::no)),
   };
 }
 

@@ -24,13 +24,6 @@ SetBands make_bands(const std::vector<SetValue>& cells, const std::vector<double
   return {loss.min, loss.max};
 }
 
-std::vector<std::int32_t> spaced_positions(Index size, Index count) {
-  if (count == 0 || count > size) count = size;
-  std::vector<std::int32_t> positions;
-  for (Index i = 0; i < count; ++i) positions.push_back(static_cast<std::int32_t>(i * size / count));
-  return positions;
-}
-
 template <class S>
 SetProbe<S>::SetProbe(const SweepOptions& options, TrainingProcess<S>& process)
     : multipliers_(options.points()),

@@ -6,6 +6,7 @@
 #include "gradscape/core/split.hpp"
 #include "gradscape/landscape/distributions.hpp"
 #include "gradscape/landscape/shift.hpp"
+#include "gradscape/landscape/surface.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
 #include "gradscape/landscape/theorem.hpp"
 
@@ -22,6 +23,7 @@ const std::vector<SurveyKind>& survey_kinds() {
       {"shift", "shift", [] { return shift_schema(); }, nullptr},
       {"distributions", "distributions", [] { return distributions_schema(); }, nullptr},
       {"theorem", "theorem", [] { return theorem_schema(); }, check_theorem},
+      {"surface", "surface", [] { return surface_points_schema(); }, check_surface_points, unfold_surface},
   };
   return list;
 }
@@ -40,6 +42,13 @@ const SurveyKind& survey_kind(const std::string& name) {
   const auto found = std::find_if(list.begin(), list.end(), [&](const SurveyKind& kind) { return kind.name == name; });
   check(found != list.end(), "a kind of the list");
   return *found;
+}
+
+std::vector<std::string> step_survey_names() {
+  std::vector<std::string> names;
+  for (const SurveyKind& kind : survey_kinds())
+    if (kind.of_steps() && kind.name != "sweep") names.push_back(kind.name);
+  return names;
 }
 
 std::vector<std::string> surveys_beside(const SweepOptions& options) {

@@ -55,7 +55,7 @@ void ChannelNorm<S>::take_batch(const LayerInputs<S>& inputs, const std::vector<
                                 const std::vector<double>& squares, Index rows) {
   // mean, squares [C]
   const auto count = static_cast<double>(rows);
-  const double momentum = options_.momentum;
+  const double momentum = inputs.pass.share_of_batch(options_.momentum);
   const bool update = options_.track && inputs.new_buffers != nullptr;
   for (Index c = 0; c < channels_; ++c) {
     const auto i = static_cast<std::size_t>(c);

@@ -84,9 +84,10 @@ void LpNorm<S>::take_batch(const LayerInputs<S>& inputs, ConstRows<S> x) {
     if (kind_ != LpKind::linf) size_[c] = squares ? std::sqrt(average) : average;
   }
   if (!options_.track || inputs.new_buffers == nullptr) return;
+  const double momentum = inputs.pass.share_of_batch(options_.momentum);
   const auto blend = [&](Index offset, double value) {
     const auto old = static_cast<double>(inputs.buffers[offset]);
-    inputs.new_buffers[offset] = static_cast<S>((1.0 - options_.momentum) * old + options_.momentum * value);
+    inputs.new_buffers[offset] = static_cast<S>((1.0 - momentum) * old + momentum * value);
   };
   for (Index c = 0; c < channels; ++c) {
     blend(running_.mean + c, mean_[static_cast<std::size_t>(c)]);

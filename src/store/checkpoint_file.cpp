@@ -1,79 +1,9 @@
 #include "gradscape/store/checkpoint_file.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
+#include "gradscape/store/parts_file.hpp"
 
 namespace gradscape {
-namespace {
-
-constexpr std::int64_t kHeader = 600;  // bytes of HDF5's metadata of one dataset, roughly
-
-h5::Shape file_shape(const Part& part) {
-  return {part.shape.begin(), part.shape.end()};
-}
-
-/// One dataset per part of the layout, below `group`.
-template <class S>
-void write_parts(h5::File& file, const std::string& group, const Layout& layout, const Vector<S>& values) {
-  for (const Part& part : layout.parts()) {
-    const std::string name = group + "/" + part.name;
-    if (part.integer) {
-      const auto count = static_cast<std::int64_t>(values[part.offset]);
-      file.write(name, &count, file_shape(part));
-    } else {
-      file.write(name, values.data() + part.offset, file_shape(part));
-    }
-  }
-}
-
-/// Bytes of the layout's parts in a file.
-template <class S>
-std::int64_t parts_bytes(const Layout& layout) {
-  std::int64_t sum = 0;
-  for (const Part& part : layout.parts())
-    sum += h5::stored_bytes(file_shape(part), part.integer ? sizeof(std::int64_t) : sizeof(S)) + kHeader;
-  return sum;
-}
-
-template <class S>
-Vector<S> read_parts(const h5::File& file, const std::string& group, const Layout& layout) {
-  Vector<S> values(layout.size());
-  for (const Part& part : layout.parts()) {
-    const std::string name = group + "/" + part.name;
-    if (!file.exists(name)) throw ForeignFile(file.path(), "has no " + name, "it belongs to a run with another model");
-    h5::Shape shape;
-    std::vector<S> stored;
-    if (part.integer) {
-      for (const auto count : file.read<std::int64_t>(name, &shape)) stored.push_back(static_cast<S>(count));
-    } else {
-      const std::string expected = sizeof(S) == 4 ? "float32" : "float64";
-      if (file.type_name(name) != expected)
-        throw ForeignFile(file.path(), fmt::format("{} is {}, the run has train.precision for {}", name,
-                                                   file.type_name(name), expected));
-      shape = file.shape(name);
-    }
-    if (shape != file_shape(part))
-      throw ForeignFile(file.path(),
-                        fmt::format("{} has shape [{}], the model's is [{}]", name, fmt::join(shape, ", "),
-                                    fmt::join(part.shape, ", ")),
-                        "it belongs to a run with another model");
-    if (part.integer)
-      std::copy(stored.begin(), stored.end(), values.data() + part.offset);
-    else
-      file.read_into(name, values.data() + part.offset, static_cast<std::size_t>(part.size));
-  }
-  if (const auto members = file.members(group); members.size() > layout.parts().size())
-    throw ForeignFile(file.path(),
-                      fmt::format("has {} tensors in {}, the model {}", members.size(), group, layout.parts().size()),
-                      "it belongs to a run with another model");
-  return values;
-}
-
-}  // namespace
-
 template <class S>
 void write_checkpoint(const std::string& path, const Provenance& provenance, const TrainingState<S>& state,
                       TrainingProcess<S>& process) {
@@ -118,6 +48,12 @@ TrainingState<S> read_checkpoint(const std::string& path, TrainingProcess<S>& pr
   return state;
 }
 
+template <class S>
+NetworkWeights<S> read_weights(const std::string& path, const Network<S>& network) {
+  const h5::File file = open_published(path, "checkpoint");
+  return {read_parts<S>(file, "/parameters", network.parameters()), read_parts<S>(file, "/buffers", network.buffers())};
+}
+
 CheckpointInfo read_checkpoint_info(const h5::File& file) {
   CheckpointInfo info;
   info.step = file.integer_attribute("/", "step");
@@ -134,7 +70,8 @@ CheckpointInfo read_checkpoint_info(const h5::File& file) {
   template void write_checkpoint<S>(const std::string&, const Provenance&, const TrainingState<S>&, \
                                     TrainingProcess<S>&);                                           \
   template std::int64_t checkpoint_bytes<S>(TrainingProcess<S>&);                                   \
-  template TrainingState<S> read_checkpoint<S>(const std::string&, TrainingProcess<S>&);
+  template TrainingState<S> read_checkpoint<S>(const std::string&, TrainingProcess<S>&);            \
+  template NetworkWeights<S> read_weights<S>(const std::string&, const Network<S>&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)
 #undef GRADSCAPE_INSTANTIATE

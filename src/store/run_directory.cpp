@@ -150,6 +150,8 @@ std::vector<std::string> RunDirectory::derived_files() const {
 
 std::vector<std::string> RunDirectory::data_files() const {
   std::vector<std::string> files = derived_files();
+  for (const std::string& name : list(root_))
+    if (name.starts_with("directions-") && name.ends_with(".h5")) files.push_back(root_ + "/" + name);
   for (const std::int64_t step : checkpoint_steps()) files.push_back(checkpoint_path(step));
   const auto add = [&](const std::vector<SegmentFile>& segments) {
     for (const SegmentFile& segment : segments) files.push_back(segment.path);
@@ -206,6 +208,7 @@ void RunDirectory::remove_beyond(std::int64_t step) const {
   for (const SegmentFile& file : trace_files())
     if (file.last > step) remove(file.path);
   for (const SurveyId& survey : surveys()) {
+    if (!survey_kind(survey.kind).of_steps()) continue;  // of a checkpoint, which stays
     for (const SegmentFile& file : shard_files(survey))
       if (file.last > step && !(file.first == step && file.last == step + 1)) remove(file.path);
     for (const SegmentFile& file : partial_files(survey))

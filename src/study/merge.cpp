@@ -167,8 +167,9 @@ Shards find_shards(const MergeInput& input, const SurveyId& survey, Holes holes,
       if (!is_damage(error)) throw;
       leave_out(error.what());
     }
-  const std::string found = fmt::format("{} is not complete: {} of {} steps are missing: {}", describe(survey),
-                                        missing.size(), shards.steps.size(), describe_steps(missing, missing.size()));
+  const std::string found =
+      fmt::format("{} is not complete: {} of {} {} are missing: {}", describe(survey), missing.size(),
+                  shards.steps.size(), kind.of_steps() ? "steps" : "points", describe_steps(missing, missing.size()));
   if (holes == Holes::refuse)
     throw Error(directory.root(),
                 found + (shards.left_out.empty() ? "" : fmt::format("\n{}", fmt::join(shards.left_out, "\n"))),
@@ -180,7 +181,8 @@ Shards find_shards(const MergeInput& input, const SurveyId& survey, Holes holes,
 }
 
 /// Writes the rows step by step, with one shard in memory.
-void write_shards(TableWriter& writer, const Shards& sources, const SurveyKind& kind) {
+template <class Writer>
+void write_shards(Writer& writer, const Shards& sources, const SurveyKind& kind) {
   Table table;
   std::size_t open = kNoSource;
   const auto read = [&](std::size_t source) {
@@ -209,6 +211,27 @@ void write_shards(TableWriter& writer, const Shards& sources, const SurveyKind& 
       throw Error(sources.paths[open], fmt::format("no longer holds step {}", step->first), "merge again");
     writer.add(table, first, last);
   }
+}
+
+/// Collects rows in the order in which TableWriter gets them.
+class RowCollector {
+ public:
+  explicit RowCollector(const Table& schema) : rows_(without_rows(schema)) {}
+  void add(const Table& from, std::size_t first, std::size_t last) {
+    for (std::size_t row = first; row < last; ++row) append_row(from, row, rows_);
+  }
+  void add_hole(double) {}  // what is not there is not done
+  const Table& rows() const { return rows_; }
+
+ private:
+  Table rows_;
+};
+
+/// Publishes a surface, which is small enough to be in memory.
+void publish_unfolded(const std::string& path, const Shards& shards, const SurveyKind& kind, const Sources& sources) {
+  RowCollector collector(shards.schema);
+  write_shards(collector, shards, kind);
+  write_table(path, shards.provenance, kind.unfold(collector.rows()), &sources);
 }
 
 void publish_merged(const std::string& path, const Table& schema, const std::vector<std::int64_t>& seeds,
@@ -250,7 +273,10 @@ std::string merge_shards(const MergeInput& input, const SurveyId& survey, Holes 
     Sources sources(shard_patterns(survey, holes));
     const Shards shards = find_shards(input, survey, holes, damaged, sources);
     const std::string path = input.directory.merged_path(survey);
-    publish_merged(path, shards.schema, {}, {shards}, survey_kind(survey.kind), sources);
+    if (const SurveyKind& kind = survey_kind(survey.kind); kind.of_steps())
+      publish_merged(path, shards.schema, {}, {shards}, kind, sources);
+    else
+      publish_unfolded(path, shards, kind, sources);
     return path;
   });
 }

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/landscape/survey_kinds.hpp"
 #include "gradscape/study/rates_job.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/study/shard_judge.hpp"
@@ -32,6 +33,11 @@ CheckedSweep check_sweep(const RunDirectory& directory, const SurveyId& survey) 
   const ShardJudge judge(directory, survey, read_stored_experiment(directory), data, Settings::of_shards);
   judge.require_none_foreign();
   const Experiment& settings = judge.settings();
+  if (!survey_kind(survey.kind).of_steps()) {
+    const auto pieces = plan_begun_surface(directory, survey);
+    const std::int64_t points = pieces.empty() ? 0 : pieces.back().last;
+    return {{directory, points - 1, [](std::int64_t) { return true; }, settings.train.seed, {}}, settings, data};
+  }
   const auto wanted = [sweep = settings.sweep, total](std::int64_t step) { return is_selected(sweep, step, total); };
   return {{directory, std::min(total, last_step(settings.sweep, total)), wanted, settings.train.seed,
            survey.kind == "sweep" ? settings.sweep.points() : std::vector<double>{}},

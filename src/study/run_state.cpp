@@ -40,7 +40,7 @@ class Inspector {
 
   SegmentReport inspect(const Segment& segment) const {
     const std::int64_t last = std::min(segment.last, run_.total);  // the step after the last update needs no more
-    if (last > run_.trained) return {segment, SegmentState::untrained, 0, ""};
+    if (of_steps() && last > run_.trained) return {segment, SegmentState::untrained, 0, ""};
     const ShardCheck shard = judge_.check(segment);
     if (shard.state == ShardState::whole)
       return {segment, SegmentState::done, static_cast<std::int64_t>(segment.probed.size()), ""};
@@ -51,11 +51,14 @@ class Inspector {
   }
 
  private:
+  bool of_steps() const { return survey_kind(survey_.kind).of_steps(); }
+
   /// Steps that the next call need not look at again.
   std::int64_t partly(const Segment& segment, bool incomplete) const {
     if (!incomplete && !fs::exists(run_.directory.partial_path(survey_, segment.first, segment.last))) return 0;
     try {
-      const WholeTrace trace = read_whole_trace(run_.directory, segment.first, segment.last);
+      const WholeTrace trace =
+          of_steps() ? read_whole_trace(run_.directory, segment.first, segment.last) : WholeTrace{};
       const Table rows = judge_.begun(segment, trace).rows;
       return std::count_if(segment.probed.begin(), segment.probed.end(), [&](std::int64_t step) {
         return rows.size() > 0 && rows.find_row(static_cast<double>(step)) < rows.size();
@@ -181,7 +184,9 @@ std::string renewal(const std::string& path) {
   if (name == "runs") return fmt::format("gradscape merge {}", folder);
   const std::size_t dash = name.find('-');
   const std::string merged = name.substr(0, dash);
-  std::string command = fmt::format("gradscape {} {}", merged == "landscape" ? "merge" : merged, folder);
+  const bool merges = merged == "landscape" || merged == "surface";
+  std::string command = fmt::format("gradscape {} {}", merges ? "merge" : merged, folder);
+  if (merged == "surface") command += " --kind surface";
   if (dash != std::string::npos) command += " --name " + name.substr(dash + 1);
   return command;
 }
@@ -198,10 +203,12 @@ void inspect_survey(const RunReport& run, const Experiment& stored, SurveyReport
     } catch (const Error& error) {
       report.segments.push_back({{0, checkpoints.front(), {}}, SegmentState::damaged, 0, error.what()});
     }
-    for (const Segment& segment :
-         plan_segments(planned_checkpoints(checkpoints, run.experiment.train.checkpoint_every, run.total),
-                       inspector.steps(), run.total))
-      report.segments.push_back(inspector.inspect(segment));
+    const auto pieces =
+        survey_kind(report.id.kind).of_steps()
+            ? plan_segments(planned_checkpoints(checkpoints, run.experiment.train.checkpoint_every, run.total),
+                            inspector.steps(), run.total)
+            : plan_begun_surface(run.directory, report.id);
+    for (const Segment& segment : pieces) report.segments.push_back(inspector.inspect(segment));
   }
   report.left = time_left(run.directory, report);
   report.merged = fs::exists(run.directory.merged_path(report.id));

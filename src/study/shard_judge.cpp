@@ -20,9 +20,15 @@ std::string file_type(const SurveyId& survey) {
   return survey_kind(survey.kind).schema().kind;
 }
 
+/// Whether rows are training steps.
+bool survey_of_steps(const Table& rows) {
+  return rows.rows().name == "step";
+}
+
 /// Error unless the rows agree with the recorded training; which variables are compared depends on their kind.
 void require_trained_so(const Table& rows, const SweepOptions& options, const WholeTrace& trace,
                         const std::string& path) {
+  if (!survey_of_steps(rows)) return;
   const bool native = rows.kind != "grid" || options.precision == "native";
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const auto step = static_cast<std::int64_t>(rows.rows().values[row]);
@@ -74,12 +80,15 @@ void ShardJudge::require_own(const h5::File& file) const {
   const Provenance origin = read_provenance(file);
   if (origin.config == own_config_ && origin.data_fingerprint == data_) return;
   require_same_run(origin, settings_, data_, file.path());
-  if (survey_.kind == "sweep")
-    if (const auto list = sweep_differences(settings_, parse_stored_experiment(origin.config, file.path()));
-        !list.empty())
-      throw UsageError(file.path(),
-                       fmt::format("{} was made with other settings: {}", describe(survey_), fmt::join(list, "; ")),
-                       "give this sweep another --name (with `gradscape sweep`), or delete the folder of the old one");
+  const Experiment there = parse_stored_experiment(origin.config, file.path());
+  std::vector<std::string> list;
+  if (survey_.kind == "sweep") list = sweep_differences(settings_, there);
+  if (survey_.kind == "surface") list = surface_differences(settings_, there);
+  if (!list.empty())
+    throw UsageError(
+        file.path(), fmt::format("{} was made with other settings: {}", describe(survey_), fmt::join(list, "; ")),
+        fmt::format("give this {0} another --name (with `gradscape {0}`), or delete the folder of the old one",
+                    survey_.kind));
   own_config_ = origin.config;
 }
 
@@ -90,6 +99,9 @@ void ShardJudge::require_shape(const Table& table, const std::string& path) cons
     shape_ = without_rows(table);
     return;
   }
+  if (!survey_of_steps(table) && shape_->attributes != table.attributes)
+    throw ForeignFile(path, "is of another centre, other directions or other images than the rest",
+                      "delete the folder of the surface's shards, or give another --name");
   if (const std::string difference = dimension_difference(*shape_, table); !difference.empty())
     throw UsageError(
         path, fmt::format("{} was made with other settings: {}", describe(survey_), difference),
@@ -157,7 +169,9 @@ void ShardJudge::adopt_settings() {
   for (const auto& list : {directory_.shard_files(survey_), directory_.partial_files(survey_)})
     for (const SegmentFile& file : list) try {
         const Provenance origin = read_provenance(peek_published(file.path, file_type(survey_)));
-        settings_.sweep = parse_stored_experiment(origin.config, file.path).sweep;
+        const Experiment made = parse_stored_experiment(origin.config, file.path);
+        settings_.sweep = made.sweep;
+        settings_.surface = made.surface;
         return;
       } catch (const AccessError&) {
         throw;

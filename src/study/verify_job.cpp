@@ -11,6 +11,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
+#include "gradscape/core/same_value.hpp"
 #include "gradscape/file/folder.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
@@ -21,6 +22,7 @@
 #include "gradscape/study/open_run.hpp"
 #include "gradscape/study/run_state.hpp"
 #include "gradscape/study/shard_judge.hpp"
+#include "gradscape/study/surface_run.hpp"
 #include "gradscape/study/survey_rider.hpp"
 #include "gradscape/train/schedule.hpp"
 
@@ -127,7 +129,8 @@ class Verifier {
         const Table table = require_table(shard.path, survey, judge.settings());
         for (const double step : table.rows().values)
           if (step < static_cast<double>(shard.first) || step >= static_cast<double>(shard.last))
-            throw Error(shard.path, fmt::format("holds step {}: it was renamed", step));
+            throw Error(shard.path,
+                        fmt::format("holds {} {}: it was renamed", table.rows().name, step));
       });
   }
 
@@ -146,6 +149,7 @@ class Verifier {
   /// A merged file holds what the shards hold. Steps without a shard are the business of `status`.
   void check_merged(const SurveyId& survey) {
     const std::string path = directory_.merged_path(survey);
+    if (!survey_kind(survey.kind).of_steps()) return check_unfolded(survey, path);
     const Table merged = require_table(path, survey, settings_of_shards(survey));
     Table hole = without_rows(merged);
     append_hole(0, hole);
@@ -163,6 +167,33 @@ class Verifier {
                         "`gradscape merge` makes it again");
         }
       });
+  }
+
+  /// The same of a surface: its cells, unless they are marked as not done.
+  void check_unfolded(const SurveyId& survey, const std::string& path) {
+    const SurveyKind& kind = survey_kind(survey.kind);
+    std::optional<Table> rows;
+    for (const SegmentFile& shard : directory_.shard_files(survey))
+      attempt([&] {
+        Table table = read_table(shard.path, kind.schema());
+        rows = rows ? unite_rows(*rows, table) : std::move(table);
+      });
+    if (!rows) return;
+    const Table expected = kind.unfold(*rows);
+    const Table merged = read_table(path, without_rows(expected));
+    const auto& status = merged.variable("status").values;
+    for (const Variable& variable : expected.variables) {
+      const Variable* stored = merged.find(variable.name);
+      const bool fits = stored != nullptr && stored->values.size() == variable.values.size();
+      for (std::size_t i = 0; fits && i < variable.values.size(); ++i)
+        if (const bool by_cell = variable.values.size() == status.size();
+            !(by_cell && status[i] == 0) && !same_value(stored->values[i], variable.values[i]))
+          throw Error(path,
+                      fmt::format("element {} of {} is {}, and {} in the shards", i, variable.name, stored->values[i],
+                                  variable.values[i]),
+                      "`gradscape merge` makes it again");
+      if (!fits) throw Error(path, variable.name + " is not that of the shards", "`gradscape merge` makes it again");
+    }
   }
 
   Experiment settings_of_shards(const SurveyId& survey) const {
@@ -204,6 +235,15 @@ class Verifier {
 
   /// The row of a step as the survey of `stored` makes it.
   Table recompute(const DrawnCell& cell, const Table& stored) {
+    if (!survey_kind(cell.survey.kind).of_steps()) {
+      if (prepared_ != cell.survey || !surface_)
+        surface_ = std::make_unique<SurfaceRun<S>>(cell.survey, settings_of_shards(cell.survey), directory_, false);
+      prepared_ = cell.survey;
+      rider_.reset();
+      Table made = surface_->begin();
+      surface_->add(cell.step, made);
+      return made;
+    }
     if (prepared_ != cell.survey || !rider_) {
       const Experiment settings = settings_of_shards(cell.survey);
       rider_.emplace(
@@ -227,6 +267,7 @@ class Verifier {
   SurveyId prepared_;
   std::int64_t wanted_ = 0;
   std::optional<SurveyRider<S>> rider_;  // of the survey prepared_
+  std::unique_ptr<SurfaceRun<S>> surface_;  // likewise
   Verification found_;
 };
 

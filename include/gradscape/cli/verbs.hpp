@@ -24,6 +24,7 @@ void add_bench(VerbList& verbs);
 void add_shift(VerbList& verbs);
 void add_distributions(VerbList& verbs);
 void add_theorem(VerbList& verbs);
+void add_surface(VerbList& verbs);
 void add_plan(VerbList& verbs);
 
 /// Prints the path of a file that was made.

@@ -29,6 +29,7 @@ struct Experiment {
   ModelOptions model;
   TrainOptions train;
   SweepOptions sweep;
+  SurfaceOptions surface;
 };
 
 /// Where a field's value lives in an Experiment.
@@ -112,5 +113,8 @@ std::vector<std::string> cost_differences(const Experiment& here, const Experime
 
 /// The same for the fields of [sweep] that say how steps are looked at; which steps may differ.
 std::vector<std::string> sweep_differences(const Experiment& here, const Experiment& there);
+
+/// The same for the fields of [surface].
+std::vector<std::string> surface_differences(const Experiment& here, const Experiment& there);
 
 }  // namespace gradscape

@@ -15,7 +15,8 @@ enum class Purpose : std::uint32_t {
   synthetic = 5,
   noise_units = 6,
   noise = 7,
-  direction = 8
+  direction = 8,
+  surface = 9
 };
 
 /// Counter-based generator Philox4x32-10 (Salmon et al., SC 2011), from Random123.

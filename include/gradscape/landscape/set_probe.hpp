@@ -7,6 +7,7 @@
 
 #include "gradscape/landscape/options.hpp"
 #include "gradscape/landscape/probe.hpp"
+#include "gradscape/train/set_objective.hpp"
 #include "gradscape/train/training_process.hpp"
 
 namespace gradscape {
@@ -32,10 +33,6 @@ struct SetRecord {
 };
 
 SetBands make_bands(const std::vector<SetValue>& cells, const std::vector<double>& multipliers);
-
-/// `count` (0: all) of `size` positions, evenly spaced from 0 on: ⌊i·size/count⌋. Whatever order a data set has, each
-/// of its parts is there.
-std::vector<std::int32_t> spaced_positions(Index size, Index count);
 
 /// Evaluates a network on the set: batches as large as training's in the data set's order, images not augmented; a
 /// batch weighs as much as its share of the images, and a summed loss is summed. In train mode batch norm takes each

@@ -1,4 +1,4 @@
-// The kinds of surveys of a run's steps: to add one, write a StepSurvey and add a row to the list in survey_kinds.cpp.
+// The kinds of surveys of a run: to add one of steps, write a StepSurvey and add a row to the list in survey_kinds.cpp.
 #pragma once
 
 #include <memory>
@@ -15,12 +15,19 @@ struct SurveyKind {
   std::string merged;  // of the merged file: "landscape", "shift"
   Table (*schema)();   // as a reader expects it: dimensions without coordinates
   void (*check)(const Table& table, const std::string& where);  // Error where redundant values disagree; may be null
+  // Of a survey whose rows are points, not training steps: how the merged file's table is made of them; else null.
+  Table (*unfold)(const Table& rows) = nullptr;
+
+  bool of_steps() const { return unfold == nullptr; }
 };
 
 /// The sweep is the first.
 const std::vector<SurveyKind>& survey_kinds();
 const std::vector<std::string>& survey_names();
 const SurveyKind& survey_kind(const std::string& name);
+
+/// Those of steps, but for the sweep: what sweep.also may name.
+std::vector<std::string> step_survey_names();
 
 /// The kinds that sweep.also names.
 std::vector<std::string> surveys_beside(const SweepOptions& options);

@@ -29,6 +29,17 @@ std::int64_t checkpoint_bytes(TrainingProcess<S>& process);
 template <class S>
 TrainingState<S> read_checkpoint(const std::string& path, TrainingProcess<S>& process);
 
+/// What a network is evaluated with.
+template <class S>
+struct NetworkWeights {
+  Vector<S> theta;
+  Vector<S> buffers;
+};
+
+/// Reads the weights of a checkpoint, of this or another run of a network with the same tensors; errors as above.
+template <class S>
+NetworkWeights<S> read_weights(const std::string& path, const Network<S>& network);
+
 CheckpointInfo read_checkpoint_info(const h5::File& file);
 
 }  // namespace gradscape

@@ -42,6 +42,9 @@ class RunDirectory {
   /// The merged file: landscape.h5 for the sweep "main", landscape-NAME.h5 for another; shift.h5, shift-NAME.h5 ….
   std::string merged_path(const SurveyId& survey) const;
 
+  /// The directions of a surface: directions-NAME.h5.
+  std::string directions_path(const SurveyId& survey) const { return root_ + "/directions-" + survey.name + ".h5"; }
+
   /// True where a run lies: a configuration, and with it the marker or, made by a program before markers, a checkpoint,
   /// trace or shard that says it is gradscape's.
   bool holds_run() const;

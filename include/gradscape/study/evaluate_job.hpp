@@ -8,18 +8,9 @@
 
 #include "gradscape/config/experiment.hpp"
 #include "gradscape/nn/layer.hpp"
-#include "gradscape/store/run_directory.hpp"
+#include "gradscape/study/run_at.hpp"
 
 namespace gradscape {
-
-/// A checkpoint of a run.
-struct RunAt {
-  RunDirectory directory;
-  std::int64_t step = 0;
-};
-
-/// "RUN", "RUN@STEP" or "RUN@last"; without a step the last one. UsageError where there is no such run or checkpoint.
-RunAt find_run_at(const std::string& text);
 
 struct EvaluateRequest {
   std::string images;  // a safetensors file; empty: the run's test images

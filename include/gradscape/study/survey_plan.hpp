@@ -24,6 +24,12 @@ std::vector<std::int64_t> planned_checkpoints(std::vector<std::int64_t> steps, s
 std::vector<Segment> plan_segments(const std::vector<std::int64_t>& checkpoints, const SweepOptions& options,
                                    std::int64_t total);
 
+/// The pieces of a surface of so many points, in the order of work: as many as make some 128 shards.
+std::vector<Segment> plan_points(std::size_t points);
+
+/// Those of a surface that was begun, as its first shard that can be read says; none where there is none.
+std::vector<Segment> plan_begun_surface(const RunDirectory& directory, const SurveyId& survey);
+
 /// Whether the survey has steps: not a sweep with sweep.kind = "runs", whose band is across runs.
 inline bool has_steps(const SurveyId& survey, const Experiment& experiment) {
   return survey.kind != "sweep" || experiment.sweep.kind != "runs";

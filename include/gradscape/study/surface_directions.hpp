@@ -1,0 +1,55 @@
+// How the directions of a surface are made from what a run and others hold.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gradscape/core/fingerprint.hpp"
+#include "gradscape/landscape/direction.hpp"
+#include "gradscape/landscape/surface.hpp"
+#include "gradscape/store/directions_file.hpp"
+#include "gradscape/study/open_run.hpp"
+
+namespace gradscape {
+
+/// Another network: of a checkpoint of this run ("12", "last"), of another run ("RUN@12"), or the mean of checkpoints of
+/// this one ("mean:first:last:every", as stochastic weight averaging takes it). UsageError naming `where`.
+template <class S>
+NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where);
+
+/// Makes both directions of each repeat.
+template <class S>
+class DirectionMaker {
+ public:
+  /// `gradient()`: of the loss at the centre. All must outlive it.
+  DirectionMaker(OpenRun<S>& run, const SurfaceOptions& options, std::int64_t at, const NetworkWeights<S>& centre,
+                 const std::vector<std::int64_t>& trajectory, std::function<Vector<S>()> gradient);
+
+  std::int64_t repeats() const;
+  DirectionPair<S> make(std::int64_t repeat);
+  /// After all were made.
+  DirectionFacts facts() const { return facts_; }
+
+ private:
+  Vector<S> along(const SurfaceDirection& direction, const char* where);
+  Vector<S> component(int number);
+  void find_components();
+  void make_through();
+  void note(const DirectionPair<S>& pair);
+
+  OpenRun<S>& run_;
+  const SurfaceOptions& options_;
+  std::int64_t at_;
+  const NetworkWeights<S>& centre_;
+  const std::vector<std::int64_t>& trajectory_;
+  std::function<Vector<S>()> gradient_;
+  DirectionFacts facts_;
+  DirectionPair<S> fixed_;  // what does not depend on the repeat
+  std::vector<std::int64_t> rows_;  // checkpoints of the Gram matrix; -1: the centre
+  PrincipalComponents components_;
+  std::vector<double> gram_;
+  Fingerprint hash_;
+};
+
+}  // namespace gradscape

@@ -1,0 +1,106 @@
+// The verb that looks at the loss on a line or a plane.
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "gradscape/cli/verbs.hpp"
+#include "gradscape/config/folder_name.hpp"
+#include "gradscape/core/error.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/landscape/surface.hpp"
+#include "gradscape/study/merge_job.hpp"
+#include "gradscape/study/run_access.hpp"
+#include "gradscape/study/surface_job.hpp"
+
+namespace gradscape {
+namespace {
+
+struct SurfaceCommand {
+  std::string directory;
+  SurveyId id{"surface", "main"};
+  std::optional<std::string> task;
+  std::vector<std::pair<std::string, std::string>> overrides;  // field, text
+  std::vector<std::string> flags;                              // of each override
+};
+
+/// The run's configuration with [surface] as its shards have it, else as the run's own says, and flags over both.
+Experiment settings_for(const SurfaceCommand& command, const RunDirectory& directory) {
+  Experiment experiment = read_stored_experiment(directory);
+  const std::optional<SurfaceOptions> made = stored_surface(directory, command.id);
+  if (made) experiment.surface = *made;
+  for (std::size_t i = 0; i < command.overrides.size(); ++i)
+    set_field(*find_field(command.overrides[i].first), experiment, command.overrides[i].second, command.flags[i]);
+  // What suits one direction need not suit another.
+  check_experiment(experiment, directory.config_path());
+  return experiment;
+}
+
+void run_surface(const SurfaceCommand& command) {
+  catch_preemption();
+  require_folder_name("--name", command.id.kind, command.id.name);
+  std::optional<TaskShare> task;
+  if (command.task) task = parse_task(*command.task);
+  for (const RunDirectory& directory : find_runs(command.directory)) {
+    const std::size_t made = surface_run(command.id, settings_for(command, directory), directory, task);
+    if (!task) {
+      merge_runs({directory}, command.id, Holes::refuse, print_path);
+      continue;
+    }
+    say(fmt::format("{}: {} new shard{} in {}; `gradscape merge {} --kind surface --name {}` makes the file to plot from",
+                    directory.root(), made, made == 1 ? "" : "s", describe(command.id), command.directory,
+                    command.id.name));
+  }
+}
+
+}  // namespace
+
+void add_surface(VerbList& verbs) {
+  Verb verb = verbs.add("surface", "The loss on a line or a plane through a checkpoint");
+  auto command = std::make_shared<SurfaceCommand>();
+  verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
+  verb.option("--name", command->id.name, "name of the surface; another name keeps other settings apart")
+      .type_name("NAME")
+      .shows_default();
+  const auto flag = [&](const char* name, const char* field, const char* type, const char* help) {
+    verb.text(
+            name,
+            [command, name, field](const std::string& text) {
+              command->overrides.emplace_back(field, text);
+              command->flags.emplace_back(name);
+            },
+            help)
+        .type_name(type);
+  };
+  flag("--at", "surface.at", "STEP", "the step in the centre, or last (default: last)");
+  flag("--x", "surface.x", "DIRECTION", "first axis (default: random)");
+  flag("--y", "surface.y", "DIRECTION", "second axis; without it a line");
+  flag("--through", "surface.through", "A,B,C", "the plane through three networks, each STEP or RUN@STEP");
+  flag("--directions", "surface.directions", "FILE", "directions of another surface, in place of x and y");
+  flag("--xlim", "surface.xlim", "FIRST:LAST:POINTS", "of the first axis, as in -1:1:51");
+  flag("--ylim", "surface.ylim", "FIRST:LAST:POINTS", "of the second axis");
+  flag("--normalise", "surface.normalise", "NAME",
+       "random directions: filter | layer | weight | dfilter | dlayer | none");
+  flag("--ignore", "surface.ignore", "NAME", "random directions: biasbn, not along biases and norms, or none");
+  flag("--random-seed", "surface.random_seed", "N", "of random directions");
+  flag("--repeats", "surface.repeats", "N", "how often random directions are drawn");
+  flag("--images", "surface.images", "N", "training images of the loss, evenly spaced; 0: all (default: 1000)");
+  flag("--test-images", "surface.test_images", "N", "test images too; 0: all");
+  flag("--images-at-once", "surface.images_at_once", "N", "in a batch (default: train.batch_size)");
+  flag("--bn", "surface.batch_norm", "NAME", "statistics: batch | running | reestimate | moved | auto");
+  flag("--grad-norm", "surface.grad_norm", "true|false", "the gradient's norm in each cell too");
+  flag("--trajectory", "surface.trajectory", "STEPS", "checkpoints drawn in the plane: all, none, or ranges");
+  flag("--data.path", "data.path", "DIR", "where the data lies now, if it was moved");
+  verb.option("--task", command->task, "only the i-th of n shares, i from 0; auto: as Open MPI, PMI or Slurm say")
+      .type_name("i/n|auto");
+  verb.note("A DIRECTION is one of " + surface_direction_forms() + ".");
+  verb.note("Li et al. 2018. Makes RUN_DIR/surface-NAME.h5 (docs/surfaces.md). What is not given is as the surface's "
+            "shards have it, or the run's [surface].");
+  verb.example("gradscape surface runs/NAME --x random --y random --xlim -1:1:51 --ylim -1:1:51", "as Li et al.");
+  verb.example("gradscape surface runs/NAME --x pca:1 --y pca:2 --name path", "with the trajectory");
+  verb.example("gradscape surface runs/A --x to:runs/B@last --name between", "from one network to another");
+  verb.runs([command] { run_surface(*command); });
+}
+
+}  // namespace gradscape

@@ -1,0 +1,265 @@
+#include "gradscape/study/surface_directions.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "gradscape/core/error.hpp"
+#include "gradscape/core/fingerprint.hpp"
+#include "gradscape/core/split.hpp"
+#include "gradscape/core/vector_math.hpp"
+#include "gradscape/host/interrupt.hpp"
+#include "gradscape/host/progress.hpp"
+#include "gradscape/landscape/step_ranges.hpp"
+#include "gradscape/study/run_at.hpp"
+
+namespace gradscape {
+namespace {
+
+using Kind = SurfaceDirection::Kind;
+
+constexpr std::size_t kBlock = 8;  // checkpoints that are in memory twice while a Gram matrix is made
+
+/// The checkpoints of a run that ranges of steps name.
+std::vector<std::int64_t> checkpoints_in(const RunDirectory& directory, const std::string& ranges,
+                                         const std::string& where) {
+  SweepOptions steps;
+  set_step_ranges(parse_step_ranges(ranges, where), steps);
+  const auto all = directory.checkpoint_steps();
+  std::vector<std::int64_t> chosen;
+  for (const std::int64_t step : all)
+    if (is_selected(steps, step, all.back())) chosen.push_back(step);
+  return chosen;
+}
+
+template <class S>
+NetworkWeights<S> mean_of(OpenRun<S>& run, const std::string& ranges, const std::string& where) {
+  const auto steps = checkpoints_in(run.directory(), ranges, where);
+  if (steps.empty())
+    throw UsageError(where, fmt::format("no checkpoint is among the steps {}", abridge(ranges)),
+                     "`gradscape info` lists the checkpoints");
+  Vector<double> theta, buffers;
+  Progress progress("mean of checkpoints", static_cast<std::int64_t>(steps.size()));
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    run.require_own_checkpoint(steps[i]);
+    const auto weights = read_weights<S>(run.directory().checkpoint_path(steps[i]), run.process().network());
+    if (i == 0) {
+      theta = weights.theta.template cast<double>();
+      buffers = weights.buffers.template cast<double>();
+    } else {
+      theta += weights.theta.template cast<double>();
+      buffers += weights.buffers.template cast<double>();
+    }
+    progress.update(static_cast<std::int64_t>(i) + 1, "");
+  }
+  const auto count = static_cast<double>(steps.size());
+  return {(theta / count).template cast<S>(), (buffers / count).template cast<S>()};
+}
+
+template <class S>
+Vector<S> difference(const Vector<S>& a, const Vector<S>& b) {
+  Vector<S> d;
+  add_scaled(a, -1.0, b, d);
+  return d;
+}
+
+}  // namespace
+
+template <class S>
+NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where) {
+  if (target.starts_with("mean:")) return mean_of(run, target.substr(5), where);
+  std::int64_t step = 0;
+  const auto [end, code] = std::from_chars(target.data(), target.data() + target.size(), step);
+  const bool own = target == "last" || (code == std::errc() && end == target.data() + target.size());
+  const RunAt at = find_run_at(own ? fmt::format("{}@{}", run.directory().root(), target) : target);
+  if (own) run.require_own_checkpoint(at.step);
+  return read_weights<S>(at.directory.checkpoint_path(at.step), run.process().network());
+}
+
+template <class S>
+DirectionMaker<S>::DirectionMaker(OpenRun<S>& run, const SurfaceOptions& options, std::int64_t at,
+                                  const NetworkWeights<S>& centre, const std::vector<std::int64_t>& trajectory,
+                                  std::function<Vector<S>()> gradient)
+    : run_(run), options_(options), at_(at), centre_(centre), trajectory_(trajectory), gradient_(std::move(gradient)) {}
+
+template <class S>
+std::int64_t DirectionMaker<S>::repeats() const {
+  return options_.repeats;
+}
+
+template <class S>
+DirectionPair<S> DirectionMaker<S>::make(std::int64_t repeat) {
+  if (!options_.through.empty()) {
+    make_through();
+    note(fixed_);
+    return fixed_;
+  }
+  const SurfaceDirection x = parse_surface_direction(options_.x, "surface.x");
+  const bool plane = !options_.y.empty();
+  const SurfaceDirection y = plane ? parse_surface_direction(options_.y, "surface.y") : SurfaceDirection{};
+  if (repeat == 0) {
+    if (x.kind != Kind::random) fixed_.x = along(x, "surface.x");
+    if (plane && y.kind != Kind::random) fixed_.y = along(y, "surface.y");
+    if (plane && (x.kind == Kind::target || y.kind == Kind::target) && fixed_.x.size() > 0 && fixed_.y.size() > 0)
+      make_orthogonal(fixed_.y, fixed_.x, "surface.y");
+  }
+  const Layout& layout = run_.process().network().parameters();
+  RandomDirection random{static_cast<std::uint64_t>(options_.random_seed), static_cast<std::uint32_t>(repeat), 0,
+                         normalisation_from_name(options_.normalise), options_.ignore == "biasbn"};
+  DirectionPair<S> pair = fixed_;
+  if (x.kind == Kind::random) pair.x = random_direction(layout, centre_.theta, random);
+  random.axis = 1;
+  if (plane && y.kind == Kind::random) pair.y = random_direction(layout, centre_.theta, random, &pair.x);
+  note(pair);
+  return pair;
+}
+
+/// Norms, cosine and fingerprint.
+template <class S>
+void DirectionMaker<S>::note(const DirectionPair<S>& pair) {
+  const double x = norm(pair.x);
+  if (!(x > 0)) throw UsageError("surface.x", "is zero: there is nothing to go along");
+  facts_.numbers["x_norm"].push_back(x);
+  hash_.add(fingerprint(pair.x));
+  if (pair.y.size() > 0) {
+    const double y = norm(pair.y);
+    if (!(y > 0)) throw UsageError("surface.y", "is zero: there is nothing to go along");
+    facts_.plane = true;
+    facts_.numbers["y_norm"].push_back(y);
+    facts_.numbers["cosine"].push_back(dot(pair.x, pair.y) / (x * y));
+    hash_.add(fingerprint(pair.y));
+  }
+  facts_.attributes["direction_fingerprint"] = hash_.hex();
+}
+
+template <class S>
+Vector<S> DirectionMaker<S>::along(const SurfaceDirection& direction, const char* where) {
+  if (direction.kind == Kind::gradient) return gradient_();
+  if (direction.kind == Kind::component) return component(direction.component);
+  if (direction.kind == Kind::target) {
+    const NetworkWeights<S> target = load_target(run_, direction.target, where);
+    Vector<S> d = difference(target.theta, centre_.theta);
+    if (!(norm(d) > 0))
+      throw UsageError(where, fmt::format("{} is the centre itself", abridge(direction.target)),
+                       "name another checkpoint than surface.at");
+    return d;
+  }
+  if (run_.process().imported())
+    throw UsageError(where, "the step that training took from a snapshot is not known",
+                     "to:STEP goes to another snapshot");
+  Vector<S> d;
+  if (!run_.look_at(at_, [&](const StepView<S>& view) { d = difference(view.theta_next, view.theta); }))
+    throw interruption(run_.directory().root(), "nothing was written", "the same command begins again");
+  return d;
+}
+
+/// The plane through three networks (Garipov et al. 2018): x to the second, y to the third as far as it is orthogonal.
+template <class S>
+void DirectionMaker<S>::make_through() {
+  const auto names = split_list(options_.through);
+  const NetworkWeights<S> second = load_target(run_, names[1], "surface.through"),
+                          third = load_target(run_, names[2], "surface.through");
+  fixed_.x = difference(second.theta, centre_.theta);
+  const double x = norm(fixed_.x);
+  if (!(x > 0)) throw UsageError("surface.through", "the first two networks are the same");
+  fixed_.x *= static_cast<S>(1.0 / x);
+  Vector<S> to_third = difference(third.theta, centre_.theta);
+  const double c = dot(to_third, fixed_.x);
+  fixed_.y = to_third;
+  make_orthogonal(fixed_.y, fixed_.x, "surface.through");
+  const double y = norm(fixed_.y);
+  fixed_.y *= static_cast<S>(1.0 / y);
+  facts_.numbers["point_x"] = {0, x, c};
+  facts_.numbers["point_y"] = {0, 0, y};
+  for (std::string name : names) {
+    std::replace(name.begin(), name.end(), ',', ';');
+    facts_.points.push_back(name);
+  }
+  const auto limits = [](std::vector<double> places) {
+    const auto [low, high] = std::minmax_element(places.begin(), places.end());
+    const double margin = 0.2 * (*high - *low);
+    return SurfaceAxis{*low - margin, *high + margin, 21}.text();
+  };
+  facts_.attributes["xlim"] = limits(facts_.numbers["point_x"]);
+  facts_.attributes["ylim"] = limits(facts_.numbers["point_y"]);
+}
+
+/// The Gram matrix of theta_t − theta_c over the trajectory and, unless it is one of them, the centre: two blocks of
+/// checkpoints are in memory at a time.
+template <class S>
+void DirectionMaker<S>::find_components() {
+  if (!gram_.empty()) return;
+  rows_ = trajectory_;
+  if (std::find(rows_.begin(), rows_.end(), at_) == rows_.end()) rows_.push_back(-1);
+  const std::size_t rows = rows_.size();
+  if (rows < 3) (void)principal_components({}, rows, "surface.trajectory");
+  gram_.assign(rows * rows, 0);
+  const auto load = [&](std::size_t first) {
+    std::vector<Vector<S>> block;
+    for (std::size_t i = first; i < std::min(rows, first + kBlock); ++i) {
+      if (rows_[i] < 0) {
+        block.push_back(Vector<S>::Zero(centre_.theta.size()));
+        continue;
+      }
+      run_.require_own_checkpoint(rows_[i]);
+      const auto path = run_.directory().checkpoint_path(rows_[i]);
+      block.push_back(difference(read_weights<S>(path, run_.process().network()).theta, centre_.theta));
+    }
+    return block;
+  };
+  const std::size_t blocks = (rows + kBlock - 1) / kBlock;
+  Progress progress("principal components", static_cast<std::int64_t>(blocks * (blocks + 1) / 2));
+  std::int64_t done = 0;
+  for (std::size_t i = 0; i < rows; i += kBlock) {
+    const auto here = load(i);
+    for (std::size_t k = i; k < rows; k += kBlock) {
+      const auto loaded = k == i ? std::vector<Vector<S>>{} : load(k);
+      const auto& there = k == i ? here : loaded;
+      for (std::size_t a = 0; a < here.size(); ++a)
+        for (std::size_t b = k == i ? a : 0; b < there.size(); ++b)
+          gram_[(i + a) * rows + k + b] = gram_[(k + b) * rows + i + a] = dot(here[a], there[b]);
+      progress.update(++done, "");
+    }
+  }
+  components_ = principal_components(gram_, rows, "surface.trajectory");
+  facts_.numbers["explained_variance_ratio"] = components_.explained;
+}
+
+template <class S>
+Vector<S> DirectionMaker<S>::component(int number) {
+  find_components();
+  const auto& weights = components_.weights[static_cast<std::size_t>(number - 1)];
+  Vector<double> sum = Vector<double>::Zero(centre_.theta.size());
+  for (std::size_t t = 0; t < rows_.size(); ++t) {
+    if (rows_[t] < 0) continue;
+    const auto theta = read_weights<S>(run_.directory().checkpoint_path(rows_[t]), run_.process().network()).theta;
+    sum += weights[t] * difference(theta, centre_.theta).template cast<double>();
+  }
+  Vector<S> d = sum.template cast<S>();
+  const Vector<S> drawn = d;
+  fix_sign(d);
+  const double sign = d.isApprox(drawn) ? 1 : -1;
+  // Where the checkpoints lie along it: sums of the Gram matrix.
+  double low = 0, high = 0;
+  for (std::size_t t = 0; t < rows_.size(); ++t) {
+    double place = 0;
+    for (std::size_t s = 0; s < rows_.size(); ++s) place += sign * weights[s] * gram_[t * rows_.size() + s];
+    low = std::min(low, place);
+    high = std::max(high, place);
+  }
+  const double margin = 0.2 * (high - low);
+  const std::string text = SurfaceAxis{low - margin, high + margin, 21}.text();
+  const bool is_x = parse_surface_direction(options_.x, "surface.x").kind == Kind::component &&
+                    parse_surface_direction(options_.x, "surface.x").component == number;
+  facts_.attributes[is_x ? "xlim" : "ylim"] = text;
+  return d;
+}
+
+template NetworkWeights<float> load_target<float>(OpenRun<float>&, const std::string&, const std::string&);
+template NetworkWeights<double> load_target<double>(OpenRun<double>&, const std::string&, const std::string&);
+template class DirectionMaker<float>;
+template class DirectionMaker<double>;
+
+}  // namespace gradscape
