@@ -10,6 +10,7 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/exchange/surface_table.hpp"
+#include "gradscape/landscape/direction.hpp"
 #include "gradscape/store/publish.hpp"
 
 namespace gradscape {
@@ -121,20 +122,18 @@ std::vector<double> read_projection(const h5::File& file, const std::string& nam
   return values;
 }
 
-void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& files, double x_norm, double y_norm,
-                     double cosine) {
+void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& files, const AxisProducts& axes) {
   const h5::File file = h5::File::open(files.projection);
   std::vector<double> x = read_projection(file, "/proj_xcoord"), y = read_projection(file, "/proj_ycoord");
   if (x.size() != y.size() || x.empty()) throw Error(file.path(), "proj_xcoord and proj_ycoord do not belong together");
-  // p = a·|dx| + b·|dy|·c and q = a·|dx|·c + b·|dy| are what the file holds of a checkpoint a·dx + b·dy.
   if (!files.projection.ends_with("_proj_lstsq.h5")) {
-    const double rest = 1 - cosine * cosine;
-    if (!(rest > 0) || !(x_norm > 0) || !(y_norm > 0))
+    constexpr double kParallel = 1e-12;  // 1 - cosine^2 of directions that rounding alone tells apart
+    if (!(axes.xx * axes.yy - axes.xy * axes.xy > kParallel * axes.xx * axes.yy))
       throw Error(files.directions, "its directions are parallel or 0: they give no coordinates");
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const double p = x[i], q = y[i];
-      x[i] = (p - cosine * q) / (rest * x_norm);
-      y[i] = (q - cosine * p) / (rest * y_norm);
+    for (std::size_t i = 0; i < x.size(); ++i) {  // lengths along the directions
+      const PlanePlace place = place_on_plane(axes, x[i] * std::sqrt(axes.xx), y[i] * std::sqrt(axes.yy));
+      x[i] = place.a;
+      y[i] = place.b;
     }
   }
   table.dimensions.push_back(schema.dimension("checkpoint"));
@@ -147,15 +146,16 @@ void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& fi
 void add_directions(Table& table, const Table& schema, const GoldsteinFiles& files, bool plane) {
   const h5::File file = h5::File::open(files.directions);
   const std::vector<double> x = read_direction(file, "/xdirection");
-  const double x_norm = std::sqrt(dot(x, x));
-  add_variable(table, schema, "x_norm", {x_norm});
+  AxisProducts axes{dot(x, x), 0, 0};
+  add_variable(table, schema, "x_norm", {std::sqrt(axes.xx)});
   if (plane) {
     const std::vector<double> y = read_direction(file, "/ydirection");
     if (x.size() != y.size()) throw Error(file.path(), "xdirection and ydirection are of different lengths");
-    const double y_norm = std::sqrt(dot(y, y)), cosine = dot(x, y) / (x_norm * y_norm);
-    add_variable(table, schema, "y_norm", {y_norm});
-    add_variable(table, schema, "cosine", {cosine});
-    if (!files.projection.empty()) add_checkpoints(table, schema, files, x_norm, y_norm, cosine);
+    axes.xy = dot(x, y);
+    axes.yy = dot(y, y);
+    add_variable(table, schema, "y_norm", {std::sqrt(axes.yy)});
+    add_variable(table, schema, "cosine", {axes.xy / std::sqrt(axes.xx * axes.yy)});
+    if (!files.projection.empty()) add_checkpoints(table, schema, files, axes);
   }
   if (file.exists("/explained_variance_ratio_")) {
     std::vector<double> ratio = file.read<double>("/explained_variance_ratio_");

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from support import ROOT, Case, gradscape, main
+from support import PLAIN, ROOT, Case, gradscape, main
 
 sys.path.insert(0, str(ROOT / "tools"))
 NAN, INF = float("nan"), float("inf")
@@ -188,6 +188,51 @@ class Exchange(Case):
         with h5py.File(projection) as file:
             np.testing.assert_array_equal(file["proj_xcoord"][:], [[0.5], [0]])
             np.testing.assert_array_equal(file["proj_ycoord"][:], [[0.25], [0]])
+
+    # --- directions, for surfaces of gradscape's own ---
+
+    def tensors_of(self, run: Path, group: str) -> dict[str, np.ndarray]:
+        """In the order of PyTorch's state_dict(): modules by number, and in each its tensors."""
+        order = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+        with h5py.File(sorted((run / "checkpoints").glob("*.h5"))[-1]) as file:
+            names = sorted(file[group], key=lambda name: (int(name.split(".")[-2]), order.index(name.split(".")[-1])))
+            return {name: file[group][name][()] for name in names}
+
+    def write_directions(self, tensors: dict[str, np.ndarray], path: Path) -> dict[str, dict[str, np.ndarray]]:
+        random = np.random.default_rng(5)
+        drawn = {axis: {name: np.float32(random.normal(size=values.shape)) for name, values in tensors.items()} for axis in "xy"}
+        with h5py.File(path, "w") as file:
+            for axis, group in (("x", "xdirection"), ("y", "ydirection")):
+                for at, values in enumerate(drawn[axis].values()):
+                    file[f"{group}/{at}"] = values
+        return drawn
+
+    def test_directions_serve_a_surface(self) -> None:
+        """Those of weights and those of states, whose running statistics are left out."""
+        run = self.make("train", PLAIN | {"model.arch": "mlp", "model.hidden": [6, 5], "model.norm": "batch", "model.norm_dense": True},
+                        self.place / "run")
+        weights, buffers = self.tensors_of(run, "parameters"), self.tensors_of(run, "buffers")
+        states = dict(sorted((weights | buffers).items(), key=lambda item: (int(item[0].split(".")[-2]), list(weights | buffers).index(item[0]))))
+        self.assertEqual(len(states) - len(weights), 6)
+        for kind, tensors in (("weights", weights), ("states", states)):
+            path = self.place / f"{kind}.h5"
+            drawn = self.write_directions(tensors, path)
+            gradscape("surface", run, "--directions", path, "--name", kind, "--xlim", "-1:1:3", "--ylim", "0:1:2", "--images", 32)
+            with h5py.File(run / f"directions-{kind}.h5") as file:
+                for axis in "xy":
+                    self.assertEqual(set(file[f"{axis}/0"]), set(weights))
+                    for name in weights:
+                        np.testing.assert_array_equal(file[f"{axis}/0/{name}"][()], drawn[axis][name], err_msg=name)
+            with h5py.File(run / f"surface-{kind}.h5") as file:
+                self.assertEqual((file["loss"].shape, file.attrs["x_direction"]), ((1, 2, 3), f"of {kind}.h5".encode()))
+                self.assertEqual(file["loss"][0, 0, 1], file["centre_loss"][0])
+                length = math.sqrt(sum(float((np.float64(drawn["y"][name])**2).sum()) for name in weights))
+                self.assertAlmostEqual(file["y_norm"][0] / length, 1, places=12)
+        for name, change, says in (("few", dict(list(weights.items())[:-1]), ("tensors, and the network has",)),
+                                   ("turned", {key: values.T for key, values in weights.items()}, ("xdirection/0 is [", "and the network's"))):
+            self.write_directions(change, self.place / f"{name}.h5")
+            gradscape("surface", run, "--directions", self.place / f"{name}.h5", "--name", name, expect=1, says=says)
+        gradscape("surface", run, "--directions", self.write_goldstein(), "--name", "none", expect=1, says=("holds no directions",))
 
     # --- others ---
 

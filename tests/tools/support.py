@@ -164,8 +164,8 @@ class Case(unittest.TestCase):
         if labels:
             corners = 0.75 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])[:labels.count(",") + 1]
             data |= {"point": np.arange(len(corners)), "point_x": corners[:, 0], "point_y": corners[:, 1]}
-        said = {"file_type": "surface", "step": np.int64(20), "x_direction": "random", "y_direction": "random", "normalise": "filter",
-                "ignore": "biasbn", "batch_norm": "running", "on": "train", "images": np.int64(100), "batch_size": np.int64(50)}
+        said = {"file_type": "surface", "step": "20", "x_direction": "random", "y_direction": "random", "normalise": "filter",
+                "ignore": "biasbn", "batch_norm": "running", "images": "100", "batch_size": "50"}
         self.write(run / name, attributes=said | attributes,
                    **{key: value for key, value in (data | dict(more)).items() if key not in leave_out})
         if labels:

@@ -106,10 +106,10 @@ class Surfaces(Case):
         np.testing.assert_array_equal(drawn[0].get_xydata(), path)
 
     def test_three_networks_are_marked(self) -> None:
-        axes, = panels_of(gradscape_plots.surface(self.plane("run", bowl(5, 5), labels="seed 1,seed 2,mean")))
+        axes, = panels_of(gradscape_plots.surface(self.plane("run", bowl(5, 5), labels="12,seed 2,mean")))
         marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]
         self.assertEqual(marks, [(-0.75, -0.75), (0.75, -0.75), (0.75, 0.75)])
-        self.assertEqual([text.get_text() for text in axes.texts], ["seed 1", "seed 2", "mean"])
+        self.assertEqual([text.get_text() for text in axes.texts], ["step 12", "seed 2", "mean"])
 
     def test_a_repeat_is_chosen(self) -> None:
         run = self.write_surface(self.run_directory("run"), np.stack([INCLINED, INCLINED + 100]), more={"repeat": [0, 7]})
@@ -122,13 +122,20 @@ class Surfaces(Case):
     def test_what_was_varied_is_told(self) -> None:
         run = self.plane("run", INCLINED)
         caption = gradscape_plots.surface(run).caption
-        for words in ("x: along random, y: along random", "normalised by filter", "ignoring biasbn", "θ of step 20",
-                      "batch norm: running", "100 train images in batches of 50"):
+        for words in ("x: along random, y: along random", "normalised filter by filter", "not along biases and norms", "θ of step 20",
+                      "batch norm: running statistics", "100 training images in batches of 50"):
             self.assertIn(words, caption)
         other = self.plane("other", INCLINED, batch_norm="batch")
         caption = gradscape_plots.surface([run, other]).caption
-        self.assertIn("batch norm: running, 100 train images in batches of 50 (run)", caption)
-        self.assertIn("batch norm: batch, 100 train images in batches of 50 (other)", caption)
+        self.assertIn("batch norm: running statistics, 100 training images in batches of 50 (run)", caption)
+        self.assertIn("batch norm: each batch's statistics, 100 training images in batches of 50 (other)", caption)
+
+    def test_of_components_no_normalisation_is_told(self) -> None:
+        """The file has the setting all the same."""
+        caption = gradscape_plots.surface(self.plane("run", INCLINED, x_direction="pca:1", y_direction="pca:2")).caption
+        self.assertIn("x: along pca:1, y: along pca:2, θ of step 20", caption)
+        caption = gradscape_plots.surface(self.plane("plane", INCLINED, x_direction="through 1,2,b@3", y_direction="through 1,2,b@3")).caption
+        self.assertIn("plane through 1, 2, b@3, batch norm: running statistics", caption)
 
     # --- lines ---
 

@@ -17,7 +17,7 @@ Schema = dict[str, tuple[str, ...]]  # name of a dataset → its dimensions; one
 WHOLE = ("step", "test_step", "layer", "seed", "repeat", "checkpoint")  # scales that hold whole numbers
 LABELLED = ("layer", "point")  # scales whose places have names
 ATTRIBUTES = ("variant", "direction", "config", "sources", "step", "x_direction", "y_direction", "normalise", "ignore",
-              "batch_norm", "on", "images", "batch_size")
+              "batch_norm", "images", "batch_size")
 MOST = 200  # characters of a user's or a file's text that a message quotes
 
 

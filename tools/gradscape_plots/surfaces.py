@@ -28,6 +28,10 @@ LABELS = {"loss": "loss", "accuracy": "accuracy, %", "test_loss": "test loss", "
           "grad_norm": "gradient norm"}
 TRAJECTORY = tuple(f"trajectory_{name}" for name in ("x", "y", "loss", "plane_loss"))
 NUMBERS = ("barrier", "error_barrier", "test_barrier", "test_error_barrier", "monotonicity")  # of lines between two weights
+NORMALISED = {"filter": "normalised filter by filter", "layer": "normalised layer by layer", "weight": "multiplied with the weights",
+              "dfilter": "filters of norm 1", "dlayer": "layers of norm 1", "none": "not normalised"}
+STATISTICS = {"batch": "each batch's statistics", "running": "running statistics", "reestimate": "statistics averaged anew at each point",
+              "moved": "running statistics moved along"}
 OK, NOT_DONE = 1, 0  # statuses of cells; of all but OK nothing is drawn
 HOLE = "#B4B4B4"
 LONGEST = 16  # letters of a point's name
@@ -92,7 +96,7 @@ class Surface:
         """The weights that a plane goes through."""
         if not all(name in self.file for name in ("point_x", "point_y")):
             return []
-        return [(x, y, label) for x, y, label in zip(self.file["point_x"][0].tolist(), self.file["point_y"][0].tolist(),
+        return [(x, y, f"step {label}" if label.isdecimal() else label) for x, y, label in zip(self.file["point_x"][0].tolist(), self.file["point_y"][0].tolist(),
                                                      self.file.labels) if math.isfinite(x) and math.isfinite(y)]
 
     def inside(self, x: Array, y: Array) -> Array:
@@ -363,19 +367,22 @@ def described(surfaces: list[Surface]) -> list[str]:
 
 def about(surface: Surface) -> str:
     has = {name: escape(shown(text)) for name, text in surface.file.attributes.items() if text}
-    axes = [f"{letter}: along {has[name]}" for letter, name in (("x", "x_direction"), ("y", "y_direction"))
-            if name in has and letter in surface.file]
-    changes = [f"{word} {has[name]}" for name, word in (("normalise", "normalised by"), ("ignore", "ignoring")) if name in has]
-    words = [", ".join([*axes, *changes])]
+    directions = {axis: has[f"{axis}_direction"] for axis in "xy" if f"{axis}_direction" in has and axis in surface.file}
+    if has.get("x_direction", "").startswith("through "):
+        words = ["plane " + has["x_direction"].replace(",", ", ")]
+    else:
+        words = [", ".join(f"{axis}: along {direction}" for axis, direction in directions.items())]
+    if "random" in directions.values():  # of others these are not said
+        words += [NORMALISED.get(has.get("normalise", ""), "")] + (["not along biases and norms"] if has.get("ignore") == "biasbn" else [])
     ratios = surface.file["explained_variance_ratio"][0] if "explained_variance_ratio" in surface.file else np.zeros(0)
     if ratios.size:
         words.append("explained variance " + ", ".join(f"{100 * ratio:.1f} %" for ratio in ratios[:2]))
-    words += [f"θ of step {has['step']}"] if "step" in has else []
-    words += [f"batch norm: {has['batch_norm']}"] if "batch_norm" in has else []
+    if "step" in has and not words[0].startswith("plane"):
+        words.append(f"θ of step {has['step']}")
+    words += [f"batch norm: {STATISTICS.get(has['batch_norm'], has['batch_norm'])}"] if "batch_norm" in has else []
     images = has.get("images", "")
-    if images or "on" in has:
-        words.append(f"{'all' if images in ('', '0') else images} {has.get('on', '')} images".replace("  ", " ")
-                     + (f" in batches of {has['batch_size']}" if has.get("batch_size", "0") != "0" else ""))
+    if images:
+        words.append(f"{images} training images" + (f" in batches of {has['batch_size']}" if "batch_size" in has else ""))
     for name in NUMBERS[:1]:
         if name in surface.file and np.isfinite(surface.file[name]).any():
             words.append(f"{name} {np.nanmedian(surface.file[name]):.3g}")

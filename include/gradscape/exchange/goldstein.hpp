@@ -15,10 +15,10 @@ struct GoldsteinFiles {
   std::string projection;
 };
 
-/// A surface of it as a table with one repeat. Its accuracies are percent; -1 in loss and accuracy means a cell not done. Cells
-/// of shape [nx, ny] where the two differ lie as if it were [ny, nx]. A path, whose coordinates are there lengths along
-/// the directions (files *_proj_lstsq.h5: multiples), becomes the nearest multiples of them. Error where a dataset
-/// misses, has another extent or, as coordinates, does not ascend.
+/// A surface of it as a table with one repeat. Its accuracies are percent; -1 in loss and accuracy means a cell not
+/// done. Cells of shape [nx, ny] where the two differ lie as if it were [ny, nx]. A path, whose coordinates are there
+/// lengths along the directions (files *_proj_lstsq.h5: multiples), becomes the nearest multiples of them. Error where
+/// a dataset misses, has another extent or, as coordinates, does not ascend.
 Table read_goldstein(const GoldsteinFiles& files);
 
 /// Publishes a repeat so that its plot scripts read it, [ny, nx], and returns the paths: `path`, and of a surface with
