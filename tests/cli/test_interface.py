@@ -233,7 +233,8 @@ class Interface(Case):
         if not has_avx512:
             gradscape("info", runs[0], "--isa", "avx512", expect=2, says=("--isa", "no AVX-512"))
         for verb in VERBS:
-            more = ("--to", self.place / "w.safetensors") if verb == "export" else ()
+            more = {"export": ("--to", self.place / "w.safetensors"), "export-surface": ("--to", "csv"),
+                    "import-surface": ("--out", self.place / "s.h5")}.get(verb, ())
             gradscape(verb, runs[0], *more, "--isa", "sse2", expect=2, says=("--isa", "\"sse2\"", "auto | avx2 | avx512"))
 
     def test_quiet(self) -> None:

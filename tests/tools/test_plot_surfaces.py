@@ -193,6 +193,15 @@ class Surfaces(Case):
         self.assertEqual(done.stderr, "")
         self.assertEqual(gradscape_plots.surface(run / "surface-fine.h5").numbers[0]["run"], "run")
 
+    def test_names_of_files(self) -> None:
+        """Of two surfaces of a run the files tell them apart; an imported one has a name of its own."""
+        run = self.write_surface(self.run_directory("study/run"), [INCLINED], name="surface-a.h5")
+        self.write_surface(run, [INCLINED], name="surface-b.h5")
+        (self.place / "elsewhere").mkdir()
+        other = self.write_surface(self.place / "elsewhere", [INCLINED], name="surface-resnet56.h5")
+        figure = gradscape_plots.surface([run / "surface-a.h5", run / "surface-b.h5", other / "surface-resnet56.h5"])
+        self.assertEqual([entry["run"] for entry in figure.numbers], ["study/run, surface-a", "study/run, surface-b", "resnet56"])
+
 
 if __name__ == "__main__":
     unittest.main()

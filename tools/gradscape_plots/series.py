@@ -72,6 +72,10 @@ def find_groups(places: Places, wanted: str = "", runs: bool = True) -> list[Gro
     for group in found:
         if counts[group.label] > 1:
             group.label = f"{group.study}/{group.label}"
+    counts = Counter(group.label for group in found)
+    for group in found:
+        if counts[group.label] > 1 and group.file:
+            group.label += f", {group.file.stem}"
     return found
 
 
@@ -96,7 +100,10 @@ def groups_at(place: Path, label: str, study: str, wanted: str, runs: bool, dept
 def group_of(file: Path) -> Group:
     """Of a file, which is named by its run, or, if it has a name of its own, by that."""
     usual = re.fullmatch(r"((landscape|shift|distributions|theorem|surface)(-.*)?|runs|segment-.*)\.h5", file.name)
-    run = next((place for place in list(file.parents)[:4] if is_run(place)), file.parent)
+    run = next((place for place in list(file.parents)[:4] if is_run(place)), None)
+    if run is None and file.stem.startswith("surface-"):  # imported
+        return Group(file.stem.removeprefix("surface-"), file.resolve().parent.name, [file.parent], file)
+    run = run or file.parent
     return Group(name_of(run.resolve()) if usual else file.stem, run.resolve().parent.name, [run], file)
 
 
