@@ -201,9 +201,9 @@ void SurfaceRun<S>::make_directions(const std::string& path) {
     DirectionFacts facts;
     Fingerprint hash;
     note_directions(pair, hash, facts);
-    const std::string origin_name = "of " + std::filesystem::path(options.directions).filename().string();
-    facts.attributes["x_direction"] = origin_name;
-    facts.attributes["y_direction"] = facts.plane ? origin_name : "";
+    const std::string name = std::filesystem::path(options.directions).filename().string();
+    facts.attributes["x_direction"] = name;
+    facts.attributes["y_direction"] = facts.plane ? name : "";
     write_directions<S>(
         path, origin, layout, 1, [&](std::int64_t) { return pair; }, [&] { return finish(facts); });
     return;

@@ -224,10 +224,12 @@ class Exchange(Case):
                     for name in weights:
                         np.testing.assert_array_equal(file[f"{axis}/0/{name}"][()], drawn[axis][name], err_msg=name)
             with h5py.File(run / f"surface-{kind}.h5") as file:
-                self.assertEqual((file["loss"].shape, file.attrs["x_direction"]), ((1, 2, 3), f"of {kind}.h5".encode()))
+                self.assertEqual((file["loss"].shape, file.attrs["x_direction"]), ((1, 2, 3), f"{kind}.h5".encode()))
                 self.assertEqual(file["loss"][0, 0, 1], file["centre_loss"][0])
                 length = math.sqrt(sum(float((np.float64(drawn["y"][name])**2).sum()) for name in weights))
                 self.assertAlmostEqual(file["y_norm"][0] / length, 1, places=12)
+            self.assertIn(f"along {kind}.h5", gradscape("info", run / f"surface-{kind}.h5").stdout)
+            gradscape("info", run / f"directions-{kind}.h5")
         for name, change, says in (("few", dict(list(weights.items())[:-1]), ("tensors, and the network has",)),
                                    ("turned", {key: values.T for key, values in weights.items()}, ("xdirection/0 is [", "and the network's"))):
             self.write_directions(change, self.place / f"{name}.h5")
@@ -328,6 +330,10 @@ class Exchange(Case):
         import gradscape_plots
         self.imported(self.write_goldstein())
         path = self.place / "surface-imported.h5"
+        told = gradscape("info", path).stdout
+        for words in ("5 values of x from -1 to 1", "3 values of y from 0 to 1", "15 finite, 0 non-finite, 0 not done, in 1 repeat\n",
+                      "-1 to 11", "loss 0\n"):
+            self.assertIn(words, told)
         figure = gradscape_plots.surface(path, style="heat")
         self.assertEqual((figure.numbers[0]["cells"], figure.numbers[0]["largest"], figure.numbers[0]["largest_at"]), (15, 11, [1, 1]))
         content = bytearray(path.read_bytes())

@@ -72,9 +72,9 @@ def find_groups(places: Places, wanted: str = "", runs: bool = True) -> list[Gro
     for group in found:
         if counts[group.label] > 1:
             group.label = f"{group.study}/{group.label}"
-    counts = Counter(group.label for group in found)
-    for group in found:
-        if counts[group.label] > 1 and group.file:
+    files = {group.label: {other.file.stem for other in found if other.file and other.label == group.label} for group in found}
+    for group in found:  # several files of a run
+        if len(files[group.label]) > 1 and group.file:
             group.label += f", {group.file.stem}"
     return found
 
