@@ -34,15 +34,14 @@ const std::vector<HelpEntry> kExamples = {
     {"tools/plot.py landscape runs/NAME", "draw it; tools/plot.py --help: figures"}};
 
 constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 pre-empted by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP "
-    "or SIGXCPU, 130 interrupted by Ctrl-C (75 and 130: what was done is saved, call again).";
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 75 pre-empted by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP or SIGXCPU, 130 "
+    "Ctrl-C (75, 130: what was done is saved).";
 
 constexpr const char* kFieldsNote =
     "Every key of the configuration is a flag too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
     "--help-all lists them, with what is allowed and the defaults.";
 
-constexpr const char* kThreadsNote =
-    "Threads: --threads, else OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else all cores.";
+constexpr const char* kThreadsNote = "Threads: --threads, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all cores.";
 
 /// The group of options that the parser puts those in that name none.
 constexpr const char* kOptions = "Options";
@@ -319,6 +318,8 @@ void run(CLI::App& app, int argc, char** argv) {
   add_import(verbs);
   add_evaluate(verbs);
   add_export(verbs);
+  add_export_surface(verbs);
+  add_import_surface(verbs);
   add_bench(verbs);
   add_plan(verbs);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
@@ -379,8 +380,7 @@ int run_command_line(int argc, char** argv) {
   open_console();
   parallel::initialise();
   const ExitCode code = run_and_tell([&] {
-    CLI::App app("Loss landscapes along the gradient at every training step, with and without normalisation",
-                 "gradscape");
+    CLI::App app("Loss landscapes of neural networks, with and without normalisation", "gradscape");
     run(app, argc, argv);
   });
   const ExitCode written = run_and_tell(finish_output);

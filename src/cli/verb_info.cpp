@@ -11,6 +11,7 @@
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/extremes.hpp"
+#include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/file/dimensions.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
@@ -190,6 +191,33 @@ void print_table(const h5::File& file) {
                fmt::format("last test accuracy {:.2f} %", 100 * accuracy[(i + 1) * tests - 1]));
 }
 
+/// "21 values of x from -1 to 1"
+std::string describe_axis(const Dimension& axis) {
+  return fmt::format("{} values of {} from {} to {}", axis.size(), axis.name, axis.values.front(), axis.values.back());
+}
+
+void print_surface(const h5::File& file) {
+  const Table table = read_surface(file.path());
+  const auto direction = [&](const std::string& name) {
+    const std::string text = file.has_attribute("/", name) ? file.text_attribute("/", name) : "";
+    return text.empty() ? "" : " along " + text;
+  };
+  print_line("x", describe_axis(table.dimension("x")) + direction("x_direction"));
+  if (table.variable("loss").dimensions.size() == 3)
+    print_line("y", describe_axis(table.dimension("y")) + direction("y_direction"));
+  std::vector<std::size_t> counts(table.variable("status").flags.size());
+  Extremes loss;
+  for (std::size_t i = 0; i < table.variable("loss").values.size(); ++i) {
+    ++counts.at(static_cast<std::size_t>(table.variable("status").values[i]));
+    loss.add(table.variable("loss").values[i]);
+  }
+  print_line("cells", fmt::format("{} finite, {} non-finite, {} not done, in {} repeat{}", counts[1], counts[2],
+                                  counts[0], table.size(), table.size() == 1 ? "" : "s"));
+  if (loss.min <= loss.max) print_line("loss", fmt::format("{:.6g} to {:.6g}", loss.min, loss.max));
+  if (const Variable* centre = table.find("centre_loss"))
+    print_line("centre", fmt::format("loss {:.6g}", centre->values.front()));
+}
+
 void print_h5(const std::string& path) {
   const h5::File file = open_published(path, "");
   const Provenance origin = read_provenance(file);
@@ -213,10 +241,13 @@ void print_h5(const std::string& path) {
     print_trace(steps, tests);
   } else if (origin.file_type == "grid") {
     print_grid(path);
-  } else {
+  } else if (origin.file_type == "surface") {
+    print_surface(file);
+  } else if (file.exists("/step")) {
     print_table(file);
   }
-  print_origin(file, origin);
+  if (!origin.config.empty())  // a surface of another program has none
+    print_origin(file, origin);
 }
 
 /// What is printed after a derived file's name.

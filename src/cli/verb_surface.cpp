@@ -78,7 +78,8 @@ void add_surface(VerbList& verbs) {
   flag("--x", "surface.x", "DIRECTION", "first axis (default: random)");
   flag("--y", "surface.y", "DIRECTION", "second axis; without it a line");
   flag("--through", "surface.through", "A,B,C", "the plane through three networks, each STEP or RUN@STEP");
-  flag("--directions", "surface.directions", "FILE", "directions of another surface, in place of x and y");
+  flag("--directions", "surface.directions", "FILE",
+       "directions of another surface, or loss-landscape's file of them, in place of x and y");
   flag("--xlim", "surface.xlim", "FIRST:LAST:POINTS", "of the first axis, as in -1:1:51");
   flag("--ylim", "surface.ylim", "FIRST:LAST:POINTS", "of the second axis");
   flag("--normalise", "surface.normalise", "NAME",

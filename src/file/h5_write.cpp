@@ -106,6 +106,24 @@ Handle File::create_dataset(const std::string& name, const Shape& shape, Shape* 
   return dataset;
 }
 
+void File::write_text(const std::string& name, const std::string& text) {
+  const std::string what = "cannot write dataset " + name;
+  forget();
+  create_groups(name);
+  const Handle type(require(H5Tcopy(H5T_C_S1), what), H5Tclose);
+  require(H5Tset_size(type.get(), text.size() + 1), what);
+  require(H5Tset_cset(type.get(), H5T_CSET_UTF8), what);
+  const Handle space(require(H5Screate(H5S_SCALAR), what), H5Sclose);
+  const Handle creation(require(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
+  require(set_object_defaults(creation.get()), what);
+  Handle dataset(
+      require(H5Dcreate2(file_.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
+              what),
+      H5Dclose);
+  require(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()), what);
+  require(dataset.reset(), what);
+}
+
 void File::finish_dataset(Handle& dataset, const std::string& name, const Fingerprint& hash) {
   const std::string what = "cannot write dataset " + name;
   const std::uint64_t value = hash.value();

@@ -79,6 +79,23 @@ NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const 
 }
 
 template <class S>
+void note_directions(const DirectionPair<S>& pair, Fingerprint& hash, DirectionFacts& facts) {
+  const double x = norm(pair.x);
+  if (!(x > 0)) throw UsageError("surface.x", "is zero: there is nothing to go along");
+  facts.numbers["x_norm"].push_back(x);
+  hash.add(fingerprint(pair.x));
+  if (pair.y.size() > 0) {
+    const double y = norm(pair.y);
+    if (!(y > 0)) throw UsageError("surface.y", "is zero: there is nothing to go along");
+    facts.plane = true;
+    facts.numbers["y_norm"].push_back(y);
+    facts.numbers["cosine"].push_back(dot(pair.x, pair.y) / (x * y));
+    hash.add(fingerprint(pair.y));
+  }
+  facts.attributes["direction_fingerprint"] = hash.hex();
+}
+
+template <class S>
 DirectionMaker<S>::DirectionMaker(OpenRun<S>& run, const SurfaceOptions& options, std::int64_t at,
                                   const NetworkWeights<S>& centre, const std::vector<std::int64_t>& trajectory,
                                   std::function<Vector<S>()> gradient)
@@ -114,24 +131,6 @@ DirectionPair<S> DirectionMaker<S>::make(std::int64_t repeat) {
   if (plane && y.kind == Kind::random) pair.y = random_direction(layout, centre_.theta, random, &pair.x);
   note(pair);
   return pair;
-}
-
-/// Norms, cosine and fingerprint.
-template <class S>
-void DirectionMaker<S>::note(const DirectionPair<S>& pair) {
-  const double x = norm(pair.x);
-  if (!(x > 0)) throw UsageError("surface.x", "is zero: there is nothing to go along");
-  facts_.numbers["x_norm"].push_back(x);
-  hash_.add(fingerprint(pair.x));
-  if (pair.y.size() > 0) {
-    const double y = norm(pair.y);
-    if (!(y > 0)) throw UsageError("surface.y", "is zero: there is nothing to go along");
-    facts_.plane = true;
-    facts_.numbers["y_norm"].push_back(y);
-    facts_.numbers["cosine"].push_back(dot(pair.x, pair.y) / (x * y));
-    hash_.add(fingerprint(pair.y));
-  }
-  facts_.attributes["direction_fingerprint"] = hash_.hex();
 }
 
 template <class S>
@@ -259,6 +258,8 @@ Vector<S> DirectionMaker<S>::component(int number) {
 
 template NetworkWeights<float> load_target<float>(OpenRun<float>&, const std::string&, const std::string&);
 template NetworkWeights<double> load_target<double>(OpenRun<double>&, const std::string&, const std::string&);
+template void note_directions<float>(const DirectionPair<float>&, Fingerprint&, DirectionFacts&);
+template void note_directions<double>(const DirectionPair<double>&, Fingerprint&, DirectionFacts&);
 template class DirectionMaker<float>;
 template class DirectionMaker<double>;
 

@@ -13,6 +13,7 @@
 #include "gradscape/core/fingerprint.hpp"
 #include "gradscape/core/split.hpp"
 #include "gradscape/core/vector_math.hpp"
+#include "gradscape/exchange/goldstein_directions.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/landscape/probe.hpp"
@@ -229,6 +230,18 @@ void SurfaceRun<S>::make_directions(const std::string& path) {
     }
     return facts;
   };
+  if (!options.directions.empty() && owner_of(options.directions) == Owner::another) {
+    const auto pair = read_goldstein_directions<S>(options.directions, layout, run_.process().network().buffers());
+    DirectionFacts facts;
+    Fingerprint hash;
+    note_directions(pair, hash, facts);
+    const std::string name = std::filesystem::path(options.directions).filename().string();
+    facts.attributes["x_direction"] = name;
+    facts.attributes["y_direction"] = facts.plane ? name : "";
+    write_directions<S>(
+        path, origin, layout, 1, [&](std::int64_t) { return pair; }, [&] { return finish(facts); });
+    return;
+  }
   if (!options.directions.empty()) {
     const h5::File source = open_published(options.directions, "directions");
     const DirectionFacts facts = read_direction_facts(source);

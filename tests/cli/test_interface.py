@@ -19,6 +19,7 @@ from support import BINARY, FULL, PLAIN, ROOT, Case, datasets, environment, grad
     toml_text, write_idx
 
 VERBS = ("run", "train", "sweep", "merge", "shift", "distributions", "theorem", "status", "verify", "info", "numerics", "import", "evaluate", "export",
+         "export-surface", "import-surface",
          "bench", "plan")
 # The names that configurations are promised to keep.
 FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
@@ -62,8 +63,9 @@ class Interface(Case):
             text = gradscape(verb, "--help").stdout
             self.assertIn(f"Usage: gradscape {verb} ", text)
             self.assertEqual("--quiet" in text, verb not in ("status", "info"))
-            self.assertEqual("--threads N" in text, verb not in ("merge", "status", "info"), "it has an effect")
-            if verb not in ("merge", "status", "info"):
+            without = ("merge", "status", "info", "export-surface", "import-surface")
+            self.assertEqual("--threads N" in text, verb not in without, "it has an effect")
+            if verb not in without:
                 self.assertRegex(text, r"--isa NAME +instruction set: auto \| avx2 \| avx512")
         for flag in ("--steps", "--multipliers", "--name", "--direction", "--probe-precision", "--data.path"):
             self.assertIn(flag, gradscape("sweep", "--help").stdout)
@@ -231,7 +233,8 @@ class Interface(Case):
         if not has_avx512:
             gradscape("info", runs[0], "--isa", "avx512", expect=2, says=("--isa", "no AVX-512"))
         for verb in VERBS:
-            more = ("--to", self.place / "w.safetensors") if verb == "export" else ()
+            more = {"export": ("--to", self.place / "w.safetensors"), "export-surface": ("--to", "csv"),
+                    "import-surface": ("--out", self.place / "s.h5")}.get(verb, ())
             gradscape(verb, runs[0], *more, "--isa", "sse2", expect=2, says=("--isa", "\"sse2\"", "auto | avx2 | avx512"))
 
     def test_quiet(self) -> None:

@@ -144,12 +144,42 @@ class Case(unittest.TestCase):
             file["layer"].attrs["labels"] = "a,b"
         return run
 
+    def write_surface(self, run: Path, loss, name: str = "surface.h5", labels: str = "", trajectory=(), leave_out=(), more=(),
+                      **attributes) -> Path:
+        """`loss`: [repeat, x] of a line, [repeat, y, x] of a plane, over −1 … 1. Accuracy is 1/(1 + loss), of test images the loss
+        1 more and the accuracy half. `trajectory`: (x, y) of checkpoints, whose loss is 3 and in the plane 2. `labels`: of points
+        at 3/4 of the way to the corners."""
+        loss = np.asarray(loss, float)
+        repeats = len(loss)
+        data = {"repeat": np.arange(repeats), "x": np.linspace(-1, 1, loss.shape[-1]), "loss": loss, "accuracy": 1 / (1 + loss),
+                "test_loss": loss + 1, "test_accuracy": 0.5 / (1 + loss), "status": np.where(np.isfinite(loss), 1, 2).astype(np.uint8),
+                "centre_loss": np.full(repeats, 0.25), "centre_accuracy": np.full(repeats, 0.75), "x_norm": np.ones(repeats),
+                "y_norm": np.ones(repeats), "cosine": np.zeros(repeats)}
+        if loss.ndim == 3:
+            data["y"] = np.linspace(-1, 1, loss.shape[1])
+        if len(trajectory):
+            x, y = np.array(trajectory, float).T
+            data |= {"checkpoint": 10 * np.arange(x.size), "trajectory_x": x, "trajectory_y": y, "trajectory_loss": np.full(x.size, 3.0),
+                     "trajectory_plane_loss": np.full(x.size, 2.0), "component": np.arange(2), "explained_variance_ratio": [0.7, 0.2]}
+        if labels:
+            corners = 0.75 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])[:labels.count(",") + 1]
+            data |= {"point": np.arange(len(corners)), "point_x": corners[:, 0], "point_y": corners[:, 1]}
+        said = {"file_type": "surface", "step": "20", "x_direction": "random", "y_direction": "random", "normalise": "filter",
+                "ignore": "biasbn", "batch_norm": "running", "images": "100", "batch_size": "50"}
+        self.write(run / name, attributes=said | attributes,
+                   **{key: value for key, value in (data | dict(more)).items() if key not in leave_out})
+        if labels:
+            with h5py.File(run / name, "a") as file:
+                file["point"].attrs["labels"] = labels
+        return run
+
     def write_all(self, run: Path) -> Path:
         """Every kind of file that a figure reads but runs.h5."""
         self.write_trace(run, [4, 2, 6, 3])
         self.write_shift(run, [[0, 1.0], [0, 2.0], [0, 200.0]], [[1, 1.0], [1, 0.5], [1, -0.5]])
         self.write_distributions(run)
         self.write_theorem(run)
+        self.write_surface(run, bowl(7, 9)[np.newaxis], trajectory=[(0.9, 0.5), (0.4, 0.4), (0, 0)])
         return self.write_landscape(run)
 
     def write_study(self, name: str = "study") -> Path:
@@ -213,6 +243,17 @@ class LandscapeCase(Case):
     def start(self, *command: object, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=os.environ | {"MPLCONFIGDIR": str(self.place)} | environment)
+
+
+def bowl(height: int, width: int, top: float = 100.0) -> np.ndarray:
+    """float64 [y, x], 0.25 in the middle and `top` more at the ends of each axis, where numbers are odd."""
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    return 0.25 + top * (x**2 + y**2)
+
+
+def panels_of(figure) -> list:
+    """Axes but the bar of colours, and those of second values."""
+    return [axes for axes in figure.axes if axes.get_label() != "beside"]
 
 
 def caught(draw):

@@ -23,7 +23,7 @@ from gradscape_plots.style import settings_of
 
 READS = {"trace/segment-00000001-00000004.h5": (cli.accuracy,), "shift.h5": (cli.shift,), "theorem.h5": (cli.theorem,),
          "runs.h5": (cli.cross_run,), "distributions.h5": (cli.ridgelines, cli.weights, cli.moments, cli.drift),
-         "landscape.h5": (cli.landscape, cli.layers, cli.step_sizes)}
+         "landscape.h5": (cli.landscape, cli.layers, cli.step_sizes), "surface.h5": (cli.surface,)}
 HOSTILE = ("\x00", "[" * 5000, "[model]\nnorm = " + "9" * 5000, 'model = "x"', "\ud800", "[model]\nnorm = 3", "[[train]]\nlr = 1", "")
 
 
@@ -187,7 +187,7 @@ class Damage(Case):
             for path in study.glob("*/**/*.h5"):
                 with h5py.File(path, "a") as file:
                     for name, item in file.items():
-                        if item.dtype.kind == "f" and name != "alpha":
+                        if item.dtype.kind == "f" and name not in ("alpha", "x", "y"):
                             item[...] = value
             for function in cli.FIGURES:
                 errors = self.assert_draws_or_says(function, study, f"{function.__name__} of {value}")
@@ -197,7 +197,7 @@ class Damage(Case):
         study = self.write_study()
         for path in study.glob("*/**/*.h5"):
             with h5py.File(path, "a") as file:
-                records = file["step"].size
+                records = file["step" if "step" in file else "repeat"].size
                 for name in list(file):
                     values = file[name][()]
                     if values.shape and values.shape[0] == records and name not in ("layer", "alpha", "unit", "bin", "lr"):

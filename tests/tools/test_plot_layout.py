@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from support import NAN, SLOW, WIDTHS, Case, write_grid
+from support import INF, NAN, SLOW, WIDTHS, Case, bowl, panels_of, write_grid
 
 import gradscape_plots
 from gradscape_plots import axes, cli
@@ -78,6 +78,20 @@ class Layout(Case):
                     self.assertEqual(figure.get_figwidth(), width)
                     self.assert_in_order(figure, f"{function.__name__} of {study.name}, {width} inches")
 
+    def test_surfaces_of_every_style_at_every_width(self) -> None:
+        study = self.write_study()
+        for at, name in enumerate(("none", "bn")):
+            run = study / name
+            self.write_surface(run, 10.0**(4 * at) * bowl(5, 7)[np.newaxis], "surface-points.h5", f"{LONG},seed 2,seed 3")
+            line = 10.0**(3 * at) * bowl(3, 9)[1] * np.array([[1], [2], [9]])
+            line[:, 0] = INF
+            self.write_surface(run, line, "surface-line.h5", x_direction=f"to:{LONG}")
+        for width in WIDTHS:
+            for style in ("contour", "filled", "heat", "3d"):
+                for name in ("main", "points", *(["line"] if style == "filled" else [])):
+                    figure = gradscape_plots.surface(study, style=style, name=name, size=width)
+                    self.assert_in_order(figure, f"{style} {name}, {width} inches")
+
     def test_print(self) -> None:
         study = self.write_many() if SLOW else self.write_study()
         for function in cli.FIGURES:
@@ -116,12 +130,12 @@ class Layout(Case):
         study = self.write_study()
         for function in cli.FIGURES:
             whole = function(study)
-            if len(whole.axes) == 1:
+            if len(panels_of(whole)) == 1:
                 continue
             alone = function(study, panel="b", size=3.25)
-            self.assertEqual(len(alone.axes), 1, function.__name__)
-            self.assertEqual(alone.axes[0].get_title("left"), whole.axes[1].get_title("left"))
-            self.assertTrue(alone.axes[0].get_xlabel() and alone.axes[0].get_ylabel(), function.__name__)
+            self.assertEqual(len(panels_of(alone)), 1, function.__name__)
+            self.assertEqual(panels_of(alone)[0].get_title("left"), panels_of(whole)[1].get_title("left"))
+            self.assertTrue(panels_of(alone)[0].get_xlabel() and panels_of(alone)[0].get_ylabel(), function.__name__)
             self.assert_in_order(alone, f"{function.__name__}, panel b")
             self.assertEqual(json.dumps(alone.numbers), json.dumps(whole.numbers))
 
@@ -180,7 +194,7 @@ class Layout(Case):
         for function, name in ((cli.landscape, "landscape"), (cli.layers, "landscape"), (cli.step_sizes, "landscape"),
                                (cli.shift, "shift"), (cli.drift, "distributions"), (cli.moments, "distributions"),
                                (cli.weights, "distributions"), (cli.ridgelines, "distributions"), (cli.theorem, "theorem"),
-                               (cli.cross_run, "runs"), (cli.accuracy, "trace/segment-00000001-00000004")):
+                               (cli.cross_run, "runs"), (cli.surface, "surface"), (cli.accuracy, "trace/segment-00000001-00000004")):
             figure = function(study / f"bn/{name}.h5")
             self.assertEqual({entry["run"] for entry in figure.numbers}, {"bn"}, function.__name__)
 

@@ -15,7 +15,8 @@ from .analyses import drift, layers, moments, shift, step_sizes, theorem
 from .files import Error, UsageError
 from .histograms import ridgelines, weights
 from .landscape_figure import landscape
+from .surfaces import surface
 from .training import accuracy, cross_run
 
 __all__ = ["Error", "UsageError", "accuracy", "cross_run", "drift", "landscape", "layers", "moments", "ridgelines", "shift",
-           "step_sizes", "theorem", "weights"]
+           "step_sizes", "surface", "theorem", "weights"]

@@ -18,10 +18,11 @@ from .histograms import ridgelines, weights
 from .landscape_figure import landscape
 from .options import INTEGER, OPTIONS, STEPS
 from .style import METADATA, Plot, save_figure
+from .surfaces import surface
 from .training import accuracy, cross_run
 
 FIGURES: tuple[Callable[..., Plot], ...] = (landscape, accuracy, cross_run, step_sizes, shift, ridgelines, moments, drift,
-                                            weights, theorem, layers)
+                                            weights, theorem, layers, surface)
 EXAMPLES = """examples:
   plot.py landscape runs/bn-vs-none -o figure.png                 all variants of an experiment
   plot.py landscape runs/a runs/b --labels "lr 0.1,lr 0.5" --smooth 5 -o figure.pdf

@@ -13,8 +13,11 @@ import h5py
 import numpy as np
 
 Array = np.ndarray
-Schema = dict[str, tuple[str, ...]]  # name of a dataset → its dimensions
-WHOLE = ("step", "test_step", "layer", "seed")  # scales that hold whole numbers
+Schema = dict[str, tuple[str, ...]]  # name of a dataset → its dimensions; one that ends with "?" is left out where there is none
+WHOLE = ("step", "test_step", "layer", "seed", "repeat", "checkpoint")  # scales that hold whole numbers
+LABELLED = ("layer", "point")  # scales whose places have names
+ATTRIBUTES = ("variant", "direction", "config", "sources", "step", "x_direction", "y_direction", "normalise", "ignore",
+              "batch_norm", "images", "batch_size")
 MOST = 200  # characters of a user's or a file's text that a message quotes
 
 
@@ -50,8 +53,8 @@ class File:
 
     path: Path
     data: dict[str, Array]
-    labels: list[str]  # of the layers
-    attributes: dict[str, str]  # variant, direction, config; "" where there is none
+    labels: list[str]  # of the layers, or points
+    attributes: dict[str, str]  # ATTRIBUTES; "" where there is none
     stale: bool  # made of other files than are there now
 
     def __getitem__(self, name: str) -> Array:
@@ -75,8 +78,9 @@ def read_file(path: Path, needed: Schema, mend: str, optional: Schema | None = N
             if missing:
                 raise Error(f"has no dataset {', '.join(missing)}")
             data = {name: read_dataset(file, name, path.stat().st_size) for name in present}
-            text = {name: text_of(file.attrs.get(name)) for name in ("variant", "direction", "config", "sources")}
-            labels = text_of(file["layer"].attrs.get("labels")) if "layer" in data else ""
+            text = {name: text_of(file.attrs.get(name)) for name in ATTRIBUTES}
+            labelled = next((name for name in LABELLED if name in data), "")
+            labels = text_of(file[labelled].attrs.get("labels")) if labelled else ""
             complete = bool(np.all(file.attrs.get("complete", 1)))
             stale = bool(text["sources"]) and not fresh(path.parent, text["sources"], number_of(file, "sources_count"),
                                                         number_of(file, "sources_hash"))
@@ -90,8 +94,8 @@ def read_file(path: Path, needed: Schema, mend: str, optional: Schema | None = N
     if stale:
         warn(f"{path}: stale, made of other files than are there now; {mend}")
     names = labels.split(",") if labels else []
-    if "layer" in data and len(names) != data["layer"].size:
-        names = [str(number) for number in data["layer"].tolist()]
+    if labelled and len(names) != data[labelled].size:
+        names = [str(number) for number in data[labelled].tolist()]
     return File(path, data, names, text, stale)
 
 
@@ -126,9 +130,10 @@ def arranged(data: dict[str, Array], schema: Schema, needed: Schema) -> dict[str
         if name in sizes:
             result[name] = values
             continue
-        if any(scale not in sizes for scale in schema[name]):
+        dimensions = [scale.rstrip("?") for scale in schema[name] if not scale.endswith("?") or scale[:-1] in sizes]
+        if any(scale not in sizes for scale in dimensions):
             continue  # an optional one without its scale
-        expected = tuple(sizes[scale][0] for scale in schema[name])
+        expected = tuple(sizes[scale][0] for scale in dimensions)
         if "seed" in data:
             expected = (*seeds, *expected)
         if values.shape != expected:
@@ -144,6 +149,8 @@ def arranged(data: dict[str, Array], schema: Schema, needed: Schema) -> dict[str
 
 
 def text_of(value: object) -> str:
+    if isinstance(value, np.integer):
+        return str(value)
     return value.decode(errors="replace") if isinstance(value, bytes) else value if isinstance(value, str) else ""
 
 

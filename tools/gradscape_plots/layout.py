@@ -10,8 +10,10 @@ import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import Colormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import Bbox
 
 from .axes import set_ticks, text_width, wrapped
 from .files import UsageError
@@ -24,6 +26,17 @@ SMALLEST = (0.35, 0.3)  # width and height of an axis
 
 
 @dataclasses.dataclass
+class Bar:
+    """What the colours of all panels mean."""
+
+    label: str
+    low: float
+    high: float
+    log: bool
+    colours: Colormap
+
+
+@dataclasses.dataclass
 class Cell:
     """What a panel with its labels takes, in inches."""
 
@@ -33,9 +46,9 @@ class Cell:
 
 
 def compose(panels: list[Panel], groups: list[Group], look: Look, notes: list[str], cell: Cell, facet: bool = False,
-            legend: list[tuple[object, str]] | None = None) -> Plot:
-    """The panels with letters, a legend below (of the groups, or the entries given), and below that the notes. With `facet`
-    a column of panels for each group, which must be Curves."""
+            legend: list[tuple[object, str]] | None = None, bar: Bar | None = None) -> Plot:
+    """The panels with letters, the bar of colours and a legend below (of the groups, or the entries given), and below that the
+    notes. With `facet` a column of panels for each group, which must be Curves."""
     for letter, panel in zip(string.ascii_lowercase, panels if len(panels) > 1 else []):
         panel.letter = letter
     if look.panel:
@@ -54,7 +67,7 @@ def compose(panels: list[Panel], groups: list[Group], look: Look, notes: list[st
     width = look.width() or min(11.0, max(4.5, cell.width * columns + 0.6))
 
     def draw() -> Plot:
-        figure = build(panels, handles, look, [] if look.paper else notes, cell, width)
+        figure = build(panels, handles, look, [] if look.paper else notes, cell, width, bar)
         figure.caption = ". ".join([*([look.title] if look.title else []), "; ".join(titles), "; ".join(notes)])
         return figure
 
@@ -109,7 +122,8 @@ def legend_of(panels: list[Panel], groups: list[Group]) -> list[tuple[object, st
     return entries
 
 
-def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, notes: list[str], cell: Cell, width: float) -> Plot:
+def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, notes: list[str], cell: Cell, width: float,
+          bar: Bar | None) -> Plot:
     figure = Plot((width, 1.0))
     renderer = figure.canvas.get_renderer()
     title = wrapped(renderer, escape(look.title or ""), rcParams["figure.titlesize"], width - 2 * MARGIN)
@@ -117,7 +131,7 @@ def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, no
     legend, legend_height = add_legend(figure, renderer, handles, width)
     above = MARGIN + lines_height(title, rcParams["figure.titlesize"])
     note_height = lines_height(note, rcParams["xtick.labelsize"])
-    below = MARGIN + note_height + legend_height
+    below = MARGIN + note_height + legend_height + bar_height(bar)
     height, across = arrangement(look.dimensions()[1], width, panels, cell, above + below)
     figure.set_size_inches(width, height)
     if title:
@@ -127,6 +141,8 @@ def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, no
                     fontsize=rcParams["xtick.labelsize"] - 0.5 * (width >= NARROW))
     if legend:
         legend.set_bbox_to_anchor((0.5, (0.5 * MARGIN + note_height) / height))
+    if bar:
+        add_bar(figure, renderer, bar, MARGIN + note_height + legend_height)
     axes = place_axes(figure, panels, across)
     share_steps(axes, panels, look)
     for panel, axis in zip(panels, axes):
@@ -141,6 +157,26 @@ def build(panels: list[Panel], handles: list[tuple[object, str]], look: Look, no
 
 def lines_height(text: str, size: float) -> float:
     return (text.count("\n") + 1) * 1.25 * size / 72 + 0.04 if text else 0.0
+
+
+def bar_height(bar: Bar | None) -> float:
+    """Inches."""
+    return 0.2 + 1.35 * (rcParams["xtick.labelsize"] + rcParams["axes.labelsize"]) / 72 + 0.08 if bar else 0.0
+
+
+def add_bar(figure: Plot, renderer: RendererAgg, bar: Bar, bottom: float) -> None:
+    """Above `bottom` inches. Its axis has the label "beside", as all that are no panel's."""
+    width, height = figure.get_size_inches()
+    length = min(0.72 * width, 4.5)
+    axes = figure.add_axes(((width - length) / 2 / width, (bottom + bar_height(bar) - 0.2) / height, length / width, 0.1 / height),
+                           label="beside")
+    edges = (np.geomspace if bar.log else np.linspace)(bar.low, bar.high, 129)
+    axes.pcolormesh(edges, [0, 1], np.arange(128)[np.newaxis], cmap=bar.colours, rasterized=True)
+    axes.set_xscale("log" if bar.log else "linear")
+    axes.set_xlim(bar.low, bar.high)
+    axes.set_yticks([])
+    axes.set_xlabel(bar.label)
+    set_ticks(axes, "x", renderer)
 
 
 def add_legend(figure: Plot, renderer: RendererAgg, handles: list[tuple[object, str]], width: float) -> tuple[object, float]:
@@ -197,7 +233,7 @@ def place_axes(figure: Plot, panels: list[Panel], across: int) -> list[Axes]:
     for panel in panels:
         panel.rightmost = panel.column == max(other.column for other in panels if other.row == panel.row)
     grid = figure.add_gridspec(1 + max(panel.row for panel in panels), across)
-    return [figure.add_subplot(grid[panel.row, panel.column]) for panel in panels]
+    return [figure.add_subplot(grid[panel.row, panel.column], projection=panel.projection) for panel in panels]
 
 
 def share_steps(axes: list[Axes], panels: list[Panel], look: Look) -> None:
@@ -227,13 +263,16 @@ def fit(figure: Plot, axes: list[Axes], panels: list[Panel], outside: tuple[floa
         place(figure, axes, panels, outside, renderer)
         for axis, panel in zip(axes, panels):
             shared = isinstance(panel, Curves) and panel.shared is not None and panel.column != firsts[panel.row]
-            set_ticks(axis, "x", renderer, panel.x_ticks, isinstance(panel, Curves))
-            set_ticks(axis, "y", renderer, panel.y_ticks)
+            if not panel.projection:
+                set_ticks(axis, "x", renderer, panel.x_ticks, isinstance(panel, Curves))
+                set_ticks(axis, "y", renderer, panel.y_ticks)
             axis.tick_params(labelleft=not shared)
+            if panel.twin:
+                set_ticks(panel.twin, "y", renderer)
             room = axis.get_window_extent(renderer).width / renderer.dpi
             heading = wrapped(renderer, lettered(panel, panel.title).strip(), rcParams["axes.titlesize"], max(room, 0.5))
             axis.set_title(heading, loc="left", pad=max(panel.lift, rcParams["axes.titlepad"]), color=panel.colour)
-        shorten_labels(axes, renderer)
+        shorten_labels(axes + [panel.twin for panel in panels if panel.twin], renderer)
     place(figure, axes, panels, outside, renderer)
 
 
@@ -258,7 +297,11 @@ def place(figure: Plot, axes: list[Axes], panels: list[Panel], outside: tuple[fl
     rows, columns = 1 + max(panel.row for panel in panels), 1 + max(panel.column for panel in panels)
     left, right, low, high = np.zeros(columns), np.zeros(columns), np.zeros(rows), np.zeros(rows)
     for axis, panel in zip(axes, panels):
-        inner, outer = axis.get_window_extent(renderer), axis.get_tightbbox(renderer)
+        inner = axis.get_window_extent(renderer)
+        # In three dimensions labels lie inside of the axes; where exactly, matplotlib knows only as it draws.
+        outer = Bbox.union([inner, axis._left_title.get_window_extent(renderer)]) if panel.projection else axis.get_tightbbox(renderer)
+        if panel.twin:
+            outer = Bbox.union([outer, panel.twin.get_tightbbox(renderer)])
         for sides, at, reach in ((left, panel.column, inner.x0 - outer.x0), (right, panel.column, outer.x1 - inner.x1),
                                  (low, panel.row, inner.y0 - outer.y0), (high, panel.row, outer.y1 - inner.y1)):
             sides[at] = max(sides[at], reach / renderer.dpi)

@@ -36,13 +36,26 @@ def inches(text: str) -> float | tuple[float, ...]:
     return sides if len(sides) > 1 else sides[0]
 
 
+def span(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split(":")))
+
+
 INTEGER = checked(r"[1-9]\d{0,5}", int, "a whole number from 1 to 999999")
+NUMBER = r"-?\d+(?:\.\d*)?(?:e[+-]?\d{1,3})?"
 STEPS = checked(r"\d{1,18}(,\d{1,18})*", numbers, "a list such as 0,100")
 OPTIONS: dict[str, dict] = {  # parameter → how the command line takes it
     "layers": dict(type=words, metavar="A,B", help="layers by number (from 1) or name (default: some, spread over the depth)"),
     "steps": dict(type=STEPS, metavar="0,100,…", help="training steps to draw (default: some, spread over training)"),
     "what": dict(choices=("activation", "weight"), help="whose distribution (default: activation)"),
     "value": dict(choices=("accuracy", "loss"), help="what to draw (default: accuracy)"),
+    "style": dict(choices=("contour", "filled", "heat", "3d"), help="how a plane is drawn: contour lines, filled contours, cells, or a "
+                  "surface in three dimensions (default: filled)"),
+    "variable": dict(choices=("loss", "accuracy", "test_loss", "test_accuracy", "grad_norm"),
+                     help="of which the surface is (default: loss)"),
+    "repeat": dict(type=checked(r"\d{1,9}", int, "a whole number"), metavar="N",
+                   help="which draw of the directions a plane shows (default: the first)"),
+    "limits": dict(type=checked(f"{NUMBER}:{NUMBER}", span, "a range such as 0.1:10"), metavar="LOW:HIGH",
+                   help="ends of the colours, or of the value axis (default: those of all values)"),
     "panels": dict(type=words, metavar="A,B", help="which panels: loss, grad_norm, grad_diff, beta (default: all)"),
     "share_x": dict(action="store_true", help="the same value axis for the rows of a column"),
     "smooth": dict(type=INTEGER, metavar="N", help="draw moving averages over N records"),

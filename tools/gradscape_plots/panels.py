@@ -33,6 +33,8 @@ class Panel:
     letter: str = ""
     lift: int = 0  # points between axis and title
     rightmost: bool = True  # in its row
+    projection: str | None = None  # "3d"
+    twin: Axes | None = None  # a second value axis on the right, which `draw` made
 
     def marks(self) -> list[tuple[Group, str]]:
         """(group, "line" or "band") of what the legend must explain."""

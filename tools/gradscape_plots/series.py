@@ -14,6 +14,7 @@ from .files import Array, Error, File, Schema, UsageError, read_file, root_numbe
 from .style import Look, Style, colour_of, settings_of, styles_of
 
 Places = str | Path | list[str | Path]
+NAMED = ("landscape", "surface")  # files of which a run may have several, told apart by --name
 
 
 @dataclasses.dataclass(eq=False)
@@ -71,6 +72,10 @@ def find_groups(places: Places, wanted: str = "", runs: bool = True) -> list[Gro
     for group in found:
         if counts[group.label] > 1:
             group.label = f"{group.study}/{group.label}"
+    files = {group.label: {other.file.stem for other in found if other.file and other.label == group.label} for group in found}
+    for group in found:  # several files of a run
+        if len(files[group.label]) > 1 and group.file:
+            group.label += f", {group.file.stem}"
     return found
 
 
@@ -94,8 +99,11 @@ def groups_at(place: Path, label: str, study: str, wanted: str, runs: bool, dept
 
 def group_of(file: Path) -> Group:
     """Of a file, which is named by its run, or, if it has a name of its own, by that."""
-    usual = re.fullmatch(r"((landscape|shift|distributions|theorem)(-.*)?|runs|segment-.*)\.h5", file.name)
-    run = next((place for place in list(file.parents)[:4] if is_run(place)), file.parent)
+    usual = re.fullmatch(r"((landscape|shift|distributions|theorem|surface)(-.*)?|runs|segment-.*)\.h5", file.name)
+    run = next((place for place in list(file.parents)[:4] if is_run(place)), None)
+    if run is None and file.stem.startswith("surface-"):  # imported
+        return Group(file.stem.removeprefix("surface-"), file.resolve().parent.name, [file.parent], file)
+    run = run or file.parent
     return Group(name_of(run.resolve()) if usual else file.stem, run.resolve().parent.name, [run], file)
 
 
@@ -117,16 +125,17 @@ def how_to_make(place: Path, wanted: str) -> str:
     """What a message says behind "holds no run": the files that are there in place of the one wanted, or how to make it."""
     if wanted == "runs.h5":
         return f'; make it with: gradscape merge {place} (runs of a configuration with sweep.kind = "runs")'
-    grids = sorted({grid.name for pattern in ("landscape*.h5", "*/landscape*.h5") for grid in place.glob(pattern)})
-    if grids and wanted.startswith("landscape"):
-        return f", and no {wanted} (there is {', '.join(grids)}: see --name)"
+    kind = next((kind for kind in NAMED if wanted.startswith(kind)), "landscape")
+    others = sorted({other.name for pattern in (f"{kind}*.h5", f"*/{kind}*.h5") for other in place.glob(pattern)})
+    if others and wanted.startswith(NAMED):
+        return f", and no {wanted} (there is {', '.join(others)}: see --name)"
     return f"{f', and no {wanted}' if wanted else ''}; make some with: gradscape run CONFIG --out {place}"
 
 
 def gather(places: Places, look: Look, wanted: str, load: Callable[[Path, Path | None], File], runs: bool = True) -> list[Group]:
     """The groups at the places with what `load` reads of each run, (run directory, file or None); those of which nothing can
     be read are left out with a warning. Error if that leaves none."""
-    if look.name != "main" and not wanted.startswith("landscape"):
+    if look.name != "main" and not wanted.startswith(NAMED):
         warn(f"--name {shown(look.name)}: {look.figure} reads no sweep, and is drawn as without it")
     try:
         found = find_groups(places, wanted, runs)

@@ -18,6 +18,8 @@ void add_numerics(VerbList& verbs);
 void add_import(VerbList& verbs);
 void add_evaluate(VerbList& verbs);
 void add_export(VerbList& verbs);
+void add_export_surface(VerbList& verbs);
+void add_import_surface(VerbList& verbs);
 void add_bench(VerbList& verbs);
 void add_shift(VerbList& verbs);
 void add_distributions(VerbList& verbs);

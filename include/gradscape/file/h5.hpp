@@ -54,6 +54,9 @@ class File {
     write(name, data.data(), {data.size()});
   }
 
+  /// Writes a text as a scalar dataset, for readers of other programs: this class reads none, and it has no hash.
+  void write_text(const std::string& name, const std::string& text);
+
   /// Reads a dataset; `shape` (may be null) gets its extents. Integers can be read as wider ones, all numbers as
   /// double; else Error where the dataset is of another type than T. Error where the values are not those whose hash is
   /// stored.

@@ -18,6 +18,11 @@ namespace gradscape {
 template <class S>
 NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where);
 
+/// Adds a repeat's norms and cosine to what is known of the directions, and to `hash` their elements. UsageError where
+/// a direction is zero.
+template <class S>
+void note_directions(const DirectionPair<S>& pair, Fingerprint& hash, DirectionFacts& facts);
+
 /// Makes both directions of each repeat.
 template <class S>
 class DirectionMaker {
@@ -36,7 +41,7 @@ class DirectionMaker {
   Vector<S> component(int number);
   void find_components();
   void make_through();
-  void note(const DirectionPair<S>& pair);
+  void note(const DirectionPair<S>& pair) { note_directions(pair, hash_, facts_); }
 
   OpenRun<S>& run_;
   const SurfaceOptions& options_;
