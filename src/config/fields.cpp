@@ -280,7 +280,8 @@ std::vector<Field> make_fields() {
       number("surface.images_at_once", &SurfaceOptions::images_at_once, at_least(0),
              "images in a batch; 0: train.batch_size", I::no),
       text("surface.batch_norm", &SurfaceOptions::batch_norm,
-           "statistics: of each batch, the centre's running ones, reestimate (averaged anew in each cell), moved (running "
+           "statistics: of each batch, the centre's running ones, reestimate (averaged anew in each cell), moved "
+           "(running "
            "ones moved with the weights of to:); auto: reestimate with to: and through, else batch",
            {"auto", "batch", "running", "reestimate", "moved"}, I::no),
       flag("surface.grad_norm", &SurfaceOptions::grad_norm, "norm of the gradient in each cell too", I::no),

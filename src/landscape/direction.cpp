@@ -167,10 +167,9 @@ PlanePlace place_on_plane(const AxisProducts& axes, double px, double py) {
   return {(axes.yy * px - axes.xy * py) / determinant, (axes.xx * py - axes.xy * px) / determinant};
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                                                         \
-  template Vector<S> random_direction<S>(const Layout&, const Vector<S>&, const RandomDirection&,        \
-                                         const Vector<S>*);                                              \
-  template void make_orthogonal<S>(Vector<S>&, const Vector<S>&, const std::string&);                    \
+#define GRADSCAPE_INSTANTIATE(S)                                                                                     \
+  template Vector<S> random_direction<S>(const Layout&, const Vector<S>&, const RandomDirection&, const Vector<S>*); \
+  template void make_orthogonal<S>(Vector<S>&, const Vector<S>&, const std::string&);                                \
   template void fix_sign<S>(Vector<S>&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

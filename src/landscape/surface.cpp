@@ -178,9 +178,19 @@ Table surface_points_schema(const SurfaceQuantities& quantities) {
   const Dimension component{"component", "1", "principal component of the trajectory, from 1 on", {}};
   const Dimension mark{"point", "1", "a network that the plane goes through", {}};
   Table table{"surface-points",
-              {{"step", ""}, {"x_direction", ""}, {"y_direction", ""}, {"theta_fingerprint", ""},
-               {"direction_fingerprint", ""}, {"subset_fingerprint", ""}, {"batch_norm", ""}, {"normalise", ""},
-               {"ignore", ""}, {"random_seed", ""}, {"images", ""}, {"test_images", ""}, {"batch_size", ""}},
+              {{"step", ""},
+               {"x_direction", ""},
+               {"y_direction", ""},
+               {"theta_fingerprint", ""},
+               {"direction_fingerprint", ""},
+               {"subset_fingerprint", ""},
+               {"batch_norm", ""},
+               {"normalise", ""},
+               {"ignore", ""},
+               {"random_seed", ""},
+               {"images", ""},
+               {"test_images", ""},
+               {"batch_size", ""}},
               {point, repeat, axis_dimension("y"), axis_dimension("x"), checkpoint, component, mark},
               {}};
   if (!quantities.plane) std::erase_if(table.dimensions, [](const Dimension& d) { return d.name == "y"; });
@@ -190,11 +200,11 @@ Table surface_points_schema(const SurfaceQuantities& quantities) {
   list.push_back(variable_of("b", "place along y", "1", row));
   for (const PointVariable& measured : kMeasured)
     if (!measured.test || quantities.test)
-      list.push_back(variable_of(measured.name, measured.long_name, "1", row,
-                                 measured.test ? Absent::dropped : Absent::refused));
+      list.push_back(
+          variable_of(measured.name, measured.long_name, "1", row, measured.test ? Absent::dropped : Absent::refused));
   if (quantities.grad_norm)
-    list.push_back(variable_of("grad_norm", "norm of the gradient on the training images", "loss/weight", row,
-                               Absent::dropped));
+    list.push_back(
+        variable_of("grad_norm", "norm of the gradient on the training images", "loss/weight", row, Absent::dropped));
   list.push_back(variable_of("distance", "of a checkpoint from the plane", "weight", row));
   list.push_back(variable_of("radius", "of a checkpoint from the centre", "weight", row));
   list.push_back(status_variable(row));
@@ -287,9 +297,7 @@ class Unfolding {
     unfolded.name = name;
     unfolded.absent = Absent::refused;
     const bool centre = kind == SurfacePoint::Kind::centre;
-    const std::size_t size = centre                              ? 1
-                             : kind == SurfacePoint::Kind::cell ? repeats_ * ys_ * xs_
-                                                                : checkpoints_;
+    const std::size_t size = centre ? 1 : kind == SurfacePoint::Kind::cell ? repeats_ * ys_ * xs_ : checkpoints_;
     unfolded.values.assign(size, variable.hole);
     for (std::size_t row = 0; row < from_.size(); ++row) {
       const SurfacePoint& point = points_.at(static_cast<std::size_t>(from_.rows().values[row]));
@@ -357,7 +365,8 @@ std::size_t surface_size(const Table& table) {
 void check_surface_points(const Table& table, const std::string& where) {
   if (size_of(table, "x") < 2 || size_of(table, "repeat") < 1) throw Error(where, "has no axis x, or no repeat");
   const std::size_t points = surface_size(table);
-  if (table.size() > 0 && !(table.rows().values.front() >= 0 && table.rows().values.back() < static_cast<double>(points)))
+  if (table.size() > 0 &&
+      !(table.rows().values.front() >= 0 && table.rows().values.back() < static_cast<double>(points)))
     throw Error(where, fmt::format("holds points that a surface of {} has not", points));
 }
 

@@ -11,9 +11,9 @@ namespace {
 
 constexpr const char* kFileType = "directions";
 /// Which texts and numbers there are, in files and out of them.
-const std::vector<std::string> kTexts = {"x_direction", "y_direction", "theta_fingerprint", "direction_fingerprint",
-                                         "xlim",        "ylim",        "step"};
-const std::vector<std::string> kNumbers = {"x_norm", "y_norm", "cosine", "explained_variance_ratio",
+const std::vector<std::string> kTexts = {
+    "x_direction", "y_direction", "theta_fingerprint", "direction_fingerprint", "xlim", "ylim", "step"};
+const std::vector<std::string> kNumbers = {"x_norm",  "y_norm", "cosine", "explained_variance_ratio",
                                            "point_x", "point_y"};
 
 std::string group(const char* axis, std::int64_t repeat) {
@@ -23,8 +23,8 @@ std::string group(const char* axis, std::int64_t repeat) {
 }  // namespace
 
 template <class S>
-void write_directions(const std::string& path, const Provenance& provenance, const Layout& layout,
-                      std::int64_t repeats, const std::function<DirectionPair<S>(std::int64_t)>& make,
+void write_directions(const std::string& path, const Provenance& provenance, const Layout& layout, std::int64_t repeats,
+                      const std::function<DirectionPair<S>(std::int64_t)>& make,
                       const std::function<DirectionFacts()>& facts) {
   Provenance origin = provenance;
   origin.file_type = kFileType;
@@ -68,10 +68,10 @@ DirectionPair<S> read_directions(const h5::File& file, const DirectionFacts& fac
   return pair;
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                                                                     \
-  template void write_directions<S>(const std::string&, const Provenance&, const Layout&, std::int64_t,              \
-                                    const std::function<DirectionPair<S>(std::int64_t)>&,                            \
-                                    const std::function<DirectionFacts()>&);                                         \
+#define GRADSCAPE_INSTANTIATE(S)                                                                        \
+  template void write_directions<S>(const std::string&, const Provenance&, const Layout&, std::int64_t, \
+                                    const std::function<DirectionPair<S>(std::int64_t)>&,               \
+                                    const std::function<DirectionFacts()>&);                            \
   template DirectionPair<S> read_directions<S>(const h5::File&, const DirectionFacts&, const Layout&, std::int64_t);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

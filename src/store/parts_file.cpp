@@ -71,7 +71,7 @@ Vector<S> read_parts(const h5::File& file, const std::string& group, const Layou
   return values;
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                                                 \
+#define GRADSCAPE_INSTANTIATE(S)                                                                \
   template void write_parts<S>(h5::File&, const std::string&, const Layout&, const Vector<S>&); \
   template Vector<S> read_parts<S>(const h5::File&, const std::string&, const Layout&);         \
   template std::int64_t parts_bytes<S>(const Layout&);

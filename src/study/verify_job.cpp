@@ -129,8 +129,7 @@ class Verifier {
         const Table table = require_table(shard.path, survey, judge.settings());
         for (const double step : table.rows().values)
           if (step < static_cast<double>(shard.first) || step >= static_cast<double>(shard.last))
-            throw Error(shard.path,
-                        fmt::format("holds {} {}: it was renamed", table.rows().name, step));
+            throw Error(shard.path, fmt::format("holds {} {}: it was renamed", table.rows().name, step));
       });
   }
 
@@ -266,7 +265,7 @@ class Verifier {
   TrainingProcess<S>& process_;
   SurveyId prepared_;
   std::int64_t wanted_ = 0;
-  std::optional<SurveyRider<S>> rider_;  // of the survey prepared_
+  std::optional<SurveyRider<S>> rider_;     // of the survey prepared_
   std::unique_ptr<SurfaceRun<S>> surface_;  // likewise
   Verification found_;
 };

@@ -70,8 +70,7 @@ Vector<S> SetObjective<S>::average_statistics(Network<S>& network, const Point<S
   Vector<S> buffers = Vector<S>::Zero(network.buffers().size()), next;
   Pass averaging = pass;
   for (Index number = 0; number < batches(); ++number) {
-    averaging.new_share =
-        static_cast<double>(last(number) - first(number)) / static_cast<double>(last(number));
+    averaging.new_share = static_cast<double>(last(number) - first(number)) / static_cast<double>(last(number));
     network.evaluate(theta, buffers, batch(number), averaging, {.new_buffers = &next});
     buffers.swap(next);
   }

@@ -333,7 +333,8 @@ const std::set<std::string> kWhichSteps = {"first", "last", "every", "steps", "a
 TEST(IdentityDifferences, NameEveryFieldThatChangesTrainingsBits) {
   const Experiment defaults;
   for (const Field& field : fields()) {
-    const bool identity = field.section != "sweep" && !kNotIdentity.contains(field.name());
+    const bool identity =
+        field.section != "sweep" && field.section != "surface" && !kNotIdentity.contains(field.name());
     int changed = 0;
     for_values(field, [&](const Experiment& experiment) {
       if (field_text(field, experiment) == field_text(field, defaults)) return;
@@ -347,6 +348,7 @@ TEST(IdentityDifferences, NameEveryFieldThatChangesTrainingsBits) {
       const auto sweep = sweep_differences(experiment, defaults);
       const bool how = field.section == "sweep" && !kWhichSteps.contains(field.key);
       EXPECT_EQ(sweep.size(), how ? 1u : 0u) << field.name();
+      EXPECT_EQ(surface_differences(experiment, defaults).size(), field.section == "surface" ? 1u : 0u) << field.name();
     });
     EXPECT_GE(changed, 1) << field.name();
   }

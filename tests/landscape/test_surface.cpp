@@ -59,10 +59,12 @@ TEST(Surface, PointsGoFromCoarseToFine) {
     if (i == 2) {
       EXPECT_EQ(seen, (std::set<std::pair<std::size_t, std::size_t>>{{0, 0}, {8, 0}}));
     }
-    if (i == 6)
+    if (i == 6) {
       EXPECT_EQ(seen, (std::set<std::pair<std::size_t, std::size_t>>{{0, 0}, {4, 0}, {8, 0}, {0, 4}, {4, 4}, {8, 4}}));
-    if (i == 15)  // stride 2: 5 by 3
+    }
+    if (i == 15) {  // stride 2: 5 by 3
       for (const auto& [x, y] : seen) EXPECT_TRUE(x % 2 == 0 && y % 2 == 0);
+    }
   }
   EXPECT_EQ(seen.size(), 45U);
   EXPECT_EQ(points[46].kind, Kind::checkpoint);

@@ -25,12 +25,12 @@ struct RandomDirection {
   bool ignore_vectors = true;  // zeros in tensors of one dimension or none: biases, scale and shift of norms
 };
 
-/// A Gaussian direction, normalised against theta. An element is a function of (seed, repeat, axis, ordinal of its layer
-/// among convolutions and dense layers or among norms, role, place in the tensor), so that networks with and without
-/// norms share the weights' parts. `beside`, unless null, is a direction to which each filter (filter, dfilter), tensor
-/// (layer, dlayer) or the whole (weight, none) becomes orthogonal before its length is set; filters of one element stay
-/// as they are. A filter of theta, or of the draw, that is zero gives zero. Tensors of one dimension, where they are not
-/// ignored, count as one filter.
+/// A Gaussian direction, normalised against theta. An element is a function of (seed, repeat, axis, ordinal of its
+/// layer among convolutions and dense layers or among norms, role, place in the tensor), so that networks with and
+/// without norms share the weights' parts. `beside`, unless null, is a direction to which each filter (filter,
+/// dfilter), tensor (layer, dlayer) or the whole (weight, none) becomes orthogonal before its length is set; filters of
+/// one element stay as they are. A filter of theta, or of the draw, that is zero gives zero. Tensors of one dimension,
+/// where they are not ignored, count as one filter.
 template <class S>
 Vector<S> random_direction(const Layout& layout, const Vector<S>& theta, const RandomDirection& options,
                            const Vector<S>* beside = nullptr);
@@ -42,8 +42,8 @@ void make_orthogonal(Vector<S>& d, const Vector<S>& axis, const std::string& whe
 /// The first two principal components of rows, given by the Gram matrix of their scalar products: the rows are centred
 /// by their mean, as in Li et al. 2018, section 7.
 struct PrincipalComponents {
-  std::vector<std::vector<double>> weights;   // of each component: of unit length is Σ weights[t]·row t
-  std::vector<double> explained;              // each component's share of the variance, of all components
+  std::vector<std::vector<double>> weights;  // of each component: of unit length is Σ weights[t]·row t
+  std::vector<double> explained;             // each component's share of the variance, of all components
 };
 
 /// `gram` [T, T], row-major. UsageError (where `where`) for fewer than three rows, or where all rows are equal.
@@ -53,7 +53,8 @@ PrincipalComponents principal_components(const std::vector<double>& gram, std::s
 template <class S>
 void fix_sign(Vector<S>& d);
 
-/// Where a point lies on the plane of x and y: argmin ‖p − a·x − b·y‖, by their scalar products. With y a line's: b = 0.
+/// Where a point lies on the plane of x and y: argmin ‖p − a·x − b·y‖, by their scalar products. With y a line's: b =
+/// 0.
 struct PlanePlace {
   double a = 0;
   double b = 0;

@@ -41,23 +41,23 @@ struct SweepOptions {
 
 /// Section [surface]: the loss on a line or a plane through a checkpoint (Li et al. 2018; docs/surfaces.md).
 struct SurfaceOptions {
-  std::string at = "last";            // the step of theta_c, the centre
-  std::string x = "random";           // direction: landscape/surface.hpp
-  std::string y;                      // empty: a line
-  std::string through;                // three networks, separated by commas, whose plane it is, in place of x and y
-  std::string directions;             // a directions file to take x and y from
-  std::string xlim;                   // "first:last:points"; empty: as suits the directions
+  std::string at = "last";   // the step of theta_c, the centre
+  std::string x = "random";  // direction: landscape/surface.hpp
+  std::string y;             // empty: a line
+  std::string through;       // three networks, separated by commas, whose plane it is, in place of x and y
+  std::string directions;    // a directions file to take x and y from
+  std::string xlim;          // "first:last:points"; empty: as suits the directions
   std::string ylim;
-  std::string normalise = "filter";   // of random directions
-  std::string ignore = "biasbn";      // of random directions: zeros in biases and norms; "none": random there too
-  std::int64_t random_seed = 1;       // of random directions
-  std::int64_t repeats = 1;           // how often random directions are drawn
-  std::int64_t images = 1000;         // training images, evenly spaced; 0: all
-  std::int64_t test_images = -1;      // test images likewise; -1: none
-  std::int64_t images_at_once = 0;    // in a batch; 0: train.batch_size
-  std::string batch_norm = "auto";    // which statistics batch norm takes
-  bool grad_norm = false;             // the norm of the gradient in each cell too
-  std::string trajectory;             // checkpoints drawn in the plane: "all", "none", ranges; empty: all with pca
+  std::string normalise = "filter";  // of random directions
+  std::string ignore = "biasbn";     // of random directions: zeros in biases and norms; "none": random there too
+  std::int64_t random_seed = 1;      // of random directions
+  std::int64_t repeats = 1;          // how often random directions are drawn
+  std::int64_t images = 1000;        // training images, evenly spaced; 0: all
+  std::int64_t test_images = -1;     // test images likewise; -1: none
+  std::int64_t images_at_once = 0;   // in a batch; 0: train.batch_size
+  std::string batch_norm = "auto";   // which statistics batch norm takes
+  bool grad_norm = false;            // the norm of the gradient in each cell too
+  std::string trajectory;            // checkpoints drawn in the plane: "all", "none", ranges; empty: all with pca
 };
 
 }  // namespace gradscape

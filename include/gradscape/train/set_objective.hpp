@@ -48,7 +48,7 @@ class SetObjective {
   const Standardisation& standardisation_;
   std::vector<std::int32_t> positions_;
   Index batch_size_;
-  bool keeps_;                    // all batches are kept, as they are small
+  bool keeps_;                     // all batches are kept, as they are small
   std::vector<Batch<S>> batches_;  // those kept, or the one in use
 };
 
