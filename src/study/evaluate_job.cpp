@@ -98,8 +98,8 @@ class EvaluateJob {
   Network<S>& network() { return run_.process().network(); }
   Index classes() { return network().output().channels; }
 
-  Evaluation evaluate_batch(const Batch<S>& batch) {
-    const Evaluation value = network().evaluate(theta_, buffers_, batch, pass_);
+  Evaluation evaluate_batch(const Batch<S>& batch, Vector<S>* grad = nullptr) {
+    const Evaluation value = network().evaluate(theta_, buffers_, batch, pass_, {.grad = grad});
     const auto logits = network().logits();
     logits_.insert(logits_.end(), logits.data(), logits.data() + logits.size());
     return value;
@@ -111,12 +111,14 @@ class EvaluateJob {
     if (pass_.mode == Mode::train && batch.size() < network().fewest_samples())
       throw Error(file.path(), fmt::format("{} images are too few for batch norm in train mode, which needs {}",
                                            batch.size(), network().fewest_samples()));
-    const Evaluation value = evaluate_batch(batch);
     const bool labelled = file.find("labels") != nullptr;
+    const std::string mode = pass_.mode == Mode::train ? ".train" : ".evaluation";
+    const bool wants_gradient = labelled && file.find("grad_norm" + mode) != nullptr;
+    Vector<S> grad;
+    const Evaluation value = evaluate_batch(batch, wants_gradient ? &grad : nullptr);
     result.images = batch.size();
     result.loss = labelled ? value.loss : kNan;
     result.accuracy = labelled ? value.accuracy : kNan;
-    const std::string mode = pass_.mode == Mode::train ? ".train" : ".evaluation";
     const auto name_of = [&](const std::string& item) {
       return file.find(item + mode) == nullptr && pass_.mode == Mode::evaluation ? item : item + mode;
     };
@@ -124,12 +126,28 @@ class EvaluateJob {
       compare(name, file.read(name), logits_, result);
     if (const std::string name = name_of("loss"); labelled && file.find(name) != nullptr)
       compare(name, file.read(name), std::vector<double>{value.loss}, result);
+    if (wants_gradient) compare_gradient(file, mode, grad, result);
+  }
+
+  /// Its norm and, where the file has the gradient of every parameter, the whole.
+  void compare_gradient(const SafetensorsFile& file, const std::string& mode, const Vector<S>& grad,
+                        EvaluateResult& result) {
+    compare("grad_norm" + mode, file.read("grad_norm" + mode), std::vector<double>{norm(grad)}, result);
+    const std::string front = pass_.mode == Mode::train ? "grad" : "grad_evaluation";
+    std::vector<double> theirs;
+    for (const Part& part : network().parameters().parts()) {
+      const StoredTensor* stored = file.find(front + "." + part.name);
+      if (stored == nullptr || stored->shape != part.shape) return;
+      const std::vector<double> values = file.read(stored->name);
+      theirs.insert(theirs.end(), values.begin(), values.end());
+    }
+    compare(front, theirs, grad, result);
   }
 
   template <class Values>
   static void compare(const std::string& name, const std::vector<double>& theirs, const Values& ours,
                       EvaluateResult& result) {
-    if (theirs.size() != ours.size())
+    if (theirs.size() != static_cast<std::size_t>(ours.size()))
       throw Error("", fmt::format("the file's {} are {} numbers, and ours {}", name, theirs.size(), ours.size()));
     double difference = 0, norm = 0;
     for (std::size_t i = 0; i < theirs.size(); ++i) {

@@ -30,9 +30,9 @@ struct EvaluateResult {
 /// Evaluates the network on images that a safetensors file holds as the network sees them, `images` [N, C, H, W] and,
 /// if there, `labels` [N] (I64): one batch. Or on the run's test images, in batches of train.batch_size, weighted by
 /// their sizes. In train mode batch norm takes each batch's statistics; dropout and noise are off in both modes.
-/// Compares with the file's `logits.evaluation` (or `logits`) and `loss.evaluation`; in train mode with
-/// `logits.train` and `loss.train`: what tools/from_pytorch.py writes.
-/// Error where images do not fit the network, or labels are out of range.
+/// Compares with what tools/from_pytorch.py writes: `logits.MODE`, `loss.MODE`, `grad_norm.MODE` and the gradient of
+/// all parameters, `grad.NAME` or `grad_evaluation.NAME`; in evaluation mode also with `logits` and `loss`. Error where
+/// images do not fit the network, or labels are out of range.
 EvaluateResult evaluate_run(const RunAt& at, const Experiment& experiment, const EvaluateRequest& request);
 
 /// Writes theta and buffers of the checkpoint as a safetensors file.
