@@ -306,7 +306,8 @@ class BasicBlock(nn.Module):
         self.conv1, self.bn1 = nn.Conv2d(inside, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
         self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
         self.shortcut, self.plain = nn.Sequential(), option == "none"
-        self.pad = (out - inside) // 2 if option == "A" and inside != out else 0
+        more = out - inside
+        self.pad = (0, 0, 0, 0, more // 2, more - more // 2) if option == "A" and more else None
         if option == "B" and inside != out:
             self.shortcut = nn.Sequential(nn.Conv2d(inside, out, 1, stride, bias=False), nn.BatchNorm2d(out))
 
@@ -315,7 +316,7 @@ class BasicBlock(nn.Module):
         out = self.bn2(self.conv2(out))
         if self.plain:
             return F.relu(out)
-        out += F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad), "constant", 0) if self.pad else self.shortcut(x)
+        out += F.pad(x[:, :, ::2, ::2], self.pad, "constant", 0) if self.pad else self.shortcut(x)
         return F.relu(out)
 
 
