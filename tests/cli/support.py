@@ -54,8 +54,8 @@ PREEMPTIONS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, si
 TYPES = {"<f4": "F32", "<f8": "F64", "<i8": "I64"}
 
 
-def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> Path:
-    header, data = {}, b""
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> Path:
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
     for name, values in tensors.items():
         body = np.ascontiguousarray(values).tobytes()
         header[name] = {"dtype": TYPES[values.dtype.str], "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(body)]}
