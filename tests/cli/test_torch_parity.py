@@ -28,11 +28,6 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
 
-def hardsigmoid(x: torch.Tensor) -> torch.Tensor:
-    """PyTorch's own takes the slope 1/6 in single precision when it goes backward, in double too."""
-    return F.relu6(x + 3) / 6
-
-
 class Training(Case):
     """Every batch is the whole set, up to its order, which changes nothing but rounding."""
 
@@ -81,7 +76,7 @@ class Training(Case):
         mobile = MobileNet(classes=10)
         mobile.classifier[0].p = 0.0  # masks are drawn by numbers of one's own
         for model in (DenseNet(classes=10), mobile, SqueezeExcite(classes=10)):
-            with self.subTest(type(model).__name__), mock.patch.object(F, "hardsigmoid", hardsigmoid):
+            with self.subTest(type(model).__name__), mock.patch.object(F, "hardsigmoid", torch_probe.hardsigmoid):
                 from_pytorch.export(model, self.images.float(), self.place / "net")
                 self.compare(model, {"model.layers": read_network(self.place / "net")["layers"]})
 
