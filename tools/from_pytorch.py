@@ -9,6 +9,8 @@ or as a command:
 
     from_pytorch.py epoch1.pth epoch2.pth -o net/ --model resnet:resnet8 --input 3x32x32
 
+The way back, of a file that `gradscape export` wrote: model.load_state_dict(load_export("w.safetensors")).
+
 It writes a folder, or nothing where it refuses:
 
     network.toml        the input's shape, the number of classes, the loss, and the layers as text (docs/networks.md)
@@ -494,6 +496,28 @@ def write_safetensors(path: Path, tensors: dict, metadata: dict) -> None:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in order:
             file.write(tensors[name][2])
+
+
+def load_export(path) -> dict:
+    """The tensors of a safetensors file by name, as load_state_dict takes them. Refusal where it is none."""
+    tensors, kinds = {}, {kind: (dtype, size) for dtype, (kind, size) in TYPES.items()}
+    try:
+        content = Path(path).read_bytes()
+        start = 8 + struct.unpack("<Q", content[:8])[0]
+        for name, entry in json.loads(content[8:start]).items():
+            if name == "__metadata__":
+                continue
+            (dtype, size), (begin, end) = kinds[entry["dtype"]], entry["data_offsets"]
+            data = content[start + begin:start + end]
+            if len(data) != math.prod(entry["shape"]) * size:
+                raise ValueError
+            tensors[name] = torch.empty(entry["shape"], dtype=dtype)
+            ctypes.memmove(tensors[name].data_ptr(), data, len(data))
+    except OSError as error:
+        raise Refusal(str(path), f"cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, struct.error) as error:
+        raise Refusal(str(path), "is no safetensors file, or damaged", "gradscape export writes one") from error
+    return tensors
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ void add_evaluate(VerbList& verbs) {
   command->place.add_to(verb);
   verb.option("--images", command->request.images,
               "a safetensors file with `images` [N, C, H, W] as the network sees them and, if there, `labels` [N]; its "
-              "`logits` and `loss` are compared (default: the run's test images)")
+              "`logits`, `loss` and gradient are compared (default: the run's test images)")
       .type_name("FILE");
   verb.text(
           "--mode", [command](const std::string& text) { command->request.mode = mode_from(text); },

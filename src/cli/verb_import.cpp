@@ -12,6 +12,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/file/input_file.hpp"
 #include "gradscape/host/console.hpp"
+#include "gradscape/host/progress.hpp"
 #include "gradscape/study/import_job.hpp"
 #include "gradscape/study/run_access.hpp"
 
@@ -51,6 +52,18 @@ Experiment experiment_of(const ImportCommand& command) {
   return experiment;
 }
 
+/// Images that are prepared in another way than those of the training are met with guesses.
+void print_accuracy(const EvaluateResult& on_data, Index classes) {
+  if (on_data.images == 0 || std::isnan(on_data.accuracy)) return;
+  print_out("accuracy: {:.2f} % of {} test images\n", 100 * on_data.accuracy, on_data.images);
+  const double chance = 1.0 / static_cast<double>(classes);
+  const double deviation = std::sqrt(chance * (1 - chance) / static_cast<double>(on_data.images));
+  if (on_data.accuracy <= chance + 2 * deviation)
+    say("warning: the accuracy is near chance\n"
+        "  hint: are these the data that it was trained on, prepared alike (data.standardise), with labels in this "
+        "order?");
+}
+
 void print_report(const ImportResult& result) {
   for (const ImportedWeights& weights : result.weights) {
     const WeightReport& report = weights.report;
@@ -61,9 +74,16 @@ void print_report(const ImportResult& result) {
     if (!report.ignored.empty()) print_out("  ignored: {}\n", fmt::join(report.ignored, ", "));
     for (const std::string& remark : report.remarks) print_out("  {}\n", remark);
   }
-  for (std::size_t i = 0; i < result.checks.size(); ++i)
-    for (const auto& [name, difference] : result.checks[i].differences)
+  double farthest = 0;
+  for (const EvaluateResult& check : result.checks)
+    for (const auto& [name, difference] : check.differences) {
       print_out("check: {} differ from the framework's by {:.2g} of their norm\n", name, difference);
+      if (!(difference <= farthest)) farthest = difference;
+    }
+  constexpr double kRounding = 1e-2;  // of float, and much more
+  if (!(farthest <= kRounding))
+    say("warning: this is not what the framework computes: the check differs by more than rounding\n"
+        "  hint: other weights than the check's, another layout of a square weight, another eps or activation?");
 }
 
 }  // namespace
@@ -95,6 +115,7 @@ void add_import(VerbList& verbs) {
     const ImportResult result = import_run(command->request, experiment, directory);
     print_networks({read_stored_experiment(directory)});
     print_report(result);
+    print_accuracy(result.on_data, sample_shape(experiment.data).classes);
     print_path(directory.root());
   });
 }

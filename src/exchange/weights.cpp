@@ -228,17 +228,24 @@ class Matcher {
                     "export the network again with these weights, or train it here");
     }
     std::vector<std::string> missing, extra;
+    std::size_t again = 0;  // of the extra ones: the network's under another prefix
     for (const Part& part : parts)
       if (!pairs_.contains(part.name)) missing.push_back(fmt::format("{} {}", part.name, shape_text(part.shape)));
     std::set<std::string> used;
     for (const auto& [name, from] : pairs_) used.insert(from);
     for (const StoredTensor& tensor : file_.tensors()) {
       if (used.contains(tensor.name)) continue;
-      if (is_counter(tensor.name))
+      if (is_counter(tensor.name)) {
         report_.ignored.push_back(tensor.name);
-      else
-        extra.push_back(fmt::format("{} {}", tensor.name, shape_text(tensor.shape)));
+        continue;
+      }
+      extra.push_back(fmt::format("{} {}", tensor.name, shape_text(tensor.shape)));
+      again += std::any_of(wanted_.begin(), wanted_.end(),
+                           [&](const Part* part) { return tensor.name.ends_with("." + part->name); });
     }
+    if (missing.empty() && !extra.empty() && again == extra.size())
+      throw Error(file_.path(), fmt::format("holds the network's tensors twice: also as {}", extra.front()),
+                  "weights and their moving average? export one of them: key= of tools/from_pytorch.py");
     if (!missing.empty() || !extra.empty()) throw mismatch(missing, extra);
   }
 

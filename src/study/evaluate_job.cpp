@@ -1,14 +1,10 @@
 #include "gradscape/study/evaluate_job.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "gradscape/core/error.hpp"
-#include "gradscape/core/vector_math.hpp"
 #include "gradscape/exchange/weights.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/store/publish.hpp"
@@ -16,50 +12,6 @@
 
 namespace gradscape {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-/// [N, C, H, W] as rows [N·H·W, C].
-template <class S>
-Matrix<S> rows_of(const std::vector<double>& values, Index samples, FeatureShape shape) {
-  Matrix<S> rows(samples * shape.pixels(), shape.channels);
-  for (Index n = 0; n < samples; ++n)
-    for (Index c = 0; c < shape.channels; ++c)
-      for (Index pixel = 0; pixel < shape.pixels(); ++pixel)
-        rows(n * shape.pixels() + pixel, c) =
-            static_cast<S>(values[static_cast<std::size_t>((n * shape.channels + c) * shape.pixels() + pixel)]);
-  return rows;
-}
-
-/// The batch that a file holds; labels 0 where it has none.
-template <class S>
-Batch<S> read_batch(const SafetensorsFile& file, FeatureShape shape, Index classes) {
-  const StoredTensor* images = file.find("images");
-  if (images == nullptr)
-    throw Error(file.path(), "has no tensor images", "images [N, C, H, W] as the network sees them");
-  const std::vector<Index> expected = {shape.channels, shape.height, shape.width};
-  if (images->shape.size() != 4 || images->shape[0] < 1 ||
-      !std::equal(expected.begin(), expected.end(), images->shape.begin() + 1))
-    throw Error(file.path(), fmt::format("images are [{}], and the network takes [N, {}]",
-                                         fmt::join(images->shape, ", "), fmt::join(expected, ", ")));
-  const Index samples = images->shape[0];
-  Batch<S> batch;
-  batch.images = rows_of<S>(file.read("images"), samples, shape);
-  batch.labels.assign(static_cast<std::size_t>(samples), 0);
-  if (const StoredTensor* labels = file.find("labels"); labels != nullptr) {
-    if (labels->shape != std::vector<Index>{samples})
-      throw Error(file.path(),
-                  fmt::format("labels are [{}], and there are {} images", fmt::join(labels->shape, ", "), samples));
-    const auto values = file.read_counts("labels");
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (values[i] < 0 || values[i] >= classes)
-        throw Error(file.path(),
-                    fmt::format("label {} of image {} is none of the network's {} classes", values[i], i, classes));
-      batch.labels[i] = static_cast<int>(values[i]);
-    }
-  }
-  return batch;
-}
 
 template <class S>
 class EvaluateJob {
@@ -79,12 +31,9 @@ class EvaluateJob {
   }
 
   EvaluateResult evaluate() {
-    EvaluateResult result;
-    if (!request_.images.empty()) {
-      on_file(result);
-    } else {
-      on_test_images(result);
-    }
+    const EvaluateResult result =
+        request_.images.empty() ? on_test_images() : evaluate_file(network(), theta_, buffers_, pass_, request_.images);
+    if (!request_.images.empty()) keep_logits();
     if (!request_.to.empty())
       publish_file(request_.to, [&](const std::string& path) {
         write_safetensors(
@@ -98,61 +47,30 @@ class EvaluateJob {
   Network<S>& network() { return run_.process().network(); }
   Index classes() { return network().output().channels; }
 
-  Evaluation evaluate_batch(const Batch<S>& batch) {
-    const Evaluation value = network().evaluate(theta_, buffers_, batch, pass_);
+  void keep_logits() {
     const auto logits = network().logits();
     logits_.insert(logits_.end(), logits.data(), logits.data() + logits.size());
-    return value;
   }
 
-  void on_file(EvaluateResult& result) {
-    const SafetensorsFile file(request_.images);
-    const Batch<S> batch = read_batch<S>(file, network().input(), classes());
-    if (pass_.mode == Mode::train && batch.size() < network().fewest_samples())
-      throw Error(file.path(), fmt::format("{} images are too few for batch norm in train mode, which needs {}",
-                                           batch.size(), network().fewest_samples()));
-    const Evaluation value = evaluate_batch(batch);
-    const bool labelled = file.find("labels") != nullptr;
-    result.images = batch.size();
-    result.loss = labelled ? value.loss : kNan;
-    result.accuracy = labelled ? value.accuracy : kNan;
-    const std::string mode = pass_.mode == Mode::train ? ".train" : ".evaluation";
-    const auto name_of = [&](const std::string& item) {
-      return file.find(item + mode) == nullptr && pass_.mode == Mode::evaluation ? item : item + mode;
-    };
-    if (const std::string name = name_of("logits"); file.find(name) != nullptr)
-      compare(name, file.read(name), logits_, result);
-    if (const std::string name = name_of("loss"); labelled && file.find(name) != nullptr)
-      compare(name, file.read(name), std::vector<double>{value.loss}, result);
-  }
-
-  template <class Values>
-  static void compare(const std::string& name, const std::vector<double>& theirs, const Values& ours,
-                      EvaluateResult& result) {
-    if (theirs.size() != ours.size())
-      throw Error("", fmt::format("the file's {} are {} numbers, and ours {}", name, theirs.size(), ours.size()));
-    double difference = 0, norm = 0;
-    for (std::size_t i = 0; i < theirs.size(); ++i) {
-      difference += std::pow(static_cast<double>(ours[i]) - theirs[i], 2);
-      norm += theirs[i] * theirs[i];
-    }
-    result.differences.emplace_back(name, std::sqrt(difference / (norm > 0 ? norm : 1)));
-  }
-
-  void on_test_images(EvaluateResult& result) {
+  EvaluateResult on_test_images() {
+    EvaluateResult result;
     const ImageSet& images = run_.process().dataset().test;
     if (images.size() == 0) throw Error(run_.directory().root(), "its data have no test images", "--images FILE");
     const Index size = std::min<Index>(run_.experiment().train.batch_size, images.size());
     result.images = images.size();
+    result.loss = result.accuracy = 0;
     Progress progress("evaluate", images.size());
     for (Index first = 0; first < images.size(); first += size) {
       const Index last = std::min(first + size, images.size());
-      const Evaluation value = evaluate_batch(plain_batch<S>(images, run_.process().standardisation(), first, last));
+      const Evaluation value = network().evaluate(
+          theta_, buffers_, plain_batch<S>(images, run_.process().standardisation(), first, last), pass_);
+      keep_logits();
       const double share = static_cast<double>(last - first) / static_cast<double>(images.size());
       result.loss += value.loss * weight_in_set(network().loss(), share);
       result.accuracy += value.accuracy * share;
       progress.update(last, "");
     }
+    return result;
   }
 
   const EvaluateRequest& request_;

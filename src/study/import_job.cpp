@@ -53,10 +53,14 @@ class ImportJob {
   ImportResult work(const std::vector<std::string>& files) {
     require_place();
     ImportResult result;
-    for (const std::string& path : files)  // all of them before anything is written
-      result.weights.push_back({path, static_cast<std::int64_t>(result.weights.size()), match(path).report});
+    const std::string checked = checked_file(files);
+    for (const std::string& path : files) {  // all of them, and the check, before anything is written
+      const Weights weights = match(path);
+      result.weights.push_back({path, static_cast<std::int64_t>(result.weights.size()), weights.report});
+      if (path == checked) check(weights, result);
+      if (path == files.back()) look_at_data(weights, result);
+    }
     write(files);
-    check(result);
     return result;
   }
 
@@ -102,14 +106,43 @@ class ImportJob {
     }
   }
 
-  /// How far the last snapshot is from what the other program says of it.
-  void check(ImportResult& result) const {
-    const std::string path = request_.folder + "/" + kCheck;
-    if (!fs::exists(path)) return;
-    const RunAt last{directory_, result.weights.back().step};
-    for (const Mode mode : {Mode::evaluation, Mode::train})
-      result.checks.push_back(
-          evaluate_run(last, run_.experiment(), {.images = path, .mode = mode, .precision = {}, .to = {}}));
+  std::string check_path() const { return request_.folder + "/" + kCheck; }
+
+  /// The weights that the check is of: those that it names, else the last; empty without a check.
+  std::string checked_file(const std::vector<std::string>& files) const {
+    if (!fs::exists(check_path())) return "";
+    const SafetensorsFile file(check_path());
+    const auto named = file.metadata().find("weights");
+    if (named == file.metadata().end()) return files.back();
+    const auto is_named = [&](const std::string& path) { return fs::path(path).filename() == named->second; };
+    const auto found = std::find_if(files.begin(), files.end(), is_named);
+    return found == files.end() ? files.back() : *found;
+  }
+
+  /// How far we are from what the other program says.
+  void check(const Weights& weights, ImportResult& result) {
+    const Vector<S> theta = weights.theta.template cast<S>(), buffers = weights.buffers.template cast<S>();
+    const SafetensorsFile file(check_path());
+    Pass pass;
+    pass.random = false;
+    for (const Mode mode : {Mode::evaluation, Mode::train}) {
+      // Of one image there may be nothing in train mode.
+      if (file.find(mode == Mode::train ? "logits.train" : "logits.evaluation") == nullptr) continue;
+      pass.mode = mode;
+      result.checks.push_back(evaluate_file(run_.process().network(), theta, buffers, pass, check_path()));
+    }
+  }
+
+  void look_at_data(const Weights& weights, ImportResult& result) {
+    const ImageSet& images = run_.process().dataset().test;
+    if (images.size() == 0 || !weights.report.no_statistics.empty()) return;
+    EvaluateResult& found = result.on_data;
+    found.images = std::min<Index>(run_.experiment().train.batch_size, images.size());
+    const auto batch = plain_batch<S>(images, run_.process().standardisation(), 0, found.images);
+    const Vector<S> theta = weights.theta.template cast<S>(), buffers = weights.buffers.template cast<S>();
+    const Evaluation value = run_.process().network().evaluate(theta, buffers, batch, {Mode::evaluation});
+    found.loss = value.loss;
+    found.accuracy = value.accuracy;
   }
 
   const ImportRequest& request_;
@@ -158,6 +191,9 @@ Experiment with_network(Experiment experiment, const NetworkFile& network, std::
 }
 
 ImportResult import_run(const ImportRequest& request, const Experiment& experiment, const RunDirectory& directory) {
+  if (fs::is_regular_file(request.folder))
+    throw UsageError(request.folder, "is a file, and what is imported is a folder: network.toml and weights beside it",
+                     "tools/from_pytorch.py makes one of a model and its .pth files, tools/from_onnx.py of a .onnx");
   const NetworkFile network = read_network_file(request.folder + "/network.toml");
   const std::vector<std::string> files = weight_files(request.folder);
   if (files.empty())

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Times gradscape beside PyTorch, in alternation: a whole probed step of VGG-A, or forward + backward alone.
+"""Times gradscape beside PyTorch, in alternation: a whole probed step of VGG-A or a ResNet, or forward + backward alone.
 
 A probed step with K multipliers m is: loss and gradient g of the batch in train mode, the SGD update, and for every m
 the weights theta - m*lr*g with loss and gradient there, the norms of that gradient and of its difference from g, and
@@ -32,6 +32,7 @@ from typing import Any, Callable, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYOUTS = ("NCHW", "channels_last")
+ARCHS = ("vgg-a", "resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110")
 WORKS = {"probed-step": "probed_step", "forward-backward": "forward_backward"}
 LEARNING_RATE = 0.1
 NOISY = 1.3  # largest over smallest time at which a warning is due
@@ -72,6 +73,19 @@ def make_vgg_a(norm: str, width: float) -> Any:
     return nn.Sequential(*layers).train()
 
 
+def make_resnet(depth: int, width: float) -> Any:
+    sys.path.append(str(ROOT / "tests/tools"))
+    from torch_networks import ResNet
+
+    return ResNet("A", int(16 * width + 0.5), (depth - 2) // 6).train()
+
+
+def make_network(options: argparse.Namespace) -> Any:
+    if options.arch == "vgg-a":
+        return make_vgg_a(options.norm, options.width)
+    return make_resnet(int(options.arch.partition("-")[2]), options.width)
+
+
 def make_pass(options: argparse.Namespace, layout: str) -> tuple[Callable[[], None], int, list[dict[str, float]]]:
     """What is to be timed, the number of the network's parameters, and the list that the passes' records go to."""
     import torch
@@ -79,7 +93,7 @@ def make_pass(options: argparse.Namespace, layout: str) -> tuple[Callable[[], No
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    model = make_vgg_a(options.norm, options.width).to(memory_format=memory_format)
+    model = make_network(options).to(memory_format=memory_format)
     images = (2 * torch.rand(options.batch, 3, 32, 32) - 1).contiguous(memory_format=memory_format)
     labels = torch.arange(options.batch) % 10
     parameters = list(model.parameters())
@@ -165,7 +179,7 @@ def start(command: list[str], threads: int) -> subprocess.Popen:
 
 
 def start_pytorch(options: argparse.Namespace, layout: str) -> subprocess.Popen:
-    return start([sys.executable, __file__, "--child", layout, "--what", options.what, "--norm", options.norm,
+    return start([sys.executable, __file__, "--child", layout, "--what", options.what, "--arch", options.arch, "--norm", options.norm,
                   "--batch", str(options.batch), "--threads", str(options.threads), "--k", str(options.k), "--width",
                   str(options.width), "--passes", str(options.passes)], options.threads)
 
@@ -174,7 +188,7 @@ def start_ours(options: argparse.Namespace, threads: int, count: int) -> subproc
     """bench times a probed step in every repetition; where nobody asks for it, it is a short one."""
     factors = ",".join(map(repr, multipliers(count)))
     return start([str(options.binary), "bench", "--json", "--quiet", "--repetitions", str(options.passes), "--threads",
-                  str(threads), "--model.arch", "vgg-a", "--model.width", str(options.width), "--model.norm",
+                  str(threads), "--model.arch", options.arch, "--model.width", str(options.width), "--model.norm",
                   options.norm, "--train.batch_size", str(options.batch), "--train.lr", str(LEARNING_RATE),
                   "--sweep.multipliers", factors, *options.ours], threads)
 
@@ -306,7 +320,7 @@ def report(result: dict[str, Any]) -> str:
     works = {"probed-step": f"a probed step with K = {result.get('k')}", "forward-backward": "forward + backward",
              "probes": "the probes of a step"}
     threads = f", {result['threads']} threads" if "threads" in result else ""
-    lines = [f"VGG-A, {works[result['what']]}, norm {result['norm']}, batch {result['batch']}{threads}",
+    lines = [f"{result['arch']}, {works[result['what']]}, norm {result['norm']}, batch {result['batch']}{threads}",
              f"{result['cpu']}, load before {result['load_before']:.2f}, OMP_WAIT_POLICY {result['omp_wait_policy']}",
              f"median (range) of {result['rounds']} rounds, each the median of {result['passes_per_round']} passes"]
     lines += [f"{name:34}{value['median']:8.3f} ({value['min']:.3f} .. {value['max']:.3f})"
@@ -335,6 +349,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--what", choices=tuple(WORKS), default="probed-step", help="what is timed (default: %(default)s)")
+    add("--arch", choices=ARCHS, default=ARCHS[0], help="default: %(default)s; the others with --norm batch")
     add("--norm", choices=("none", "batch"), default="none")
     add("--batch", type=positive, default=128, help="images (default: 128)")
     add("--width", type=float, default=1.0, help="factor on all channel counts (default: 1)")
@@ -355,6 +370,8 @@ def main() -> int:
     if options.child:
         print(json.dumps(time_pytorch(options)))
         return 0
+    if options.arch != "vgg-a" and options.norm != "batch":
+        parser.error(f"{options.arch} is compared with --norm batch only")
     if not options.binary.is_file():
         fail(f"no {options.binary}; build it with: cmake --preset release && cmake --build --preset release")
     measure = measure_scaling if options.scaling else measure_probes if options.probes else measure_peer
@@ -363,7 +380,7 @@ def main() -> int:
         return 0
     load = os.getloadavg()[0]
     result = {"cpu": cpu_name(), "load_before": load,
-              "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "not set"), "norm": options.norm,
+              "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "not set"), "arch": options.arch, "norm": options.norm,
               "batch": options.batch, "width": options.width, "rounds": options.rounds,
               "passes_per_round": options.passes, **measure(options)}
     for name, value in spreads(result):

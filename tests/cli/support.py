@@ -40,6 +40,9 @@ FULL = PLAIN | {
 # Seven segments, of three steps but for the last one's two, and the step after the last update; half of them are probed.
 SEGMENTED = FULL | {"model.arch": "mlp", "model.hidden": [12, 8], "train.steps": 20, "train.checkpoint_every": 3,
                     "sweep.every": 2, "sweep.multipliers": [0.5, 1.0, 3.0]}
+# What makes one of these a residual network, of less work.
+RESNET = {"model.arch": "resnet-20", "model.norm": "batch", "model.norm_dense": False, "model.width": 0.125, "train.batch_size": 4,
+          "data.synthetic_train": 14, "data.synthetic_test": 4}
 TWO_VARIANTS = '[[variant]]\nname = "none"\nmodel.norm = "none"\n[[variant]]\nname = "bn"\nmodel.norm = "batch"\n'
 
 # By which a process is told that it will soon have to end: code 75.
@@ -51,8 +54,8 @@ PREEMPTIONS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, si
 TYPES = {"<f4": "F32", "<f8": "F64", "<i8": "I64"}
 
 
-def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> Path:
-    header, data = {}, b""
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> Path:
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
     for name, values in tensors.items():
         body = np.ascontiguousarray(values).tobytes()
         header[name] = {"dtype": TYPES[values.dtype.str], "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(body)]}

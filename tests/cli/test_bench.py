@@ -228,6 +228,10 @@ class PeerOfPytorch(Case):
             for gflops, seconds in zip(result["ours_gflops"]["rounds"], ours["rounds"]):
                 self.assertTrue(math.isclose(gflops, flops / seconds / 1e9, rel_tol=1e-12))
             self.assertEqual(result["ours_configuration"]["model.norm"], norm)
+        result = self.peer("--arch", "resnet-20", "--what", "forward-backward", "--norm", "batch", "--rounds", "1")
+        self.assertEqual(result["ours_configuration"]["model.arch"], "resnet-20")
+        stages = [(1, 1), (1, 2), (2, 4)]  # channels into and of each, three blocks of two convolutions with norms
+        self.assertEqual(result["parameters"], 27 + 2 + sum(9 * a * b + 5 * 9 * b * b + 6 * 2 * b for a, b in stages) + 4 * 10 + 10)
 
     @unittest.skipUnless(importlib.util.find_spec("torch"), "needs python3-torch")
     def test_pytorch_probes_what_we_define(self) -> None:
@@ -238,7 +242,7 @@ class PeerOfPytorch(Case):
         import torch
         sys.path.insert(0, str(PEER.parent))
         import peer_torch
-        options = argparse.Namespace(threads=1, norm="batch", width=0.0625, batch=6, k=4, what="probed-step")
+        options = argparse.Namespace(threads=1, arch="vgg-a", norm="batch", width=0.0625, batch=6, k=4, what="probed-step")
         self.assertEqual(peer_torch.multipliers(4), [0.5, 1.0, 2.0, 4.0])
         for layout in peer_torch.LAYOUTS:
             work, parameters, records = peer_torch.make_pass(options, layout)
@@ -294,7 +298,7 @@ class PeerOfPytorch(Case):
         self.assertTrue(math.isclose(result["ratio"], many["median"] / few["median"], rel_tol=1e-12))
 
     def test_refused(self) -> None:
-        for arguments in (("--rounds", "0"), ("--norm", "layer"), ("--scaling", "--probes"),
+        for arguments in (("--rounds", "0"), ("--norm", "layer"), ("--arch", "resnet-20"), ("--scaling", "--probes"),
                           ("--binary", str(self.place / "none"))):
             done = subprocess.run([sys.executable, PEER, *arguments], capture_output=True, text=True)
             self.assertNotEqual(done.returncode, 0)

@@ -7,12 +7,12 @@ import shutil
 import signal
 from pathlib import Path
 
-from support import (FULL, PLAIN, Case, attributes, datasets, falsified, gradscape, h5_files, main, stopped_at,
+from support import (FULL, PLAIN, RESNET, Case, attributes, datasets, falsified, gradscape, h5_files, main, stopped_at,
                      whole_trace, write_cifar)
 
 
-class BitsOfAConfiguration:
-    """The tests of one configuration; `unbroken` is its `run` with one thread."""
+class ThreadsAndKills:
+    """Tests of one configuration; `unbroken` is its `run` with one thread."""
 
     settings: dict
 
@@ -29,7 +29,7 @@ class BitsOfAConfiguration:
         gradscape("merge", out, "--quiet", "--threads", threads, env=env)
 
     def test_replayed_probes_and_any_number_of_threads(self) -> None:
-        for threads in (1, 2, 4):
+        for threads in (1, 2, 3):
             out = self.place / str(threads)
             self.train_and_sweep(out, threads)
             self.assert_same_files(self.unbroken, out)
@@ -41,6 +41,21 @@ class BitsOfAConfiguration:
     def test_inline_probes_with_threads(self) -> None:
         gradscape("run", self.config, "--out", self.place / "two", "--quiet", "--threads", 2)
         self.assert_same_files(self.unbroken, self.place / "two")
+
+    def test_killed_and_resumed(self) -> None:
+        """SIGKILL while training, then while sweeping."""
+        out = self.place / "killed"
+        for command in (("train", self.config, "--out", out, "--resume"), ("sweep", out)):
+            for moment, count in (("step", 6), ("written", 2), ("published", 1)):
+                stopped_at(signal.SIGKILL, moment, count, *command, "--quiet", expect=-signal.SIGKILL)
+                self.assert_all_complete(out)
+            gradscape(*command, "--quiet")
+        gradscape("merge", out, "--quiet")
+        self.assert_same_files(self.unbroken, out)
+
+
+class BitsOfAConfiguration(ThreadsAndKills):
+    """More of them."""
 
     def test_openmp_schedules(self) -> None:
         for schedule in ("static", "dynamic,1"):
@@ -68,17 +83,6 @@ class BitsOfAConfiguration:
         gradscape("sweep", out, "--quiet", "--name", "double", "--steps", "4:5", "--probe-precision", "double")
         gradscape("merge", out, "--quiet", "--name", "double")
         self.assert_same_files(self.unbroken, out, ("checkpoints", "trace", "sweep/main"))
-
-    def test_killed_and_resumed(self) -> None:
-        """SIGKILL while training, then while sweeping."""
-        out = self.place / "killed"
-        for command in (("train", self.config, "--out", out, "--resume"), ("sweep", out)):
-            for moment, count in (("step", 6), ("written", 2), ("published", 1)):
-                stopped_at(signal.SIGKILL, moment, count, *command, "--quiet", expect=-signal.SIGKILL)
-                self.assert_all_complete(out)
-            gradscape(*command, "--quiet")
-        gradscape("merge", out, "--quiet")
-        self.assert_same_files(self.unbroken, out)
 
     def test_ctrl_c(self) -> None:
         """The interrupted step's own checkpoint and segment come on top: compared is everything else."""
@@ -210,6 +214,12 @@ class MomentumBits(BitsOfAConfiguration, Case):
                         "model.norm": "batch", "model.loss": "mse", "train.momentum": 0.9, "train.nesterov": True,
                         "train.schedule": "step", "train.schedule_step": 3, "train.schedule_gamma": 0.5,
                         "train.precision": "double"}
+
+
+class ResNetBits(ThreadsAndKills, Case):
+    """Values branch and meet."""
+
+    settings = PLAIN | RESNET
 
 
 if __name__ == "__main__":

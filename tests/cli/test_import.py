@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
-from support import Case, datasets, gradscape, main, read_tensors, write_tensors
+from support import Case, datasets, gradscape, main, read_tensors, write_cifar, write_tensors
 
 LAYERS = """conv1: conv 4 3x3 pad 1 no bias
 bn1: norm batch
@@ -92,6 +93,82 @@ class Import(Case):
         gradscape("merge", self.place / "run")
         self.assertEqual(datasets(self.place / "run/landscape.h5")["step"].tolist(), [0])
 
+    def net_of(self, name: str, weights: dict[str, np.ndarray], check: dict[str, np.ndarray] | None = None,
+               text: str | None = None, **metadata: str) -> Path:
+        """A folder with one file of weights."""
+        net = self.place / name
+        net.mkdir()
+        (net / "network.toml").write_text(text or (self.net / "network.toml").read_text())
+        write_tensors(net / "w.safetensors", weights)
+        if check is not None:
+            write_tensors(net / "check.safetensors", check, metadata)
+        return net
+
+    def test_names_and_layouts_of_other_programs(self) -> None:
+        """The snapshot is the same, and what was done is said."""
+        weights = read_tensors(self.net / "epoch9.safetensors")
+        other = {"conv1": "stem", "bn1": "n1", "conv2": "body", "bn2": "n2", "fc": "head"}
+        renamed = {".".join([other[name.split(".")[0]], *name.split(".")[1:]]): values for name, values in weights.items()}
+        turned = weights | {"conv1.weight": weights["conv1.weight"].transpose(2, 3, 1, 0), "fc.weight": weights["fc.weight"].T}
+        for name, found, said in (
+                ("wrapped", {f"module._orig_mod.{key}": weights[key] for key in weights}, ("by name without module._orig_mod.",)),
+                ("renamed", renamed, ("by order and shape", "conv2.weight <- body.weight", "bn1.running_var <- n1.running_var")),
+                ("turned", turned, ("turned from [height, width, in, out]", "fc.weight <- fc.weight, transposed from [in, out]"))):
+            told = gradscape("import", self.net_of(name, found), "--config", self.asked(), "--out", self.place / f"run-{name}").stdout
+            for words in said:
+                self.assertIn(words, told)
+            gradscape("export", self.place / f"run-{name}@0", "--to", self.place / "w.safetensors")
+            back = read_tensors(self.place / "w.safetensors")
+            for key in weights:
+                if not key.endswith("num_batches_tracked"):
+                    np.testing.assert_array_equal(back[key], weights[key], f"{name}, {key}")
+
+    def test_weights_without_statistics(self) -> None:
+        weights = {name: values for name, values in read_tensors(self.net / "epoch9.safetensors").items() if "running" not in name}
+        net, out = self.net_of("net", weights), self.place / "run"
+        gradscape("import", net, "--config", self.asked(), "--out", out, expect=1,
+                  says=("has no running statistics of 2 norms: bn1, bn2", "--without-statistics"))
+        self.assertFalse(out.exists())
+        told = gradscape("import", net, "--config", self.asked(), "--out", out, "--without-statistics").stdout
+        self.assertNotIn("accuracy", told)
+        gradscape("sweep", out, "--quiet")
+
+    def test_the_check(self) -> None:
+        """Of the snapshot that it names. Rounding is no reason for a warning, another network is."""
+        images = np.random.default_rng(2).standard_normal((4, 3, 32, 32)).astype("<f4")
+        labels = np.arange(4, dtype="<i8")
+        self.import_(self.place / "first")
+        own = write_tensors(self.place / "x.safetensors", {"images": images, "labels": labels})
+        to = self.place / "y.safetensors"
+        check = {"images": images, "labels": labels}
+        for mode in ("evaluation", "train"):
+            gradscape("evaluate", f"{self.place}/first@1", "--images", own, "--mode", mode, "--to", to)
+            check[f"logits.{mode}"] = read_tensors(to)["logits"].astype("<f8")
+        for named, expected in (("epoch9.safetensors", 0.0), ("epoch11.safetensors", None)):
+            net = self.copy(self.net, named)
+            write_tensors(net / "check.safetensors", check, {"weights": named})
+            done = gradscape("import", net, "--config", self.asked(), "--out", self.place / f"run-{named}")
+            found = dict(re.findall(r"check: (\S+) differ from the framework's by (\S+) of", done.stdout))
+            self.assertEqual(set(found), {"logits.evaluation", "logits.train"})
+            if expected is not None:
+                self.assertEqual(set(found.values()), {"0"})
+            self.assertEqual("the check differs by more than rounding" in done.stderr, expected is None, done.stderr)
+
+    def test_accuracy_on_the_data(self) -> None:
+        """The test images are all of class 3: a network that always says so is right, one that never does is warned of."""
+        folder = self.place / "data"
+        write_cifar(folder, train=32, test=16)
+        records = np.fromfile(folder / "test_batch.bin", np.uint8).reshape(-1, 3073)
+        records[:, 0] = 3
+        records.tofile(folder / "test_batch.bin")
+        weights = read_tensors(self.net / "epoch9.safetensors")
+        for favourite, accuracy in ((3, "100.00"), (4, "0.00")):
+            net = self.net_of(f"net{favourite}", weights | {"fc.bias": 1000 * np.eye(10, dtype="<f4")[favourite]})
+            done = gradscape("import", net, "--config", self.asked(), "--data.source", "cifar10", "--data.path", folder,
+                             "--out", self.place / f"run{favourite}")
+            self.assertIn(f"accuracy: {accuracy} % of 16 test images", done.stdout)
+            self.assertEqual("near chance" in done.stderr, favourite == 4)
+
     def test_a_run_that_is_there_is_kept(self) -> None:
         out = self.place / "run"
         self.import_(out)
@@ -118,16 +195,44 @@ class Import(Case):
         refused(("28×28×1", "32×32×3", "--data.source"), text=good.replace("[3, 32, 32]", "[1, 28, 28]"))
         refused(("12 outputs", "10 classes"), text=good.replace("classes = 10", "classes = 12"))
         refused(("there is no layer \"convv\"", "did you mean conv?"), text=good.replace("conv2: conv", "conv2: convv"))
-        refused(("is of another network", "conv1.weight"), expect=1, weights={"conv1.weight": np.zeros((4, 3, 7, 7), "<f4")})
+        refused(("\"late\" is made later, in line 4",), text=good.replace("stem: relu\n", "a: relu from late\nlate: relu from bn1\n"))
+        refused(("line 6", "16×16×4 and 32×32×4 do not add"), text=good.replace("conv2: conv 4 3x3", "conv2: conv 4 3x3 stride 2"))
+        weights = read_tensors(self.net / "epoch8.safetensors")
+        stem = weights | {"conv1.weight": np.zeros((4, 3, 7, 7), "<f4")}
+        refused(("is of another network", "conv1.weight is [4, 3, 7, 7]", "an ImageNet stem"), expect=1, weights=stem)
+        refused(("has other names", "bn3.weight [4]   near", "layer4.weight [2]", "--map"), expect=1,
+                text=good.replace("bn2", "bn3"), weights=weights | {"layer4.weight": np.zeros(2, "<f4")})
+        refused(("holds the network's tensors twice: also as ema.", "moving average", "key="), expect=1, weights=weights | {f"ema.{k}": v for k, v in weights.items()})
+        diverged = weights | {"bn2.running_var": np.array([1, 2, np.nan, 1], "<f4")}
+        refused(("bn2.running_var holds numbers that are no variances: NaN",), expect=1, weights=diverged)
+        dense = good.replace("fc: dense", "norm batch\nfc: dense")
+        refused(("batch norm on dense layers needs 2", "train.batch_size"), text=dense, more=("--train.batch_size", 1))
         for verb in ("train", "run"):
             gradscape(verb, self.asked(), "--train.steps", 2, "--train.imported", "true", "--out", self.place / "out", expect=2,
                       says=("train.imported", "gradscape import"))
         refused(("m.txt:1", "no pair of names"), more=("--map", self.write("m.txt", "a\n")))
         gradscape("import", self.place / "nowhere", expect=1, says=("nowhere/network.toml",))
+        check = self.place / "bad/check.safetensors"
+        images, logits = np.zeros((2, 3, 32, 32), "<f4"), np.zeros((2, 10))
+        for content, says in (({"images": images[:, :, :16]}, ("check.safetensors", "images are [2, 3, 16, 32]", "[N, 3, 32, 32]")),
+                              ({"images": images, "labels": np.full(2, 10, "<i8")}, ("check.safetensors", "label 10 of image 0")),
+                              ({"images": images, "logits.evaluation": logits[:, 1:]},
+                               ("check.safetensors", "logits.evaluation are 18 numbers, and ours 20"))):
+            write_tensors(check, {"logits.evaluation": logits} | content)
+            refused(says, expect=1)
+        check.write_bytes(b"{}")
+        refused(("check.safetensors", "is a text file"), expect=1)
+        check.unlink()
+        pickle = self.place / "net.pth"
+        pickle.write_bytes(b"PK\x03\x04" + bytes(40))
+        gradscape("import", pickle, expect=2, says=("net.pth: is a file", "tools/from_pytorch.py"))
         empty = self.place / "empty"
         empty.mkdir()
         (empty / "network.toml").write_text(good)
         gradscape("import", empty, "--config", self.asked(), expect=2, says=("holds no weights",))
+        pickle.rename(empty / "net.safetensors")
+        gradscape("import", empty, "--config", self.asked(), "--out", self.place / "out", expect=1,
+                  says=("net.safetensors", "is PyTorch's own format (a pickle)", "tools/from_pytorch.py turns it into safetensors"))
 
     def write(self, name: str, text: str) -> Path:
         path = self.place / name

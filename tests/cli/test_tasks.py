@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 
-from support import FULL, SEGMENTED, TWO_VARIANTS, Case, datasets, gradscape, h5_files, main, start
+from support import FULL, RESNET, SEGMENTED, TWO_VARIANTS, Case, datasets, gradscape, h5_files, main, start
 
 NAMES = ("bn", "none")
 
@@ -159,19 +159,22 @@ class Training(Case):
         self.assertEqual(taken.count(""), 3)
 
 
-class FloatVgg(Case):
-    """The same with convolutions, a noise floor that is measured, and augmentation."""
+class Convolutions(Case):
+    """The same with a noise floor that is measured, and augmentation; the residual network has values that branch."""
 
     def test_tasks(self) -> None:
-        config = self.write_config(FULL | {"train.checkpoint_every": 3})
-        gradscape("run", config, "--out", self.place / "whole", "--quiet")
-        gradscape("train", config, "--out", self.place / "trained", "--quiet")
-        for count, threads in ((3, 2), (7, 1)):
-            out = self.copy(self.place / "trained", f"tasks{count}")
-            for index in reversed(range(count)):
-                gradscape("sweep", out, "--task", f"{index}/{count}", "--quiet", "--threads", threads)
-            gradscape("merge", out, "--quiet")
-            self.assert_same_files(self.place / "whole", out)
+        for name, more in (("vgg", {}), ("resnet", RESNET)):
+            with self.subTest(name):
+                config = self.write_config(FULL | {"train.checkpoint_every": 3} | more)
+                whole, trained = self.place / f"{name}-whole", self.place / f"{name}-trained"
+                gradscape("run", config, "--out", whole, "--quiet")
+                gradscape("train", config, "--out", trained, "--quiet")
+                for count, threads in ((3, 2), (7, 1)):
+                    out = self.copy(trained, f"{name}-tasks{count}")
+                    for index in reversed(range(count)):
+                        gradscape("sweep", out, "--task", f"{index}/{count}", "--quiet", "--threads", threads)
+                    gradscape("merge", out, "--quiet")
+                    self.assert_same_files(whole, out)
 
 
 if __name__ == "__main__":

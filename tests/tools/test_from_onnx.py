@@ -15,7 +15,7 @@ import unittest
 import warnings
 from pathlib import Path
 
-from torch_networks import TOOLS, BasicBlock, TextNetwork, networks, read_network, read_safetensors, unsettle
+from torch_networks import TOOLS, BasicBlock, TextNetwork, export_onnx, graph_of, networks, read_network, read_safetensors, unsettle
 
 import torch
 import torch.nn as nn
@@ -73,18 +73,6 @@ def models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     return found | {"activations": (unsettle(Activations()), (3, 3, 9, 9))}
 
 
-def graph_of(text: str) -> list:
-    """Statements with the numbers of those whose values they take; names of layers with parameters only."""
-    numbers, found = {"input": -1}, []
-    for i, (name, words, source) in enumerate(TextNetwork(text).statements):
-        kept = name if words[0] in ("conv", "dense", "norm") else None
-        inputs = tuple(numbers[s] for s in source) if source else (i - 1,)
-        found.append((kept, " ".join(words), inputs))
-        if name is not None:
-            numbers[name] = i
-    return found
-
-
 class Case(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -96,18 +84,7 @@ class Case(unittest.TestCase):
         warnings.simplefilter("ignore")
 
     def export(self, model: nn.Module, images: torch.Tensor, mode=MODE.PRESERVE, open_batch=True, opset=14) -> Path:
-        path = self.place / "net.onnx"
-        axes = {"x": {0: "batch"}, "y": {0: "batch"}} if open_batch else None
-        quiet = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet[1], 1)  # the exporter writes its warnings there
-        try:
-            torch.onnx.export(copy.deepcopy(model), images, path, training=mode, do_constant_folding=mode == MODE.EVAL, opset_version=opset,
-                              input_names=["x"], output_names=["y"], dynamic_axes=axes)
-        finally:
-            os.dup2(quiet[0], 1)
-            for descriptor in quiet:
-                os.close(descriptor)
-        return path
+        return export_onnx(model, images, self.place / "net.onnx", mode, open_batch, opset)
 
     def refusal(self, path, **options) -> str:
         before = sorted(self.place.rglob("*"))

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 import torch.nn.utils.prune
 
 import from_pytorch
-from from_pytorch import Refusal, export
+from from_pytorch import Refusal, export, load_export
 
 RESNET8_A = """\
 conv1: conv 4 3x3 pad 1 no bias
@@ -334,6 +334,20 @@ class Untouched(Case):
             for name, value in state.items():
                 self.assertEqual(tensors[name].dtype, value.dtype)
                 self.assertTrue(torch.equal(tensors[name], value), name)
+            back = copy.deepcopy(model)
+            unsettle(back).load_state_dict(load_export(self.place / "net" / "weights.safetensors"))
+            for name, value in back.state_dict().items():
+                self.assertTrue(torch.equal(state[name], value), name)
+
+    def test_files_that_cannot_be_loaded(self) -> None:
+        self.quiet_export(nn.Sequential(nn.Linear(3, 4)), torch.randn(4, 3), self.place / "net")
+        whole = (self.place / "net" / "weights.safetensors").read_bytes()
+        for content in (b"", whole[:40], whole[:-1], whole.replace(b"F32", b"F99"), whole.replace(b"[4,3]", b"[9,3]"), b"PK" + whole):
+            (self.place / "w.safetensors").write_bytes(content)
+            with self.assertRaisesRegex(Refusal, "w.safetensors: is no safetensors file, or damaged"):
+                load_export(self.place / "w.safetensors")
+        with self.assertRaisesRegex(Refusal, "absent.safetensors: cannot be read"):
+            load_export(self.place / "absent.safetensors")
 
     def test_an_earlier_export_is_replaced_and_nothing_else(self) -> None:
         model, images = nn.Sequential(nn.Linear(3, 4)), torch.randn(4, 3)

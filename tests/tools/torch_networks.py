@@ -3,7 +3,9 @@ docs/networks.md in PyTorch operations, read from its description and from nothi
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import struct
 import sys
 import tomllib
@@ -202,6 +204,34 @@ class TextNetwork:
         raise AssertionError(f"unknown: {op}")
 
 
+def graph_of(text: str) -> list:
+    """Statements with the numbers of those whose values they take; names of layers with parameters only."""
+    numbers, found = {"input": -1}, []
+    for i, (name, words, source) in enumerate(TextNetwork(text).statements):
+        kept = name if words[0] in ("conv", "dense", "norm") else None
+        inputs = tuple(numbers[s] for s in source) if source else (i - 1,)
+        found.append((kept, " ".join(words), inputs))
+        if name is not None:
+            numbers[name] = i
+    return found
+
+
+def export_onnx(model: nn.Module, images: torch.Tensor, path: Path, mode=torch.onnx.TrainingMode.PRESERVE, open_batch=True,
+                opset=14) -> Path:
+    """By PyTorch's own exporter, of a copy."""
+    axes = {"x": {0: "batch"}, "y": {0: "batch"}} if open_batch else None
+    quiet = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet[1], 1)  # the exporter writes its warnings there
+    try:
+        torch.onnx.export(copy.deepcopy(model), images, path, training=mode, do_constant_folding=mode == torch.onnx.TrainingMode.EVAL,
+                          opset_version=opset, input_names=["x"], output_names=["y"], dynamic_axes=axes)
+    finally:
+        os.dup2(quiet[0], 1)
+        for descriptor in quiet:
+            os.close(descriptor)
+    return path
+
+
 # --- networks ---
 
 
@@ -236,6 +266,24 @@ class LeNet(nn.Module):
         return count
 
 
+class Vgg11(nn.Module):
+    """Simonyan and Zisserman's for CIFAR with batch norm, with the names of the zoo's."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        layers, inside = [], 3
+        for out in (1, "pool", 2, "pool", 4, 4, "pool", 8, 8, "pool", 8, 8, "pool"):
+            if out == "pool":
+                layers.append(nn.MaxPool2d(2))
+                continue
+            layers += [nn.Conv2d(inside, out * width, 3, padding=1), nn.BatchNorm2d(out * width), nn.ReLU(inplace=True)]
+            inside = out * width
+        self.features, self.classifier = nn.Sequential(*layers), nn.Sequential(nn.Linear(inside, 10))
+
+    def forward(self, x):
+        return self.classifier(torch.flatten(self.features(x), 1))
+
+
 def vgg() -> nn.Module:
     class Vgg(nn.Module):
         def __init__(self):
@@ -257,36 +305,81 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(inside, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
         self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
-        self.shortcut = nn.Sequential()
-        self.pad = (out - inside) // 2 if option == "A" and inside != out else 0
+        self.shortcut, self.plain = nn.Sequential(), option == "none"
+        more = out - inside
+        self.pad = (0, 0, 0, 0, more // 2, more - more // 2) if option == "A" and more else None
         if option == "B" and inside != out:
             self.shortcut = nn.Sequential(nn.Conv2d(inside, out, 1, stride, bias=False), nn.BatchNorm2d(out))
 
     def forward(self, x):
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        out += F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad), "constant", 0) if self.pad else self.shortcut(x)
+        if self.plain:
+            return F.relu(out)
+        out += F.pad(x[:, :, ::2, ::2], self.pad, "constant", 0) if self.pad else self.shortcut(x)
         return F.relu(out)
 
 
-class ResNet8(nn.Module):
-    def __init__(self, option="A", width=4):
+class ResNet(nn.Module):
+    """He et al.'s for CIFAR, of depth 6·blocks + 2, with the names of the zoo's."""
+
+    def __init__(self, option="A", width=4, blocks=1):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        self.layer1 = nn.Sequential(BasicBlock(width, width, 1, option))
-        self.layer2 = nn.Sequential(BasicBlock(width, 2 * width, 2, option))
-        self.layer3 = nn.Sequential(BasicBlock(2 * width, 4 * width, 2, option))
-        self.linear = nn.Linear(4 * width, 10)
+        inside = width
+        for stage in (1, 2, 3):
+            out = width << (stage - 1)
+            setattr(self, f"layer{stage}", nn.Sequential(*(
+                BasicBlock(inside if i == 0 else out, out, 2 if i == 0 and stage > 1 else 1, option) for i in range(blocks))))
+            inside = out
+        self.linear = nn.Linear(inside, 10)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        x = F.avg_pool2d(x, x.size()[3])
-        return self.linear(x.view(x.size(0), -1))
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(torch.flatten(self.pool(x), 1))
+
+    def pool(self, x):
+        return F.adaptive_avg_pool2d(x, 1)
+
+
+class ResNet8(ResNet):
+    """With a pool that asks for the size."""
+
+    def pool(self, x):
+        return F.avg_pool2d(x, x.size()[3])
+
+
+class WideBlock(nn.Module):
+    def __init__(self, inside, out, stride):
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(inside), nn.Conv2d(inside, out, 3, stride, 1, bias=False)
+        self.bn2, self.conv2 = nn.BatchNorm2d(out), nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.shortcut = nn.Sequential(nn.Conv2d(inside, out, 1, stride, bias=False)) if (inside, stride) != (out, 1) else None
+
+    def forward(self, x):
+        y = F.relu(self.bn1(x))
+        shortcut = x if self.shortcut is None else self.shortcut(y)
+        return self.conv2(F.relu(self.bn2(self.conv1(y)))) + shortcut
+
+
+class WideResNet(nn.Module):
+    """Zagoruyko and Komodakis's, of depth 6·blocks + 4, with the names of the zoo's."""
+
+    def __init__(self, channels=(2, 4, 8, 16), blocks=2):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, channels[0], 3, padding=1, bias=False)
+        for stage in (1, 2, 3):
+            setattr(self, f"layer{stage}", nn.Sequential(*(
+                WideBlock(channels[stage - (i == 0)], channels[stage], 2 if i == 0 and stage > 1 else 1) for i in range(blocks))))
+        self.bn1, self.linear = nn.BatchNorm2d(channels[3]), nn.Linear(channels[3], 10)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.layer3(self.layer2(self.layer1(self.conv1(x))))))
+        return self.linear(torch.flatten(F.adaptive_avg_pool2d(x, (1, 1)), 1))
 
 
 class DenseNet(nn.Module):
-    def __init__(self):
+    def __init__(self, classes=7):
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 3, padding=1, bias=False)
         self.norms, self.convs, channels = nn.ModuleList(), nn.ModuleList(), 4
@@ -296,7 +389,7 @@ class DenseNet(nn.Module):
             channels += 3
         self.transition = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, 6, 1, bias=False),
                                         nn.AvgPool2d(2, 2))
-        self.last, self.classifier = nn.BatchNorm2d(6), nn.Linear(6, 7)
+        self.last, self.classifier = nn.BatchNorm2d(6), nn.Linear(6, classes)
 
     def forward(self, x):
         features = [self.stem(x)]
@@ -319,11 +412,11 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNet(nn.Module):
-    def __init__(self):
+    def __init__(self, classes=5):
         super().__init__()
         self.features = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, bias=False), nn.BatchNorm2d(4), nn.Hardtanh(0, 6),
                                       InvertedResidual(4, 6, 2, 2), InvertedResidual(6, 6, 1, 3))
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(6, 5))
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(6, classes))
 
     def forward(self, x):
         return self.classifier(self.features(x).mean([2, 3]))
@@ -332,12 +425,12 @@ class MobileNet(nn.Module):
 class SqueezeExcite(nn.Module):
     """Three ways to write it, one after the other."""
 
-    def __init__(self):
+    def __init__(self, classes=4):
         super().__init__()
         self.conv = nn.Conv2d(3, 6, 3, padding=1)
         self.fc1, self.fc2 = nn.Linear(6, 3), nn.Linear(3, 6)
         self.down, self.up = nn.Conv2d(6, 2, 1), nn.Conv2d(2, 6, 1)
-        self.gate, self.act, self.out = nn.Linear(6, 6, bias=False), nn.Hardswish(), nn.Linear(6, 4)
+        self.gate, self.act, self.out = nn.Linear(6, 6, bias=False), nn.Hardswish(), nn.Linear(6, classes)
 
     def forward(self, x):
         x = self.act(self.conv(x))

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gradscape/config/experiment.hpp"
-#include "gradscape/nn/layer.hpp"
+#include "gradscape/study/evaluate_file.hpp"
 #include "gradscape/study/run_at.hpp"
 
 namespace gradscape {
@@ -19,20 +19,9 @@ struct EvaluateRequest {
   std::string to;                        // a safetensors file for the logits; empty: none
 };
 
-/// What was found. A value of the file that ours is compared with is named as the file names it.
-struct EvaluateResult {
-  Index images = 0;
-  double loss = 0;                                          // NaN without labels
-  double accuracy = 0;                                      // likewise
-  std::vector<std::pair<std::string, double>> differences;  // ‖ours − file's‖/‖file's‖ of what the file has
-};
-
-/// Evaluates the network on images that a safetensors file holds as the network sees them, `images` [N, C, H, W] and,
-/// if there, `labels` [N] (I64): one batch. Or on the run's test images, in batches of train.batch_size, weighted by
-/// their sizes. In train mode batch norm takes each batch's statistics; dropout and noise are off in both modes.
-/// Compares with the file's `logits.evaluation` (or `logits`) and `loss.evaluation`; in train mode with
-/// `logits.train` and `loss.train`: what tools/from_pytorch.py writes.
-/// Error where images do not fit the network, or labels are out of range.
+/// Evaluates the network on the images of a file, as evaluate_file() does, or on the run's test images, in batches of
+/// train.batch_size, weighted by their sizes. In train mode batch norm takes each batch's statistics; dropout and noise
+/// are off in both modes.
 EvaluateResult evaluate_run(const RunAt& at, const Experiment& experiment, const EvaluateRequest& request);
 
 /// Writes theta and buffers of the checkpoint as a safetensors file.

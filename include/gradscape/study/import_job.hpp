@@ -5,9 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "gradscape/config/experiment.hpp"
 #include "gradscape/exchange/network_file.hpp"
 #include "gradscape/exchange/weights.hpp"
-#include "gradscape/study/evaluate_job.hpp"
+#include "gradscape/store/run_directory.hpp"
+#include "gradscape/study/evaluate_file.hpp"
 
 namespace gradscape {
 
@@ -27,7 +29,9 @@ struct ImportedWeights {
 
 struct ImportResult {
   std::vector<ImportedWeights> weights;
-  std::vector<EvaluateResult> checks;  // of the last snapshot: evaluation mode, train mode; empty without a check file
+  std::vector<EvaluateResult>
+      checks;              // evaluation mode, train mode, of the snapshot that the check file names or the last
+  EvaluateResult on_data;  // of the last snapshot: test images, at most a batch; 0 images: there are none
 };
 
 /// The files of weights of a folder, in the order of their names, numbers in them by value; check.safetensors aside.
@@ -37,8 +41,8 @@ std::vector<std::string> weight_files(const std::string& folder);
 Experiment with_network(Experiment experiment, const NetworkFile& network, std::size_t snapshots);
 
 /// Makes a run whose checkpoints 0, 1, … are the files of weights, each a snapshot. Nothing is written where something
-/// is refused: weights of another network (match_weights), images of another shape than the network's, a directory that
-/// holds something else.
+/// is refused: weights of another network (match_weights), images of another shape than the network's, a check file
+/// that does not fit, a directory that holds something else.
 ImportResult import_run(const ImportRequest& request, const Experiment& experiment, const RunDirectory& directory);
 
 }  // namespace gradscape
