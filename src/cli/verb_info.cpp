@@ -105,11 +105,13 @@ void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::ma
   }
   if (!tests.empty()) {
     const TestRecord& last = tests.rbegin()->second;
-    if (std::isnan(last.accuracy))
+    if (std::isnan(last.loss) && std::isnan(last.accuracy))
       print_line("test", "there are no test images");
     else
-      print_line("test", fmt::format("accuracy {:.2f} %, loss {:.6g} after {} steps", 100 * last.accuracy, last.loss,
-                                     last.step));
+      print_line("test",
+                 fmt::format("{}loss {:.6g} after {} steps",
+                             std::isnan(last.accuracy) ? "" : fmt::format("accuracy {:.2f} %, ", 100 * last.accuracy),
+                             last.loss, last.step));
   }
 }
 

@@ -66,6 +66,18 @@ void check_loss(const Experiment& experiment, const std::string& where) {
                      "it belongs to cross-entropy");
 }
 
+/// Options that belong to some kinds of data only.
+void check_data(const DataOptions& data, const std::string& where) {
+  if (data.classes > 0 && data.source != "idx" && data.source != "hdf5" && data.source != "npy")
+    throw UsageError(where,
+                     fmt::format("data.classes = {} is of no use with data.source = \"{}\"", data.classes, data.source),
+                     "it is of idx, hdf5 and npy");
+  if (data.labels != DataOptions().labels && data.source != "cifar100")
+    throw UsageError(
+        where, fmt::format("data.labels = \"{}\" is of no use with data.source = \"{}\"", data.labels, data.source),
+        "only cifar100 has two kinds of labels");
+}
+
 /// The columns of a sweep's grid, and what they are measured on.
 void check_points(const SweepOptions& sweep, const std::string& where) {
   const char* name = sweep.step_sizes.empty() ? "multipliers" : "step_sizes";
@@ -93,6 +105,7 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
   check_layers(experiment, where);
   check_norm(experiment.model, where);
   check_loss(experiment, where);
+  check_data(experiment.data, where);
   if (train.steps == 0 && train.epochs == 0 && !train.imported)
     throw UsageError(where, "the length of training is not given", "set train.steps or train.epochs");
   if (train.steps > 0 && train.epochs > 0)

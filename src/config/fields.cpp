@@ -93,13 +93,13 @@ Field or_auto(Field field) {
 
 /// A text that is a list, separated by commas: a list of the file is read too.
 Field as_list(Field field) {
-  field.separator = ",";
+  field.separator = ',';
   return field;
 }
 
 /// A text of several lines, of which the file may make a list.
 Field as_lines(Field field) {
-  field.separator = "\n";
+  field.separator = '\n';
   return field;
 }
 
@@ -114,10 +114,18 @@ std::vector<Field> make_fields() {
              "sweep.kind = runs: a run for each of these, in a folder lr-X of its own, instead of train.lr", I::no),
 
       text("data.source", &DataOptions::source, "kind of data set", data_source_names(), I::no),
-      text("data.path", &DataOptions::path, "folder of its files; default for cifar10: $GRADSCAPE_CIFAR10", {}, I::no),
-      text("data.standardise", &DataOptions::standardise,
-           "pixels: half (x/255 - 0.5)/0.5, channel (mean and deviation of the training images), none x/255",
-           {"half", "channel", "none"}),
+      text(
+          "data.path", &DataOptions::path,
+          "folder of its files, hdf5: the file; default for cifar10, cifar100: $GRADSCAPE_CIFAR10, $GRADSCAPE_CIFAR100",
+          {}, I::no),
+      number("data.classes", &DataOptions::classes, between(0, 1e6),
+             "idx, hdf5, npy: number of classes; 0: read off the training labels (idx: ten at least)", I::no),
+      text("data.labels", &DataOptions::labels, "cifar100: 100 fine or 20 coarse classes", {"fine", "coarse"}, I::no),
+      text(
+          "data.standardise", &DataOptions::standardise,
+          "pixels: half (x/255 - 0.5)/0.5, channel (mean and deviation of the training images), none x/255; of numbers "
+          "that are no bytes: channel, none",
+          {"half", "channel", "none"}),
       number("data.train_limit", &DataOptions::train_limit, at_least(0), "first so many training images; 0: all",
              I::no),
       number("data.test_limit", &DataOptions::test_limit, at_least(0), "first so many test images; 0: all", I::no),

@@ -36,6 +36,14 @@ File::Attribute File::read_attribute(hid_t object, const std::string& object_nam
   const H5T_class_t kind = H5Tget_class(type.get());
   if (kind == H5T_STRING && H5Tis_variable_str(type.get()) == 0) {
     found.kind = 't';
+  } else if (kind == H5T_STRING && origin_ == Origin::anyone && count == 1) {
+    char* text = nullptr;  // as h5py writes them
+    require(H5Aread(attribute.get(), type.get(), &text), what);
+    found.kind = 't';
+    constexpr std::size_t kLongest = 1000;
+    if (text != nullptr) found.bytes.assign(text, strnlen(text, kLongest));
+    H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, &text);
+    return found;
   } else if ((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_order(type.get()) == H5T_ORDER_LE) {
     found.kind = kind == H5T_FLOAT ? 'f' : H5Tget_sign(type.get()) == H5T_SGN_NONE ? 'u' : 'i';
   } else {
@@ -104,11 +112,12 @@ void File::require_stored(const Object& dataset, const std::string& name) const 
   if (layout == H5D_CHUNKED) {
     Shape chunk(dataset.shape.size());
     require(H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()), what);
-    std::uint64_t room = kMostExpansion * size_ / element_size(*dataset.element);
+    std::uint64_t room = most_bytes() / dataset.stored_size;
     for (const hsize_t extent : chunk)
       if (extent == 0 || (room /= extent) == 0) refuse(name + " claims chunks larger than the file");
   }
-  if (!compressed && H5Dget_storage_size(id) < dataset.bytes()) refuse(name + " lacks values that it claims to have");
+  if (!compressed && H5Dget_storage_size(id) < count_values(dataset.shape) * dataset.stored_size)
+    refuse(name + " lacks values that it claims to have");
 }
 
 void File::load(const Object& dataset, const std::string& name, void* values) const {
@@ -119,6 +128,10 @@ void File::load(const Object& dataset, const std::string& name, void* values) co
             "cannot read dataset " + name);
     hash.add(values, dataset.bytes());
   }
+  require_hash(dataset, name, hash);
+}
+
+void File::require_hash(const Object& dataset, const std::string& name, const Fingerprint& hash) const {
   if (dataset.hash && *dataset.hash != hash.value())
     refuse(fmt::format("{} does not hold what was written: its hash is {:016x}, that of its values {:016x}", name,
                        *dataset.hash, hash.value()));
@@ -144,6 +157,46 @@ void File::read_into(const std::string& name, T* values, std::size_t count) cons
 }
 
 template <class T>
+void File::read_slabs(const std::string& name, const std::function<void(std::span<const T>)>& take) const {
+  constexpr hsize_t kSlab = 8 << 20;  // bytes, about
+  const Object& from = dataset(name);
+  with_element(*from.element, [&]<class Stored>() {
+    if (!fits<Stored, T>())
+      throw Error(path_, fmt::format("{} is {}, {} is wanted", name, element_name(element_of<Stored>()),
+                                     element_name(element_of<T>())));
+  });
+  if (from.shape.empty() || count_values(from.shape) == 0) return;
+  require_stored(from, name);
+  const hid_t id = from.handle.get();
+  const std::string what = "cannot read dataset " + name;
+  const Handle creation(require(H5Dget_create_plist(id), what), H5Pclose);
+  Shape chunk(from.shape.size(), 1);
+  if (H5Pget_layout(creation.get()) == H5D_CHUNKED)
+    require(H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()), what);
+  const hsize_t rows = from.shape[0], row = count_values(from.shape) / rows;
+  const hsize_t chunks = std::max<hsize_t>(1, kSlab / sizeof(T) / std::max<hsize_t>(1, row * chunk[0]));
+  const hsize_t at_once = std::min(rows, chunk[0] * chunks);
+  const Handle file_space(require(H5Dget_space(id), what), H5Sclose);
+  std::vector<T> values(at_once * row);
+  const bool as_stored = *from.element == element_of<T>();
+  Fingerprint hash = begin_hash(name, *from.element, from.shape);
+  for (hsize_t first = 0; first < rows; first += at_once) {
+    Shape begin(from.shape.size(), 0), count = from.shape;
+    begin[0] = first;
+    count[0] = std::min(at_once, rows - first);
+    require(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, begin.data(), nullptr, count.data(), nullptr), what);
+    const Handle memory(require(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), what),
+                        H5Sclose);
+    require(H5Dread(id, native_type(element_of<T>()), memory.get(), file_space.get(), H5P_DEFAULT, values.data()),
+            what);
+    const std::span<const T> slab(values.data(), count[0] * row);
+    if (as_stored) hash.add(slab.data(), slab.size_bytes());
+    take(slab);
+  }
+  if (as_stored) require_hash(from, name, hash);
+}
+
+template <class T>
 std::vector<T> File::read(const std::string& name, Shape* shape) const {
   const Object& from = dataset(name);
   std::vector<T> values(count_values(from.shape));
@@ -152,9 +205,10 @@ std::vector<T> File::read(const std::string& name, Shape* shape) const {
   return values;
 }
 
-#define GRADSCAPE_INSTANTIATE(T)                                           \
-  template std::vector<T> File::read<T>(const std::string&, Shape*) const; \
-  template void File::read_into<T>(const std::string&, T*, std::size_t) const;
+#define GRADSCAPE_INSTANTIATE(T)                                               \
+  template std::vector<T> File::read<T>(const std::string&, Shape*) const;     \
+  template void File::read_into<T>(const std::string&, T*, std::size_t) const; \
+  template void File::read_slabs<T>(const std::string&, const std::function<void(std::span<const T>)>&) const;
 GRADSCAPE_INSTANTIATE(double)
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(std::int64_t)

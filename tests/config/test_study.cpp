@@ -386,5 +386,17 @@ TEST_F(StudyFile, NormOptionsThatTheNormDoesNotTake) {
   expect_refused("[data]\nsource = \"linear\"\n[train]\nsteps = 1\n", "", {"cross-entropy", "sse"});
 }
 
+TEST_F(StudyFile, OptionsOfOtherDataAreRefused) {
+  const auto data = [](const std::string& options) { return "[train]\nsteps = 1\n[data]\n" + options; };
+  for (const std::string source : {"idx", "hdf5", "npy"})
+    EXPECT_EQ(load(data("source = \"" + source + "\"\nclasses = 7\n")).runs.front().data.classes, 7);
+  for (const std::string source : {"cifar10", "cifar100", "synthetic", "linear"})
+    expect_refused(data("source = \"" + source + "\"\nclasses = 7\n") + "[model]\nloss = \"sse\"\n", "",
+                   {"data.classes", source});
+  EXPECT_EQ(load(data("source = \"cifar100\"\nlabels = \"coarse\"\n")).runs.front().data.labels, "coarse");
+  expect_refused(data("source = \"cifar10\"\nlabels = \"coarse\"\n"), "", {"data.labels", "cifar100"});
+  expect_refused(data("source = \"cifar100\"\nlabels = \"rough\"\n"), "5", {"fine | coarse"});
+}
+
 }  // namespace
 }  // namespace gradscape::testing
