@@ -41,7 +41,7 @@ void check_layers(const Experiment& experiment, const std::string& where) {
   if (model.arch != kLayersArch)
     throw UsageError(where, fmt::format("model.arch = \"{}\" and model.layers are both given", model.arch),
                      "leave one of them out");
-  static const std::set<std::string> kept = {"arch", "layers", "init", "loss", "label_smoothing"};
+  static const std::set<std::string> kept = {"arch", "layers", "init", "loss", "label_smoothing", "loss_decay"};
   const Experiment defaults;
   std::vector<std::string> others;
   for (const Field& field : fields())
@@ -64,6 +64,14 @@ void check_loss(const Experiment& experiment, const std::string& where) {
   if (model.label_smoothing > 0 && model.loss != "cross-entropy")
     throw UsageError(where, fmt::format("model.label_smoothing is of no use with model.loss = \"{}\"", model.loss),
                      "it belongs to cross-entropy");
+  if (model.loss_decay > 0 && experiment.train.weight_decay > 0)
+    throw UsageError(where,
+                     fmt::format("model.loss_decay = {} and train.weight_decay = {} would count the decay twice",
+                                 model.loss_decay, experiment.train.weight_decay),
+                     "loss_decay is part of the loss and its landscape, weight_decay of the optimiser's step alone");
+  if (model.loss_decay > 0 && model.loss == "sse")
+    throw UsageError(where, "model.loss_decay does not go with model.loss = \"sse\"",
+                     "a sum grows with the samples and the decay does not: set mse, or train.weight_decay");
 }
 
 /// Options that belong to some kinds of data only.

@@ -181,6 +181,9 @@ std::vector<Field> make_fields() {
       text("model.loss", &ModelOptions::loss, "loss; mse and sse against one-hot targets", loss_names()),
       number("model.label_smoothing", &ModelOptions::label_smoothing, below_one(),
              "cross-entropy: part of the target spread evenly over the classes"),
+      number("model.loss_decay", &ModelOptions::loss_decay, not_negative(),
+             "weight decay as a part of the loss and of the probed gradient: adds this/2 times the squares of all "
+             "parameters"),
 
       text("train.optimizer", &TrainOptions::optimizer, "optimiser", optimizer_names()),
       number("train.lr", &TrainOptions::lr, positive(), "learning rate"),
@@ -199,7 +202,7 @@ std::vector<Field> make_fields() {
       number("train.momentum", &TrainOptions::momentum, below_one(), "sgd, sam, rmsprop: momentum"),
       flag("train.nesterov", &TrainOptions::nesterov, "sgd, sam: Nesterov momentum"),
       number("train.weight_decay", &TrainOptions::weight_decay, not_negative(),
-             "L2 weight decay (adamw: decoupled), not part of the probed gradient"),
+             "L2 weight decay (adamw: decoupled), not part of the loss or the probed gradient (see model.loss_decay)"),
       number("train.beta1", &TrainOptions::beta1, below_one(), "adam, adamw: decay of the mean"),
       number("train.beta2", &TrainOptions::beta2, below_one(), "adam, adamw: decay of the squares"),
       number("train.rms_decay", &TrainOptions::rms_decay, below_one(), "rmsprop: decay of the squares"),

@@ -67,7 +67,7 @@ TEST_F(Npy, ReadsFloatsOfEitherByteOrder) {
 }
 
 TEST_F(Npy, ShapesOrdersAndVersions) {
-  for (const char version : {1, 2, 3}) {
+  for (const char version : {'\1', '\2', '\3'}) {
     write(header("|u1", "(2, 3)", "True"), "abcdef", version);
     const NpyFile file(path());
     EXPECT_EQ(file.shape(), (std::vector<std::uint64_t>{2, 3}));
