@@ -237,7 +237,7 @@ def write(source: Path, out: Path, options: argparse.Namespace) -> None:
     begun = out.with_name(out.name + ".part")
     how = {"compression": "gzip", "shuffle": True} if options.gzip else {}
     try:
-        with h5py.File(begun, "w") as file:
+        with h5py.File(begun, "w", libver="v110") as file:  # whose every structure has a checksum
 
             def create(name: str, shape: tuple) -> h5py.Dataset:
                 chunks = {"chunks": (min(shape[0], 64), *shape[1:])} if options.gzip else {}

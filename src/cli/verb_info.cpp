@@ -214,7 +214,7 @@ void print_h5(const std::string& path) {
     print_line("parameters", fmt::format("{}, fingerprint {}", info.parameters, info.theta_fingerprint));
     std::vector<std::string> slots = file.members("/optimizer");
     print_line("optimiser", slots.empty() ? "no state" : fmt::format("{}", fmt::join(slots, ", ")));
-    print_line("pixels", fmt::format("(x/255 - mean)/deviation, mean [{}], deviation [{}]",
+    print_line("pixels", fmt::format("(x - mean)/deviation, bytes as x/255; mean [{}], deviation [{}]",
                                      fmt::join(info.standardisation.mean, ", "),
                                      fmt::join(info.standardisation.deviation, ", ")));
   } else if (origin.file_type == "trace") {

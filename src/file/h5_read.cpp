@@ -36,14 +36,6 @@ File::Attribute File::read_attribute(hid_t object, const std::string& object_nam
   const H5T_class_t kind = H5Tget_class(type.get());
   if (kind == H5T_STRING && H5Tis_variable_str(type.get()) == 0) {
     found.kind = 't';
-  } else if (kind == H5T_STRING && origin_ == Origin::anyone && count == 1) {
-    char* text = nullptr;  // as h5py writes them
-    require(H5Aread(attribute.get(), type.get(), &text), what);
-    found.kind = 't';
-    constexpr std::size_t kLongest = 1000;
-    if (text != nullptr) found.bytes.assign(text, strnlen(text, kLongest));
-    H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, &text);
-    return found;
   } else if ((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_order(type.get()) == H5T_ORDER_LE) {
     found.kind = kind == H5T_FLOAT ? 'f' : H5Tget_sign(type.get()) == H5T_SGN_NONE ? 'u' : 'i';
   } else {
@@ -69,9 +61,28 @@ File::Attribute File::find_attribute(const std::string& object, const std::strin
 
 std::string File::text_attribute(const std::string& object, const std::string& name) const {
   Attribute found = find_attribute(object, name);
+  if (found.kind == '-' && origin_ == Origin::anyone && object != "/") {
+    if (const auto text = variable_text(find(object)->handle.get(), name)) return *text;
+    throw Error(path_, fmt::format("attribute {} of {} is no text that can be read", name, object),
+                "write it with a fixed length, in h5py as np.bytes_(\"…\")");
+  }
   if (found.kind != 't' || found.count != 1) throw Error(path_, "attribute " + name + " is not a text");
   found.bytes.resize(found.bytes.find_last_not_of('\0') + 1);
   return std::move(found.bytes);
+}
+
+/// None where it is of another kind, or damaged.
+std::optional<std::string> File::variable_text(hid_t object, const std::string& name) const {
+  const std::string what = "cannot read how texts are stored";
+  const Handle creation(require(H5Fget_create_plist(file_.get()), what), H5Pclose);
+  hsize_t base = 0;
+  std::size_t address_size = 0, length_size = 0;
+  require(H5Pget_userblock(creation.get(), &base), what);
+  require(H5Pget_sizes(creation.get(), &address_size, &length_size), what);
+  H5O_info_t info = {};
+  require(H5Oget_info(object, &info), what);
+  if (address_size != 8 || length_size != 8) return std::nullopt;
+  return read_variable_text(path_, base, info.addr, name);
 }
 
 std::int64_t File::integer_attribute(const std::string& object, const std::string& name) const {

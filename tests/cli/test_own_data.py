@@ -212,6 +212,28 @@ class OwnData(Case):
         config = self.write_config(PLAIN | MLP | {"data.source": "cifar100"})
         gradscape("train", config, expect=2, says=("data.path", "GRADSCAPE_CIFAR100"))
 
+    def test_layouts_are_texts_of_any_form(self) -> None:
+        """Of fixed and of variable length, in old and new headers, behind a user block, among others, written twice."""
+        def put(attributes: h5py.AttributeManager, form: str) -> None:
+            for number in range(30 if form == "many" else 0):
+                attributes[f"note {number}"] = "x" * number
+            if form == "twice":
+                attributes["layout"] = "NCHW"
+            attributes["layout"] = np.bytes_("NHWC") if form == "fixed" else "NHWC"
+
+        expected = self.fingerprint(self.train("hdf5", write_h5(self.place / "a.h5", images=self.images, labels=self.labels)))
+        path = self.place / "b.h5"
+        for form, options in (("fixed", {}), ("plain", {}), ("plain", {"libver": "latest"}), ("plain", {"userblock_size": 1024}),
+                              ("plain", {"track_order": True}), ("many", {}), ("twice", {})):
+            with h5py.File(path, "w", **options) as file:
+                file["images"], file["labels"] = np.moveaxis(self.images, 1, 3), self.labels
+                put(file["images"].attrs, form)
+            self.assertEqual(self.fingerprint(self.train("hdf5", path)), expected, (form, options))
+        with h5py.File(path, "w", libver="latest") as file:  # an index of its own, for many attributes
+            file["images"], file["labels"] = self.images, self.labels
+            put(file["images"].attrs, "many")
+        self.refused("hdf5", path, "b.h5", "attribute layout of /images", "np.bytes_")
+
     def test_bad_hdf5(self) -> None:
         good = {"images": self.images, "labels": self.labels}
         path = self.place / "bad.h5"

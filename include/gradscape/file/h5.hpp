@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -148,6 +149,7 @@ class File {
   void look_at_dataset(Object& object, const std::string& name) const;
   Attribute read_attribute(hid_t object, const std::string& object_name, const std::string& name) const;
   Attribute find_attribute(const std::string& object, const std::string& name) const;
+  std::optional<std::string> variable_text(hid_t object, const std::string& name) const;
   const Object& dataset(const std::string& name) const;
   void require_stored(const Object& dataset, const std::string& name) const;
   void load(const Object& dataset, const std::string& name, void* values) const;

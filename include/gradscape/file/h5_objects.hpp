@@ -20,6 +20,11 @@ inline void add_text(Fingerprint& hash, const std::string& text) {
   hash.add(text.c_str(), text.size() + 1);
 }
 
+/// The text of variable length that attribute `name` holds, of the object whose header lies at `header`; both addresses
+/// count from `base`, which is where HDF5 begins in the file. None where there is none, or it is damaged.
+std::optional<std::string> read_variable_text(const std::string& path, std::uint64_t base, std::uint64_t header,
+                                              const std::string& name);
+
 struct File::Attribute {
   char kind = '-';  // t: text, i: signed integers, u: unsigned ones, f: floating-point numbers, -: anything else
   std::size_t size = 0;
