@@ -227,6 +227,8 @@ std::vector<Field> make_fields() {
              I::no),
       number("train.seed", &TrainOptions::seed, at_least(0), "seed of weights, order, augmentation, dropout"),
       text("train.precision", &TrainOptions::precision, "arithmetic of the run", {"float", "double"}),
+      text("train.from_weights", &TrainOptions::from_weights,
+           "set by train --from: the fingerprint of the weights that training begins with"),
       flag("train.imported", &TrainOptions::imported,
            "set by gradscape import: the checkpoints are snapshots, of which nothing is replayed"),
       text("train.engine", &TrainOptions::engine,

@@ -12,6 +12,7 @@
 #include "gradscape/host/progress.hpp"
 #include "gradscape/store/run_lock.hpp"
 #include "gradscape/study/open_run.hpp"
+#include "gradscape/train/set_objective.hpp"
 
 namespace gradscape {
 namespace {
@@ -79,11 +80,30 @@ class ImportJob {
   Weights match(const std::string& path) {
     const Network<S>& network = run_.process().network();
     Weights weights = match_weights(SafetensorsFile(path), network.parameters(), network.buffers(), request_.map);
-    if (const auto& lacking = weights.report.no_statistics; !lacking.empty() && !request_.without_statistics)
-      throw Error(path,
-                  fmt::format("has no running statistics of {} norms: {}", lacking.size(), fmt::join(lacking, ", ")),
-                  "--without-statistics takes it for train mode alone, where batch norm uses the batch's own");
+    const bool may_lack = request_.without_statistics || request_.recompute_statistics;
+    if (const auto& lacking = weights.report.no_statistics; !lacking.empty() && !may_lack)
+      throw Error(
+          path, fmt::format("has no running statistics of {} norms: {}", lacking.size(), fmt::join(lacking, ", ")),
+          "--recompute-norm averages them over the training images; --without-statistics takes it for train mode "
+          "alone, where batch norm uses the batch's own");
+    if (request_.recompute_statistics) recompute(weights);
     return weights;
+  }
+
+  /// Running statistics as the training images have them, in the data set's order and batches of train.batch_size.
+  void recompute(Weights& weights) {
+    TrainingProcess<S>& process = run_.process();
+    Network<S>& network = process.network();
+    if (network.buffers().size() == 0) return;
+    const ImageSet& images = process.dataset().train;
+    SetObjective<S> set(images, process.standardisation(), spaced_positions(images.size(), 0),
+                        process.batches().largest());
+    const Vector<S> theta = weights.theta.template cast<S>();
+    Pass pass;
+    pass.random = false;
+    weights.buffers = set.average_statistics(network, theta, pass).template cast<double>();
+    weights.report.no_statistics.clear();
+    weights.report.remarks.push_back(fmt::format("running statistics are of {} training images", images.size()));
   }
 
   void write(const std::vector<std::string>& files) {

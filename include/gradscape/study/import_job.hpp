@@ -14,10 +14,11 @@
 namespace gradscape {
 
 struct ImportRequest {
-  std::string folder;               // network.toml, weights *.safetensors, maybe check.safetensors
-  WeightMap map = {};               // of names, where nothing else tells
-  bool without_statistics = false;  // weights may lack running statistics
-  bool force = false;               // replace the run that is there
+  std::string folder;                 // network.toml, weights *.safetensors, maybe check.safetensors
+  WeightMap map = {};                 // of names, where nothing else tells
+  bool without_statistics = false;    // weights may lack running statistics
+  bool recompute_statistics = false;  // running statistics are averaged over the training images
+  bool force = false;                 // replace the run that is there
 };
 
 /// One file of weights and how it was read.
