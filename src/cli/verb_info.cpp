@@ -13,6 +13,7 @@
 #include "gradscape/core/extremes.hpp"
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/file/dimensions.hpp"
+#include "gradscape/file/safetensors.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
 #include "gradscape/store/digest.hpp"
@@ -308,6 +309,23 @@ std::vector<Experiment> experiments_of(const std::string& path) {
   return experiments;
 }
 
+/// Weights of any program: what an import would meet.
+void print_safetensors(const std::string& path) {
+  const SafetensorsFile file(path);
+  std::size_t widest = 0;
+  Index values = 0;
+  for (const StoredTensor& tensor : file.tensors()) widest = std::max(widest, tensor.name.size());
+  print_out("{}: safetensors, {} tensors\n", path, file.tensors().size());
+  for (const auto& [key, value] : file.metadata()) print_line(key, abridge(value));
+  for (const StoredTensor& tensor : file.tensors()) {
+    Index size = 1;
+    for (const Index extent : tensor.shape) size *= extent;
+    values += size;
+    print_out("  {:<{}}  {:<4} [{}]\n", tensor.name, widest, tensor.type, fmt::join(tensor.shape, ", "));
+  }
+  print_line("values", fmt::format("{}", values));
+}
+
 void print_info(const std::string& path) {
   if (fs::is_directory(path)) {
     std::vector<Experiment> experiments;
@@ -322,6 +340,8 @@ void print_info(const std::string& path) {
     }
   } else if (path.ends_with(".toml")) {
     print_config(path);
+  } else if (path.ends_with(".safetensors")) {
+    print_safetensors(path);
   } else {
     print_h5(path);
   }
@@ -334,7 +354,7 @@ void add_info(VerbList& verbs) {
   auto path = std::make_shared<std::string>();
   auto digest = std::make_shared<bool>(false);
   auto network = std::make_shared<bool>(false);
-  verb.option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
+  verb.option("PATH", *path, "configuration, HDF5 or safetensors file, run directory, or folder of runs")
       .required();
   verb.flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
   verb.flag("--network", *network, "print the network as text for model.layers instead");

@@ -111,6 +111,23 @@ class Import(Case):
                   self.place / "given", expect=2, says=("train.from_weights", "--from"))
         gradscape("train", expect=2, says=("CONFIG",))
 
+    def test_order_of_snapshots(self) -> None:
+        """As their metadata say, where all of them do: init before best. `info` tells what such a file holds."""
+        net = self.place / "net"
+        net.mkdir()
+        (net / "network.toml").write_text((self.net / "network.toml").read_text())
+        tensors = read_tensors(self.net / "epoch9.safetensors")
+        write_tensors(net / "best.safetensors", tensors, {"order": "1"})
+        write_tensors(net / "init.safetensors", tensors, {"order": "0"})
+        told = gradscape("import", net, "--config", self.asked(), "--out", self.place / "run").stdout
+        self.assertLess(told.index("init.safetensors"), told.index("best.safetensors"))
+        write_tensors(net / "init.safetensors", tensors, {"order": "one"})
+        told = gradscape("import", net, "--config", self.asked(), "--out", self.place / "again").stdout
+        self.assertLess(told.index("best.safetensors"), told.index("init.safetensors"))
+        told = gradscape("info", net / "best.safetensors").stdout
+        for words in ("safetensors, 14 tensors", "order", "conv1.weight", "F32  [4, 3, 3, 3]"):
+            self.assertIn(words, told)
+
     def test_evaluation_draws_nothing(self) -> None:
         """With dropout and noise in the network, two snapshots of one file's weights say the same in train mode, as a check by
         another framework needs."""

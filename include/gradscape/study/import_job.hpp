@@ -35,7 +35,8 @@ struct ImportResult {
   EvaluateResult on_data;  // of the last snapshot: test images, at most a batch; 0 images: there are none
 };
 
-/// The files of weights of a folder, in the order of their names, numbers in them by value; check.safetensors aside.
+/// The files of weights of a folder, check.safetensors aside: in the order that their metadata `order` says, where all
+/// have it, else of their names, numbers in them by value.
 std::vector<std::string> weight_files(const std::string& folder);
 
 /// What `experiment` becomes with the network of the folder.
