@@ -116,6 +116,8 @@ void Convolution<S>::initialise_buffers(S* buffers) const {
 template <class S>
 void Convolution<S>::release() {
   plan_ = {};  // so that plan() allocates again
+  kept_.release();
+  kept_id_ = 0;
   normalised_.release();
   pooled_.release();
   route_.release();
@@ -205,6 +207,28 @@ void Convolution<S>::make_weights(const Point<S>& theta, bool transposed, Index 
   });
 }
 
+/// Elements of a block of columns of U in panels, as make_weights() writes it.
+template <class S>
+Index Convolution<S>::weights_size() const {
+  return round_up(form_->frequencies() * (panels_size<S>(form_->depth(), plan_.columns) + kGap), 16);
+}
+
+/// All blocks of columns of U for passes that name their theta: made in the first of them. Null for others.
+template <class S>
+const S* Convolution<S>::keep_weights(const LayerInputs<S>& inputs) {
+  const std::uint64_t id = inputs.pass.theta_id;
+  if (id == 0) return nullptr;
+  const Index channels = options_.channels;
+  S* kept = kept_.at_least(parallel::chunk_count(channels, plan_.columns) * weights_size());
+  if (id == kept_id_) return kept;
+  kept_id_ = 0;
+  for (Index column = 0; column < channels; column += plan_.columns)
+    make_weights(inputs.theta, false, column, std::min(plan_.columns, channels - column),
+                 kept + column / plan_.columns * weights_size());
+  kept_id_ = id;
+  return kept;
+}
+
 /// c_f[:, first … first + columns) = a_f · u_f for all frequencies; a has `rows` rows of `depth` elements.
 template <class S>
 void Convolution<S>::multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
@@ -237,15 +261,18 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
   else
     shift_.setZero();
   if (plan_.fused) forward_in_groups(inputs, x.data(), y.data());
+  const S* kept = plan_.fused ? nullptr : keep_weights(inputs);
   for (Index chunk = 0; chunk < plan_.chunks && !plan_.fused; ++chunk) {
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
     load_tiles(x.data(), first, last, v(workspace));
     for (Index column = 0; column < options_.channels; column += plan_.columns) {
       const Index columns = std::min(plan_.columns, options_.channels - column);
-      if (chunk == 0 || plan_.columns < options_.channels) make_weights(inputs.theta, false, column, columns, u);
-      multiply_spectra(v(workspace), (last - first) * rows_per_sample(), u, form_->depth(), column, columns,
-                       m(workspace));
+      if (kept == nullptr && (chunk == 0 || plan_.columns < options_.channels))
+        make_weights(inputs.theta, false, column, columns, u);
+      multiply_spectra(v(workspace), (last - first) * rows_per_sample(),
+                       kept == nullptr ? u : kept + column / plan_.columns * weights_size(), form_->depth(), column,
+                       columns, m(workspace));
     }
     store_tiles(first, last, m(workspace), y.data());
   }

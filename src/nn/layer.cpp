@@ -1,12 +1,18 @@
 #include "gradscape/nn/layer.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/rng.hpp"
 
 namespace gradscape {
+
+std::uint64_t new_theta_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
 namespace {
 
 struct Spread {

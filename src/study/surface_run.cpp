@@ -370,7 +370,8 @@ typename SurfaceRun<S>::Place SurfaceRun<S>::cell(double a, double b, std::int64
 template <class S>
 void SurfaceRun<S>::measure(const Place& place, double a, double b, double distance, double radius, Table& table) {
   Network<S>& network = run_.process().network();
-  const Pass pass = this->pass();
+  Pass pass = this->pass();
+  pass.theta_id = new_theta_id();
   const bool anew = settings_.surface.batch_norm == "reestimate";
   Pass averaging = pass;
   averaging.mode = Mode::train;

@@ -53,11 +53,13 @@ Evaluation SetObjective<S>::evaluate(Network<S>& network, const Point<S>& theta,
   Evaluation sum;
   Vector<S> part;
   if (grad != nullptr) grad->setZero(theta.size());
+  Pass named = pass;
+  if (named.theta_id == 0 && batches() > 1) named.theta_id = new_theta_id();
   for (Index number = 0; number < batches(); ++number) {
     const double share = static_cast<double>(last(number) - first(number)) / static_cast<double>(size());
     const double weight = weight_in_set(network.loss(), share);
     const Evaluation value =
-        network.evaluate(theta, buffers, batch(number), pass, {.grad = grad == nullptr ? nullptr : &part});
+        network.evaluate(theta, buffers, batch(number), named, {.grad = grad == nullptr ? nullptr : &part});
     sum.loss += weight * value.loss;
     sum.accuracy += share * value.accuracy;
     if (grad != nullptr) add_scaled(*grad, weight, part, *grad);

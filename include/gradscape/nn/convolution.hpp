@@ -157,6 +157,8 @@ class Convolution : public Layer<S> {
   void sum_bias(S* grad) const;
   void gather_weight_gradient(S* du, Index column, Index columns, Index stride, S* grad) const;
   void make_weights(const Point<S>& theta, bool transposed, Index first, Index columns, S* u) const;
+  Index weights_size() const;
+  const S* keep_weights(const LayerInputs<S>& inputs);
   void multiply_spectra(Spectrum<S> a, Index rows, const S* u, Index depth, Index first, Index columns,
                         Spectrum<S> c) const;
   void store_tiles(Index first, Index last, Spectrum<S> m, S* y);
@@ -177,6 +179,8 @@ class Convolution : public Layer<S> {
   std::unique_ptr<TileForm<S>> form_;
   std::optional<ChannelNorm<S>> norm_;
   Plan plan_;
+  Scratch<S> kept_;  // all blocks of columns of U, of theta kept_id_
+  std::uint64_t kept_id_ = 0;
   Scratch<S> normalised_;        // with norm: its input [N·Ho·Wo, Cout], Ho×Wo being the pixels before pooling
   Scratch<S> pooled_;            // with norm and pooling: of each window the value that will be the largest
   Scratch<std::uint8_t> route_;  // per output: which pixel of the window it is, or kOff where ReLU was below 0

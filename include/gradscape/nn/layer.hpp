@@ -23,13 +23,18 @@ struct Pass {
   std::uint32_t step = 0;
   std::uint32_t draw = 0;  // of noise, < 4096: probes may see draws of their own
   bool random = true;      // off: dropout and noise are the identity in train mode too
-  double new_share = -1;   // weight of this batch in new running statistics; below 0: the norm's momentum
+  std::uint64_t theta_id =
+      0;                  // other than 0: the same in passes at the same theta, which may keep what they make of it
+  double new_share = -1;  // weight of this batch in new running statistics; below 0: the norm's momentum
 
   /// Whether dropout and noise change anything.
   bool draws() const { return random && mode == Mode::train; }
   /// The weight of this batch in new running statistics, where the norm has this momentum.
   double share_of_batch(double momentum) const { return new_share < 0 ? momentum : new_share; }
 };
+
+/// A number for Pass::theta_id that no pass had before.
+std::uint64_t new_theta_id();
 
 /// How weights start. Xavier and He: Glorot and Bengio 2010, He et al. 2015, biases zero;
 /// pytorch: the default of torch.nn.Linear and Conv2d, uniform in ±1/√fan_in for weights and biases.
