@@ -124,7 +124,7 @@ void import_surface(const ImportCommand& command) {
 void add_export_surface(VerbList& verbs) {
   Verb verb = verbs.add("export-surface", "A surface for loss-landscape, ParaView, NumPy, or as text");
   auto command = std::make_shared<ExportCommand>();
-  verb.option("FILE", command->from, "a merged surface, surface-NAME.h5").required();
+  verb.option("FILE", command->from, "a merged surface: surface.h5, surface-NAME.h5").required();
   verb.text(
           "--to", [command](const std::string& text) { command->format = &format_from(text); },
           "goldstein: h5 of tomgoldstein/loss-landscape; vtk: .vts; csv; npz")
@@ -136,7 +136,7 @@ void add_export_surface(VerbList& verbs) {
           "--height", [command](const std::string& text) { command->height = height_from(text); },
           "of vtk: loss (default) | log, its decimal logarithm | flat")
       .type_name("NAME");
-  verb.example("gradscape export-surface runs/a/surface-main.h5 --to vtk", "surface-main.vts, for ParaView");
+  verb.example("gradscape export-surface runs/a/surface.h5 --to vtk", "surface.vts, for ParaView");
   verb.example("gradscape export-surface surface.h5 --to goldstein --out s.h5", "for its plot_2D.py");
   verb.ignores({"--threads", "--isa"});
   verb.runs([command] { export_surface(*command); });
