@@ -21,8 +21,8 @@ void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bo
   }
 }
 
-void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options) {
-  verb.option("CONFIG", options->config, "configuration file (TOML)").required();
+void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options, bool needs_config) {
+  verb.option("CONFIG", options->config, "configuration file (TOML)").required(needs_config);
   verb.option("--variant", options->variant, "only this [[variant]] of the file").type_name("NAME");
   verb.option("--out", options->out, "folder of the run, or of the variants' runs (default: runs/NAME)")
       .type_name("DIR");
@@ -32,8 +32,8 @@ void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options)
                   [](const Field& field) { return field.name() != "experiment.variant"; });
 }
 
-void add_training_options(Verb& verb, const std::shared_ptr<StudyOptions>& options) {
-  add_study_options(verb, options);
+void add_training_options(Verb& verb, const std::shared_ptr<StudyOptions>& options, bool needs_config) {
+  add_study_options(verb, options, needs_config);
   verb.flag("--resume", options->resume, "continue (or extend) the run that is there");
   verb.flag("--force", options->force, "replace the run that is there");
 }

@@ -31,8 +31,8 @@ CLI::Option* add_whole(CLI::App& verb, const std::string& name, Take take, const
 
 }  // namespace
 
-VerbOption& VerbOption::required() {
-  option_->required();
+VerbOption& VerbOption::required(bool needed) {
+  option_->required(needed);
   return *this;
 }
 VerbOption& VerbOption::type_name(const std::string& name) {

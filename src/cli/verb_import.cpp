@@ -100,6 +100,8 @@ void add_import(VerbList& verbs) {
   verb.option("--out", command->out, "the run's directory (default: runs/NET)").type_name("DIR");
   verb.option("--map", command->map, "names where nothing else tells: lines NAME_IN_FILE = NAME_IN_NETWORK")
       .type_name("FILE");
+  verb.flag("--recompute-norm", command->request.recompute_statistics,
+            "running statistics are averaged over the training images, whatever the files hold");
   verb.flag("--without-statistics", command->request.without_statistics, "weights may lack running statistics");
   verb.flag("--force", command->request.force, "replace the run that is there");
   add_field_flags(verb, {command, &command->overrides}, of_import);

@@ -13,6 +13,7 @@
 #include "gradscape/core/extremes.hpp"
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/file/dimensions.hpp"
+#include "gradscape/file/safetensors.hpp"
 #include "gradscape/host/console.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
 #include "gradscape/store/digest.hpp"
@@ -95,7 +96,18 @@ void print_origin(const h5::File& file, const Provenance& origin) {
                                        file.text_attribute("/", "git_revision"), file.text_attribute("/", "compiler")));
 }
 
-void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::map<std::int64_t, TestRecord>& tests) {
+/// What weight decay contributes, which is part of the loss or beside it.
+void print_decay(const Experiment& experiment, const TraceRecord& record) {
+  const bool inside = experiment.model.loss_decay > 0;
+  const double decay = inside ? experiment.model.loss_decay : experiment.train.weight_decay;
+  if (decay > 0)
+    print_line("weight decay", fmt::format("{:.6g} at step {} (decay {} / 2 · squares of all parameters), {} the loss",
+                                           decay / 2 * record.theta_norm * record.theta_norm, record.step, decay,
+                                           inside ? "part of" : "not in"));
+}
+
+void print_trace(const Experiment& experiment, const std::map<std::int64_t, TraceRecord>& steps,
+                 const std::map<std::int64_t, TestRecord>& tests) {
   if (!steps.empty()) {
     const TraceRecord& last = steps.rbegin()->second;
     // Regression has no accuracy.
@@ -103,14 +115,17 @@ void print_trace(const std::map<std::int64_t, TraceRecord>& steps, const std::ma
         std::isnan(last.accuracy) ? "" : fmt::format("accuracy {:.1f} % of the batch, ", 100 * last.accuracy);
     print_line("last loss", fmt::format("{:.6g} at step {} ({}gradient norm {:.4g})", last.loss, last.step, accuracy,
                                         last.grad_norm));
+    print_decay(experiment, last);
   }
   if (!tests.empty()) {
     const TestRecord& last = tests.rbegin()->second;
-    if (std::isnan(last.accuracy))
+    if (std::isnan(last.loss) && std::isnan(last.accuracy))
       print_line("test", "there are no test images");
     else
-      print_line("test", fmt::format("accuracy {:.2f} %, loss {:.6g} after {} steps", 100 * last.accuracy, last.loss,
-                                     last.step));
+      print_line("test",
+                 fmt::format("{}loss {:.6g} after {} steps",
+                             std::isnan(last.accuracy) ? "" : fmt::format("accuracy {:.2f} %, ", 100 * last.accuracy),
+                             last.loss, last.step));
   }
 }
 
@@ -228,7 +243,7 @@ void print_h5(const std::string& path) {
     print_line("parameters", fmt::format("{}, fingerprint {}", info.parameters, info.theta_fingerprint));
     std::vector<std::string> slots = file.members("/optimizer");
     print_line("optimiser", slots.empty() ? "no state" : fmt::format("{}", fmt::join(slots, ", ")));
-    print_line("pixels", fmt::format("(x/255 - mean)/deviation, mean [{}], deviation [{}]",
+    print_line("pixels", fmt::format("(x - mean)/deviation, bytes as x/255; mean [{}], deviation [{}]",
                                      fmt::join(info.standardisation.mean, ", "),
                                      fmt::join(info.standardisation.deviation, ", ")));
   } else if (origin.file_type == "trace") {
@@ -238,7 +253,7 @@ void print_h5(const std::string& path) {
     for (const auto& record : trace.steps) steps.emplace(record.step, record);
     for (const auto& record : trace.tests) tests.emplace(record.step, record);
     if (!steps.empty()) print_line("steps", fmt::format("{} to {}", steps.begin()->first, steps.rbegin()->first));
-    print_trace(steps, tests);
+    print_trace(parse_experiment(origin.config, path), steps, tests);
   } else if (origin.file_type == "grid") {
     print_grid(path);
   } else if (origin.file_type == "surface") {
@@ -272,7 +287,7 @@ void print_run(const RunDirectory& directory) {
   print_line("parameters", fmt::format("{}", info.parameters));
   print_data(read_provenance(open_published(directory.checkpoint_path(info.step), "checkpoint")));
   const WholeTrace trace = read_whole_trace(directory, 0, info.step);
-  print_trace(trace.steps, trace.tests);
+  print_trace(experiment, trace.steps, trace.tests);
   std::set<std::string> told;
   for (const SurveyId& survey : directory.surveys()) {
     const std::string merged = directory.merged_path(survey);
@@ -294,6 +309,23 @@ std::vector<Experiment> experiments_of(const std::string& path) {
   return experiments;
 }
 
+/// Weights of any program: what an import would meet.
+void print_safetensors(const std::string& path) {
+  const SafetensorsFile file(path);
+  std::size_t widest = 0;
+  Index values = 0;
+  for (const StoredTensor& tensor : file.tensors()) widest = std::max(widest, tensor.name.size());
+  print_out("{}: safetensors, {} tensors\n", path, file.tensors().size());
+  for (const auto& [key, value] : file.metadata()) print_line(key, abridge(value));
+  for (const StoredTensor& tensor : file.tensors()) {
+    Index size = 1;
+    for (const Index extent : tensor.shape) size *= extent;
+    values += size;
+    print_out("  {:<{}}  {:<4} [{}]\n", tensor.name, widest, tensor.type, fmt::join(tensor.shape, ", "));
+  }
+  print_line("values", fmt::format("{}", values));
+}
+
 void print_info(const std::string& path) {
   if (fs::is_directory(path)) {
     std::vector<Experiment> experiments;
@@ -308,6 +340,8 @@ void print_info(const std::string& path) {
     }
   } else if (path.ends_with(".toml")) {
     print_config(path);
+  } else if (path.ends_with(".safetensors")) {
+    print_safetensors(path);
   } else {
     print_h5(path);
   }
@@ -320,7 +354,7 @@ void add_info(VerbList& verbs) {
   auto path = std::make_shared<std::string>();
   auto digest = std::make_shared<bool>(false);
   auto network = std::make_shared<bool>(false);
-  verb.option("PATH", *path, "configuration, checkpoint, trace or grid file, run directory, or folder of runs")
+  verb.option("PATH", *path, "configuration, HDF5 or safetensors file, run directory, or folder of runs")
       .required();
   verb.flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
   verb.flag("--network", *network, "print the network as text for model.layers instead");

@@ -11,9 +11,11 @@
 #include "gradscape/host/console.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
+#include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/merge_job.hpp"
 #include "gradscape/study/run_access.hpp"
+#include "gradscape/study/run_at.hpp"
 #include "gradscape/study/survey_job.hpp"
 #include "gradscape/study/task_share.hpp"
 #include "gradscape/study/train_job.hpp"
@@ -38,7 +40,8 @@ void warn_of_rounding(const std::vector<PlacedRun>& runs) {
 template <class Finish>
 void train_all(const StudyOptions& options, const std::vector<PlacedRun>& runs, bool probe, Finish&& finish) {
   catch_preemption();
-  const TrainRequest request{options.resume, options.force, probe};
+  TrainRequest request{options.resume, options.force, probe};
+  if (!options.from.empty()) request.from = find_run_at(options.from);
   for (const PlacedRun& run : runs) require_trainable(run.experiment, run.directory, request);
   warn_of_rounding(runs);
   if (options.force)
@@ -57,6 +60,24 @@ struct TrainCommand : StudyOptions {
   std::optional<std::string> task;
   bool list = false;
 };
+
+/// Begins with another run's weights: without a configuration of its own it is that run's.
+void take_weights(StudyOptions& options) {
+  if (options.from.empty()) {
+    if (options.config.empty()) throw UsageError("CONFIG", "is missing", "gradscape train CONFIG, or --from RUN@STEP");
+    return;
+  }
+  const RunAt at = find_run_at(options.from);
+  const std::string path = at.directory.checkpoint_path(at.step);
+  options.overrides.emplace_back("train.from_weights",
+                                 read_checkpoint_info(open_published(path, "checkpoint")).theta_fingerprint);
+  if (!options.config.empty()) return;
+  if (options.out.empty())
+    throw UsageError("--out", "is missing: without a configuration the run has the name of the one it begins from");
+  options.config = at.directory.config_path();
+  options.overrides.emplace_back("train.imported", "false");
+  options.overrides.emplace_back("experiment.variant", "");
+}
 
 /// The runs that a task takes of a study's runs in turn.
 std::vector<PlacedRun> share_of_runs(const std::vector<PlacedRun>& runs, const TaskShare& task) {
@@ -122,14 +143,18 @@ void add_run(VerbList& verbs) {
 void add_train(VerbList& verbs) {
   Verb verb = verbs.add("train", "Train every variant without probes; sweep can probe it later");
   const auto command = std::make_shared<TrainCommand>();
-  add_training_options(verb, command);
+  add_training_options(verb, command, false);
+  verb.option("--from", command->from, "begin with the weights of a checkpoint, trained or imported, of any run")
+      .type_name("RUN@STEP");
   verb.option("--task", command->task,
               "i/n: only the i-th of n shares of the runs (0/n to n-1/n); auto: as `sweep --task auto`")
       .type_name("i/n|auto");
   verb.flag("--list", command->list, "train nothing; print each run's state (trained or open) and directory");
   verb.example("gradscape train CONFIG --train.steps 500 --resume", "the same run, longer");
+  verb.example("gradscape train --from runs/mine@last --train.steps 500 --out runs/on", "on from those weights");
   verb.example("gradscape train CONFIG --task 0/8", "the first of eight shares of the runs, for batch jobs");
   verb.runs([command] {
+    take_weights(*command);
     std::vector<PlacedRun> runs = place_runs(*command);
     if (command->task) runs = share_of_runs(runs, parse_task(*command->task));
     if (command->list) {

@@ -42,7 +42,7 @@ void check_layers(const Experiment& experiment, const std::string& where) {
   if (model.arch != kLayersArch)
     throw UsageError(where, fmt::format("model.arch = \"{}\" and model.layers are both given", model.arch),
                      "leave one of them out");
-  static const std::set<std::string> kept = {"arch", "layers", "init", "loss", "label_smoothing"};
+  static const std::set<std::string> kept = {"arch", "layers", "init", "loss", "label_smoothing", "loss_decay"};
   const Experiment defaults;
   std::vector<std::string> others;
   for (const Field& field : fields())
@@ -65,6 +65,26 @@ void check_loss(const Experiment& experiment, const std::string& where) {
   if (model.label_smoothing > 0 && model.loss != "cross-entropy")
     throw UsageError(where, fmt::format("model.label_smoothing is of no use with model.loss = \"{}\"", model.loss),
                      "it belongs to cross-entropy");
+  if (model.loss_decay > 0 && experiment.train.weight_decay > 0)
+    throw UsageError(where,
+                     fmt::format("model.loss_decay = {} and train.weight_decay = {} would count the decay twice",
+                                 model.loss_decay, experiment.train.weight_decay),
+                     "loss_decay is part of the loss and its landscape, weight_decay of the optimiser's step alone");
+  if (model.loss_decay > 0 && model.loss == "sse")
+    throw UsageError(where, "model.loss_decay does not go with model.loss = \"sse\"",
+                     "a sum grows with the samples and the decay does not: set mse, or train.weight_decay");
+}
+
+/// Options that belong to some kinds of data only.
+void check_data(const DataOptions& data, const std::string& where) {
+  if (data.classes > 0 && data.source != "idx" && data.source != "hdf5" && data.source != "npy")
+    throw UsageError(where,
+                     fmt::format("data.classes = {} is of no use with data.source = \"{}\"", data.classes, data.source),
+                     "it is of idx, hdf5 and npy");
+  if (data.labels != DataOptions().labels && data.source != "cifar100")
+    throw UsageError(
+        where, fmt::format("data.labels = \"{}\" is of no use with data.source = \"{}\"", data.labels, data.source),
+        "only cifar100 has two kinds of labels");
 }
 
 /// The columns of a sweep's grid, and what they are measured on.
@@ -94,6 +114,7 @@ void check_experiment(const Experiment& experiment, const std::string& where) {
   check_layers(experiment, where);
   check_norm(experiment.model, where);
   check_loss(experiment, where);
+  check_data(experiment.data, where);
   if (train.steps == 0 && train.epochs == 0 && !train.imported)
     throw UsageError(where, "the length of training is not given", "set train.steps or train.epochs");
   if (train.steps > 0 && train.epochs > 0)

@@ -96,13 +96,13 @@ Field or_auto(Field field) {
 
 /// A text that is a list, separated by commas: a list of the file is read too.
 Field as_list(Field field) {
-  field.separator = ",";
+  field.separator = ',';
   return field;
 }
 
 /// A text of several lines, of which the file may make a list.
 Field as_lines(Field field) {
-  field.separator = "\n";
+  field.separator = '\n';
   return field;
 }
 
@@ -117,10 +117,18 @@ std::vector<Field> make_fields() {
              "sweep.kind = runs: a run for each of these, in a folder lr-X of its own, instead of train.lr", I::no),
 
       text("data.source", &DataOptions::source, "kind of data set", data_source_names(), I::no),
-      text("data.path", &DataOptions::path, "folder of its files; default for cifar10: $GRADSCAPE_CIFAR10", {}, I::no),
-      text("data.standardise", &DataOptions::standardise,
-           "pixels: half (x/255 - 0.5)/0.5, channel (mean and deviation of the training images), none x/255",
-           {"half", "channel", "none"}),
+      text(
+          "data.path", &DataOptions::path,
+          "folder of its files, hdf5: the file; default for cifar10, cifar100: $GRADSCAPE_CIFAR10, $GRADSCAPE_CIFAR100",
+          {}, I::no),
+      number("data.classes", &DataOptions::classes, between(0, 1e6),
+             "idx, hdf5, npy: number of classes; 0: read off the training labels (idx: ten at least)", I::no),
+      text("data.labels", &DataOptions::labels, "cifar100: 100 fine or 20 coarse classes", {"fine", "coarse"}, I::no),
+      text(
+          "data.standardise", &DataOptions::standardise,
+          "pixels: half (x/255 - 0.5)/0.5, channel (mean and deviation of the training images), none x/255; of numbers "
+          "that are no bytes: channel, none",
+          {"half", "channel", "none"}),
       number("data.train_limit", &DataOptions::train_limit, at_least(0), "first so many training images; 0: all",
              I::no),
       number("data.test_limit", &DataOptions::test_limit, at_least(0), "first so many test images; 0: all", I::no),
@@ -176,6 +184,9 @@ std::vector<Field> make_fields() {
       text("model.loss", &ModelOptions::loss, "loss; mse and sse against one-hot targets", loss_names()),
       number("model.label_smoothing", &ModelOptions::label_smoothing, below_one(),
              "cross-entropy: part of the target spread evenly over the classes"),
+      number("model.loss_decay", &ModelOptions::loss_decay, not_negative(),
+             "weight decay as a part of the loss and of the probed gradient: adds this/2 times the squares of all "
+             "parameters"),
 
       text("train.optimizer", &TrainOptions::optimizer, "optimiser", optimizer_names()),
       number("train.lr", &TrainOptions::lr, positive(), "learning rate"),
@@ -194,7 +205,7 @@ std::vector<Field> make_fields() {
       number("train.momentum", &TrainOptions::momentum, below_one(), "sgd, sam, rmsprop: momentum"),
       flag("train.nesterov", &TrainOptions::nesterov, "sgd, sam: Nesterov momentum"),
       number("train.weight_decay", &TrainOptions::weight_decay, not_negative(),
-             "L2 weight decay (adamw: decoupled), not part of the probed gradient"),
+             "L2 weight decay (adamw: decoupled), not part of the loss or the probed gradient (see model.loss_decay)"),
       number("train.beta1", &TrainOptions::beta1, below_one(), "adam, adamw: decay of the mean"),
       number("train.beta2", &TrainOptions::beta2, below_one(), "adam, adamw: decay of the squares"),
       number("train.rms_decay", &TrainOptions::rms_decay, below_one(), "rmsprop: decay of the squares"),
@@ -216,6 +227,8 @@ std::vector<Field> make_fields() {
              I::no),
       number("train.seed", &TrainOptions::seed, at_least(0), "seed of weights, order, augmentation, dropout"),
       text("train.precision", &TrainOptions::precision, "arithmetic of the run", {"float", "double"}),
+      text("train.from_weights", &TrainOptions::from_weights,
+           "set by train --from: the fingerprint of the weights that training begins with"),
       flag("train.imported", &TrainOptions::imported,
            "set by gradscape import: the checkpoints are snapshots, of which nothing is replayed"),
       text("train.engine", &TrainOptions::engine,

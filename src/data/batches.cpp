@@ -11,37 +11,27 @@
 namespace gradscape {
 namespace {
 
-Lookup make_lookup(const Standardisation& standardisation) {
-  Lookup lookup(standardisation.mean.size());
-  for (std::size_t channel = 0; channel < lookup.size(); ++channel)
-    for (std::size_t byte = 0; byte < 256; ++byte)
-      lookup[channel][byte] =
-          (static_cast<double>(byte) / 255.0 - standardisation.mean[channel]) / standardisation.deviation[channel];
-  return lookup;
-}
-
-/// Writes one image [C, H, W] of bytes as rows [H·W, C].
-template <class S>
-void place_image(const std::uint8_t* image, FeatureShape shape, const Augmentation& move, const Lookup& lookup,
-                 S* rows) {
+/// Writes one image [C, H, W] as rows [H·W, C], each pixel as value(channel, pixel).
+template <class S, class T, class Value>
+void place_image(const T* image, FeatureShape shape, const Augmentation& move, Value&& value, S* rows) {
   for (Index channel = 0; channel < shape.channels; ++channel) {
-    const std::uint8_t* plane = image + channel * shape.pixels();
-    const auto& value = lookup[static_cast<std::size_t>(channel)];
+    const T* plane = image + channel * shape.pixels();
+    const auto c = static_cast<std::size_t>(channel);
     for (Index y = 0; y < shape.height; ++y)
       for (Index x = 0; x < shape.width; ++x) {
         const Index from_y = y + move.dy;
         const Index shifted = x + move.dx;
         const Index from_x = move.flip ? shape.width - 1 - shifted : shifted;
         const bool inside = from_y >= 0 && from_y < shape.height && from_x >= 0 && from_x < shape.width;
-        const std::uint8_t byte = inside ? plane[from_y * shape.width + from_x] : std::uint8_t{0};
-        rows[(y * shape.width + x) * shape.channels + channel] = static_cast<S>(value[byte]);
+        const T pixel = inside ? plane[from_y * shape.width + from_x] : T{0};
+        rows[(y * shape.width + x) * shape.channels + channel] = static_cast<S>(value(c, pixel));
       }
   }
 }
 
 /// Fills images and labels of the samples at batch.indices, each moved as `augment(index)` says.
 template <class S, class Augment>
-void fill(const ImageSet& images, const Lookup& lookup, Batch<S>& batch, Augment&& augment) {
+void fill(const ImageSet& images, const PixelValues& values, Batch<S>& batch, Augment&& augment) {
   const auto count = static_cast<Index>(batch.indices.size());
   batch.images.resize(count * images.shape.pixels(), images.shape.channels);
   batch.labels.resize(batch.indices.size());
@@ -53,23 +43,29 @@ void fill(const ImageSet& images, const Lookup& lookup, Batch<S>& batch, Augment
     batch.labels[position] = images.labels[static_cast<std::size_t>(index)];
     for (Index k = 0; k < targets; ++k)
       batch.targets(n, k) = static_cast<S>(images.targets[static_cast<std::size_t>(index * targets + k)]);
-    if (!images.features.empty()) {
-      const Index size = images.shape.size();
-      const double* x = images.features.data() + index * size;
-      std::transform(x, x + size, batch.images.data() + n * size, [](double value) { return static_cast<S>(value); });
-      return;
-    }
-    place_image(images.pixels.data() + index * images.shape.size(), images.shape, augment(index), lookup,
-                batch.images.data() + n * images.shape.size());
+    const Augmentation move = images.as_given ? Augmentation{} : augment(index);
+    std::visit(
+        [&](const auto& pixels) {
+          place_image(pixels.data() + index * images.shape.size(), images.shape, move, values,
+                      batch.images.data() + n * images.shape.size());
+        },
+        images.pixels);
   });
 }
 
 }  // namespace
 
+PixelValues::PixelValues(const Standardisation& standardisation)
+    : standardisation_(standardisation), of_bytes_(standardisation.mean.size()) {
+  for (std::size_t channel = 0; channel < of_bytes_.size(); ++channel)
+    for (std::size_t byte = 0; byte < 256; ++byte)
+      of_bytes_[channel][byte] = (*this)(channel, static_cast<double>(byte) / 255.0);
+}
+
 BatchSource::BatchSource(const ImageSet& images, const Standardisation& standardisation, const DataOptions& options,
                          Index batch_size, std::uint64_t seed)
     : images_(images),
-      lookup_(make_lookup(standardisation)),
+      values_(standardisation),
       flip_(options.augment_flip),
       crop_(options.augment_crop),
       batch_size_(batch_size),
@@ -113,7 +109,7 @@ void BatchSource::batch(std::int64_t step, Batch<S>& batch) const {
   const Index first = step % steps_per_epoch() * batch_size_;
   const Index last = std::min(first + batch_size_, images_.size());
   batch.indices.assign(order.begin() + first, order.begin() + last);
-  fill(images_, lookup_, batch, [&](std::int32_t index) { return augmentation(epoch, index); });
+  fill(images_, values_, batch, [&](std::int32_t index) { return augmentation(epoch, index); });
 }
 
 template <class S>
@@ -128,7 +124,7 @@ Batch<S> plain_batch(const ImageSet& images, const Standardisation& standardisat
                      std::vector<std::int32_t> positions) {
   Batch<S> batch;
   batch.indices = std::move(positions);
-  fill(images, make_lookup(standardisation), batch, [](std::int32_t) { return Augmentation{}; });
+  fill(images, PixelValues(standardisation), batch, [](std::int32_t) { return Augmentation{}; });
   return batch;
 }
 

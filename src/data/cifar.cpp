@@ -14,54 +14,87 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr FeatureShape kShape = kCifar10.shape;
-constexpr int kClasses = kCifar10.classes;
 constexpr std::size_t kPixels = 3072;
-constexpr std::size_t kRecord = 1 + kPixels;
+constexpr const char* kDamaged = "the file is damaged or of another data set";
+
+/// How a data set's records begin: their label bytes, of which one counts.
+struct RecordForm {
+  const char* name;    // of the data set
+  std::size_t labels;  // bytes of labels
+  std::size_t label;   // the one that counts
+  SampleShape samples;
+};
 
 /// Appends the records of a file, if it is there; returns how many files that were.
-int append_file(const std::string& path, ImageSet& images) {
+int append_file(const std::string& path, const RecordForm& form, ImageSet& images) {
   if (!is_entry(path)) return 0;
   require_regular_file(path);
+  const std::size_t record_size = form.labels + kPixels;
   std::error_code code;
   const auto size = static_cast<std::size_t>(fs::file_size(path, code));
   if (code) throw Error(path, "cannot be read: " + code.message());
-  if (size == 0 || size % kRecord != 0)
-    throw Error(
-        path,
-        fmt::format("is truncated or no CIFAR-10 file: expected a multiple of {} bytes, found {} bytes", kRecord, size),
-        "copy it again from the official binary archive");
+  if (size == 0 || size % record_size != 0)
+    throw Error(path,
+                fmt::format("is truncated or no {} file: expected a multiple of {} bytes, found {} bytes", form.name,
+                            record_size, size),
+                "copy it again from the official binary archive");
   std::ifstream stream(path, std::ios::binary);
-  std::array<std::uint8_t, kRecord> record = {};
-  for (std::size_t number = 0; number < size / kRecord; ++number) {
-    if (!stream.read(reinterpret_cast<char*>(record.data()), kRecord))
+  std::vector<std::uint8_t> record(record_size);
+  for (std::size_t number = 0; number < size / record_size; ++number) {
+    if (!stream.read(reinterpret_cast<char*>(record.data()), static_cast<std::streamsize>(record_size)))
       throw Error(path, fmt::format("cannot be read: expected {} bytes, found {}", size,
-                                    number * kRecord + static_cast<std::size_t>(stream.gcount())));
-    if (record[0] >= kClasses)
-      throw Error(path, fmt::format("record {} has label {}, allowed are 0 to 9", number, record[0]),
-                  "the file is damaged or of another data set");
-    images.labels.push_back(record[0]);
-    images.pixels.insert(images.pixels.end(), record.begin() + 1, record.end());
+                                    number * record_size + static_cast<std::size_t>(stream.gcount())));
+    const std::uint8_t label = record[form.label];
+    if (label >= form.samples.classes)
+      throw Error(path,
+                  fmt::format("record {} has label {}, allowed are 0 to {}", number, label, form.samples.classes - 1),
+                  kDamaged);
+    images.labels.push_back(label);
+    images.bytes().insert(images.bytes().end(), record.begin() + static_cast<std::ptrdiff_t>(form.labels),
+                          record.end());
   }
   return 1;
+}
+
+/// An empty data set with room for the whole: growing would cost more than all else.
+Dataset begin_dataset(const RecordForm& form) {
+  Dataset dataset;
+  dataset.name = form.name;
+  dataset.train.shape = dataset.test.shape = form.samples.shape;
+  dataset.train.classes = dataset.test.classes = form.samples.classes;
+  dataset.train.bytes().reserve(50000 * kPixels);
+  return dataset;
+}
+
+Error no_files(const std::string& folder, const char* files, const char* hint) {
+  return Error(folder, is_entry(folder) ? std::string("holds none of ") + files : "does not exist", hint);
 }
 
 }  // namespace
 
 Dataset load_cifar10(const std::string& folder) {
-  Dataset dataset;
-  dataset.name = "CIFAR-10";
-  dataset.train.shape = dataset.test.shape = kShape;
-  dataset.train.classes = dataset.test.classes = kClasses;
-  dataset.train.pixels.reserve(50000 * kPixels);  // of the whole data set: growing would cost more than all else
+  const RecordForm form{"CIFAR-10", 1, 0, kCifar10};
+  Dataset dataset = begin_dataset(form);
   int files = 0;
   for (int number = 1; number <= 5; ++number)
-    files += append_file(fmt::format("{}/data_batch_{}.bin", folder, number), dataset.train);
+    files += append_file(fmt::format("{}/data_batch_{}.bin", folder, number), form, dataset.train);
   if (files == 0)
-    throw Error(folder, is_entry(folder) ? "holds none of data_batch_1.bin … data_batch_5.bin" : "does not exist",
-                "point data.path or GRADSCAPE_CIFAR10 at the folder with data_batch_1.bin … test_batch.bin");
-  const int test_files = append_file(folder + "/test_batch.bin", dataset.test);
+    throw no_files(folder, "data_batch_1.bin … data_batch_5.bin",
+                   "point data.path or GRADSCAPE_CIFAR10 at the folder with data_batch_1.bin … test_batch.bin");
+  const int test_files = append_file(folder + "/test_batch.bin", form, dataset.test);
   dataset.read = describe_files(dataset.train.size(), files, dataset.test.size(), test_files);
+  return dataset;
+}
+
+Dataset load_cifar100(const std::string& folder, bool coarse) {
+  const RecordForm form{"CIFAR-100", 2, coarse ? 0u : 1u, cifar100_shape(coarse)};
+  Dataset dataset = begin_dataset(form);
+  if (append_file(folder + "/train.bin", form, dataset.train) == 0)
+    throw no_files(folder, "train.bin",
+                   "point data.path or GRADSCAPE_CIFAR100 at the folder with train.bin and test.bin");
+  const int test_files = append_file(folder + "/test.bin", form, dataset.test);
+  dataset.read =
+      describe_files(dataset.train.size(), 1, dataset.test.size(), test_files) + describe_classes(form.samples.classes);
   return dataset;
 }
 

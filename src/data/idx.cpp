@@ -19,8 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kClasses = 10;
+constexpr int kClasses = 10;  // at least, as MNIST has: a run on a part of it has an output for each digit
 constexpr const char* kImages = "-images-idx3-ubyte";  // after "train" or "t10k"
+constexpr const char* kLabels = "-labels-idx1-ubyte";
 constexpr std::uint32_t kImageMagic = 0x00000803;
 constexpr std::uint32_t kLabelMagic = 0x00000801;
 
@@ -153,10 +154,10 @@ Error no_training_images(const std::string& folder) {
       "point data.path at the folder with the four IDX files");
 }
 
-/// Both files of one set; false where there is neither.
-bool load_set(const std::string& folder, const std::string& prefix, ImageSet& set) {
+/// Both files of one set, and the path of its labels; false where there is neither.
+bool load_set(const std::string& folder, const std::string& prefix, ImageSet& set, std::string& labels_path) {
   const std::string images_path = find_file(folder, prefix + kImages);
-  const std::string labels_path = find_file(folder, prefix + "-labels-idx1-ubyte");
+  labels_path = find_file(folder, prefix + kLabels);
   if (images_path.empty() && labels_path.empty()) return false;
   if (images_path.empty() || labels_path.empty())
     throw Error(folder, fmt::format("holds {} but no {}-{}(.gz)", images_path + labels_path, prefix,
@@ -166,39 +167,43 @@ bool load_set(const std::string& folder, const std::string& prefix, ImageSet& se
   if (images.extents[0] != labels.extents[0])
     throw Error(labels_path, fmt::format("has {} labels for the {} images of {}", labels.extents[0], images.extents[0],
                                          images_path));
-  for (std::size_t i = 0; i < labels.bytes.size(); ++i)
-    if (labels.bytes[i] >= kClasses)
-      throw Error(labels_path, fmt::format("label {} is {}, allowed are 0 to 9", i, labels.bytes[i]),
-                  "the file is damaged or of another data set");
   set.shape = image_shape(images_path, images.extents);
-  set.pixels = std::move(images.bytes);
-  set.labels = std::move(labels.bytes);
+  set.bytes() = std::move(images.bytes);
+  set.labels.assign(labels.bytes.begin(), labels.bytes.end());
   return true;
 }
 
 }  // namespace
 
-Dataset load_idx(const std::string& folder) {
+Dataset load_idx(const std::string& folder, int classes) {
   Dataset dataset;
   dataset.name = "IDX";
-  if (!load_set(folder, "train", dataset.train) || dataset.train.size() == 0) throw no_training_images(folder);
-  const bool has_test = load_set(folder, "t10k", dataset.test);
+  std::string train_labels, test_labels;
+  if (!load_set(folder, "train", dataset.train, train_labels) || dataset.train.size() == 0)
+    throw no_training_images(folder);
+  const bool has_test = load_set(folder, "t10k", dataset.test, test_labels);
   if (!has_test) dataset.test.shape = dataset.train.shape;
   if (dataset.test.shape != dataset.train.shape)
     throw Error(folder,
                 fmt::format("training images have {}×{} pixels and test images {}×{}", dataset.train.shape.height,
                             dataset.train.shape.width, dataset.test.shape.height, dataset.test.shape.width));
-  dataset.train.classes = dataset.test.classes = kClasses;
-  dataset.read = describe_files(dataset.train.size(), 2, dataset.test.size(), has_test ? 2 : 0);
+  dataset.train.classes = dataset.test.classes = count_classes(dataset.train.labels, classes, kClasses, train_labels);
+  require_labels(dataset.test.labels, dataset.test.classes, test_labels);
+  dataset.read = describe_files(dataset.train.size(), 2, dataset.test.size(), has_test ? 2 : 0) +
+                 describe_classes(dataset.train.classes);
   return dataset;
 }
 
-SampleShape read_idx_shape(const std::string& folder) {
+SampleShape read_idx_shape(const std::string& folder, int classes) {
   const std::string path = find_file(folder, std::string("train") + kImages);
   if (path.empty()) throw no_training_images(folder);
   const std::vector<std::size_t> extents = IdxReader(path).read_header(kImageMagic);
   if (extents[0] == 0) throw no_training_images(folder);
-  return {image_shape(path, extents), kClasses};
+  const FeatureShape shape = image_shape(path, extents);
+  const std::string labels_path = find_file(folder, std::string("train") + kLabels);
+  if (labels_path.empty()) throw Error(folder, std::string("holds no train") + kLabels + "(.gz)");
+  const IdxFile labels = IdxReader(labels_path).read(kLabelMagic);
+  return {shape, count_classes({labels.bytes.begin(), labels.bytes.end()}, classes, kClasses, labels_path)};
 }
 
 }  // namespace gradscape

@@ -17,11 +17,12 @@ ImageSet make_set(const Matrix<double>& map, std::uint64_t seed, std::uint32_t s
   set.shape = {1, 1, size};
   set.classes = static_cast<int>(size);
   set.labels.resize(static_cast<std::size_t>(samples));
-  set.features.resize(static_cast<std::size_t>(samples * size));
-  set.targets.resize(set.features.size());
+  set.as_given = true;
+  auto& features = set.pixels.emplace<std::vector<double>>(static_cast<std::size_t>(samples * size));
+  set.targets.resize(features.size());
   parallel::for_each(samples, [&](Index n) {
     const RandomSource source(seed, Purpose::synthetic, stream, static_cast<std::uint32_t>(n));
-    double* x = set.features.data() + n * size;
+    double* x = features.data() + n * size;
     for (Index i = 0; i < size; ++i) x[i] = source.normal(static_cast<std::uint64_t>(i));
     for (Index row = 0; row < size; ++row) {
       double sum = 0;

@@ -214,13 +214,12 @@ void make_sample(const Motifs& motifs, const RandomSource& source, int label, st
 }
 
 /// Every block of ten samples holds each class once, in an order of its own.
-std::vector<std::uint8_t> make_labels(std::uint64_t seed, std::uint32_t stream, Index count) {
-  std::vector<std::uint8_t> labels(static_cast<std::size_t>(count));
+std::vector<std::int32_t> make_labels(std::uint64_t seed, std::uint32_t stream, Index count) {
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(count));
   for (std::size_t first = 0; first < labels.size(); first += kClasses) {
     Draws draws(RandomSource(seed, Purpose::synthetic, stream, static_cast<std::uint32_t>(first / kClasses)));
     const auto order = draws.permutation<kClasses>();
-    for (std::size_t i = 0; i < kClasses && first + i < labels.size(); ++i)
-      labels[first + i] = static_cast<std::uint8_t>(order[i]);
+    for (std::size_t i = 0; i < kClasses && first + i < labels.size(); ++i) labels[first + i] = order[i];
   }
   return labels;
 }
@@ -231,11 +230,11 @@ ImageSet make_set(std::uint64_t seed, const Motifs& motifs, std::uint32_t set, I
   images.shape = kSynthetic.shape;
   images.classes = kClasses;
   images.labels = make_labels(seed, kLabelStream + set, count);
-  images.pixels.resize(images.labels.size() * kChannels * kPlane);
+  images.bytes().resize(images.labels.size() * kChannels * kPlane);
   parallel::for_each(count, [&](Index n) {
     const auto i = static_cast<std::size_t>(n);
     const RandomSource source(seed, Purpose::synthetic, kSampleStream + set, static_cast<std::uint32_t>(n));
-    make_sample(motifs, source, images.labels[i], images.pixels.data() + i * kChannels * kPlane);
+    make_sample(motifs, source, images.labels[i], images.bytes().data() + i * kChannels * kPlane);
   });
   return images;
 }

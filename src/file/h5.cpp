@@ -12,6 +12,18 @@ namespace gradscape::h5 {
 namespace {
 
 constexpr const char* kDamaged = "it is damaged or was changed; a damaged file of a run can be deleted and made again";
+constexpr const char* kNotRead = "it is damaged, or uses what is not read here: docs/data.md says what is";
+
+/// As what numbers of a user's file are read; none: they are no such numbers.
+std::optional<Element> element_of_type(hid_t type) {
+  const H5T_class_t kind = H5Tget_class(type);
+  const std::size_t size = H5Tget_size(type);
+  if (kind == H5T_INTEGER && size <= 8)
+    return size == 1 && H5Tget_sign(type) == H5T_SGN_NONE ? Element::uint8 : Element::int64;
+  if (kind == H5T_FLOAT && size <= 8) return size <= 4 ? Element::float32 : Element::float64;
+  return std::nullopt;
+}
+
 /// Names that an iteration over a group or over attributes finds.
 struct Names {
   std::uint64_t most;
@@ -47,10 +59,11 @@ std::uint64_t count_values(const Shape& shape) {
   return count;
 }
 
-File::File(std::string path, Handle handle, std::uint64_t size)
+File::File(std::string path, Handle handle, std::uint64_t size, Origin origin)
     : path_(std::move(path)),
       file_(std::move(handle)),
       size_(size),
+      origin_(origin),
       failed_before_(Handle::failed_closes()),
       objects_(std::make_unique<Objects>()) {}
 File::File(File&&) noexcept = default;
@@ -63,10 +76,15 @@ void File::forget() {
 }
 
 void File::refuse(const std::string& what) const {
-  throw Error(path_, what, kDamaged);
+  throw Error(path_, what, origin_ == Origin::anyone ? kNotRead : kDamaged);
 }
 
-File File::open(const std::string& path) {
+/// What the values of a dataset may take in memory.
+std::uint64_t File::most_bytes() const {
+  return origin_ == Origin::anyone ? std::max(kAlwaysAdmitted, kMostExpansionOfAnyone * size_) : kMostExpansion * size_;
+}
+
+File File::open(const std::string& path, Origin origin) {
   prepare_library();
   // A pipe or a device would be waited for.
   struct stat found = {};
@@ -87,11 +105,13 @@ File File::open(const std::string& path) {
     const std::string text = failure.text.empty() ? "" : " (" + failure.text + ")";
     if (failure.access) throw AccessError(path, "cannot be opened" + text);
     throw Error(path, "cannot be read as an HDF5 file" + text,
-                "it is damaged or not made by gradscape; a damaged file of a run can be deleted and made again");
+                origin == Origin::anyone
+                    ? "h5py or tools/from_arrays.py writes one: docs/data.md"
+                    : "it is damaged or not made by gradscape; a damaged file of a run can be deleted and made again");
   }
   hsize_t size = 0;
   checked(H5Fget_filesize(file.get(), &size), path, "has no size");
-  return {path, std::move(file), size};
+  return {path, std::move(file), size, origin};
 }
 
 const File::Attributes& File::root_attributes() const {
@@ -137,7 +157,7 @@ const File::Objects& File::all_objects() const {
   look_at_group(file_.get(), "", 0, found);
   std::uint64_t bytes = 0;
   for (const auto& [name, object] : found)
-    if (object.element && (bytes += object.bytes()) > kMostExpansion * size_)
+    if (object.element && (bytes += object.bytes()) > most_bytes())
       refuse("its datasets claim more values than it has room for");
   *objects_ = std::move(found);
   all_objects_ = true;
@@ -179,17 +199,22 @@ void File::look_at_dataset(Object& object, const std::string& name) const {
   const hid_t id = object.handle.get();
   const std::string what = "cannot read the header of " + name;
   const Handle type(require(H5Dget_type(id), what), H5Tclose);
+  if (origin_ == Origin::anyone) {
+    object.element = element_of_type(type.get());
+    if (!object.element) refuse(name + " is of a type that holds no numbers of at most 64 bits");
+  }
   for (const Element element :
        {Element::float64, Element::float32, Element::int64, Element::int32, Element::int8, Element::uint8})
     if (!object.element && require(H5Tequal(type.get(), native_type(element)), what) > 0) object.element = element;
   if (!object.element) refuse(name + " is of a type that gradscape does not write");
+  object.stored_size = H5Tget_size(type.get());
   const Handle space(require(H5Dget_space(id), what), H5Sclose);
   const H5S_class_t kind = H5Sget_simple_extent_type(space.get());
   if (kind != H5S_SCALAR && kind != H5S_SIMPLE) refuse(name + " has no extents");
   object.shape.resize(static_cast<std::size_t>(require(H5Sget_simple_extent_ndims(space.get()), what)));
   require(H5Sget_simple_extent_dims(space.get(), object.shape.data(), nullptr), what);
   const bool empty = count_values(object.shape) == 0 && std::count(object.shape.begin(), object.shape.end(), 0) > 0;
-  std::uint64_t room = empty ? 0 : kMostExpansion * size_ / element_size(*object.element);
+  std::uint64_t room = empty ? 0 : most_bytes() / object.stored_size;
   for (const hsize_t extent : object.shape)
     if (!empty && (room /= extent) == 0) refuse(fmt::format("{} claims more values than the file has room for", name));
   if (require(H5Aexists(id, kHash), what) > 0) {
@@ -207,6 +232,10 @@ const File::Object& File::dataset(const std::string& name) const {
 
 const Shape& File::shape(const std::string& name) const {
   return dataset(name).shape;
+}
+
+Element File::element(const std::string& name) const {
+  return *dataset(name).element;
 }
 
 std::string File::type_name(const std::string& name) const {

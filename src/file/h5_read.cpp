@@ -61,9 +61,28 @@ File::Attribute File::find_attribute(const std::string& object, const std::strin
 
 std::string File::text_attribute(const std::string& object, const std::string& name) const {
   Attribute found = find_attribute(object, name);
+  if (found.kind == '-' && origin_ == Origin::anyone && object != "/") {
+    if (const auto text = variable_text(find(object)->handle.get(), name)) return *text;
+    throw Error(path_, fmt::format("attribute {} of {} is no text that can be read", name, object),
+                "write it with a fixed length, in h5py as np.bytes_(\"…\")");
+  }
   if (found.kind != 't' || found.count != 1) throw Error(path_, "attribute " + name + " is not a text");
   found.bytes.resize(found.bytes.find_last_not_of('\0') + 1);
   return std::move(found.bytes);
+}
+
+/// None where it is of another kind, or damaged.
+std::optional<std::string> File::variable_text(hid_t object, const std::string& name) const {
+  const std::string what = "cannot read how texts are stored";
+  const Handle creation(require(H5Fget_create_plist(file_.get()), what), H5Pclose);
+  hsize_t base = 0;
+  std::size_t address_size = 0, length_size = 0;
+  require(H5Pget_userblock(creation.get(), &base), what);
+  require(H5Pget_sizes(creation.get(), &address_size, &length_size), what);
+  H5O_info_t info = {};
+  require(H5Oget_info(object, &info), what);
+  if (address_size != 8 || length_size != 8) return std::nullopt;
+  return read_variable_text(path_, base, info.addr, name);
 }
 
 std::int64_t File::integer_attribute(const std::string& object, const std::string& name) const {
@@ -104,11 +123,12 @@ void File::require_stored(const Object& dataset, const std::string& name) const 
   if (layout == H5D_CHUNKED) {
     Shape chunk(dataset.shape.size());
     require(H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()), what);
-    std::uint64_t room = kMostExpansion * size_ / element_size(*dataset.element);
+    std::uint64_t room = most_bytes() / dataset.stored_size;
     for (const hsize_t extent : chunk)
       if (extent == 0 || (room /= extent) == 0) refuse(name + " claims chunks larger than the file");
   }
-  if (!compressed && H5Dget_storage_size(id) < dataset.bytes()) refuse(name + " lacks values that it claims to have");
+  if (!compressed && H5Dget_storage_size(id) < count_values(dataset.shape) * dataset.stored_size)
+    refuse(name + " lacks values that it claims to have");
 }
 
 void File::load(const Object& dataset, const std::string& name, void* values) const {
@@ -119,6 +139,10 @@ void File::load(const Object& dataset, const std::string& name, void* values) co
             "cannot read dataset " + name);
     hash.add(values, dataset.bytes());
   }
+  require_hash(dataset, name, hash);
+}
+
+void File::require_hash(const Object& dataset, const std::string& name, const Fingerprint& hash) const {
   if (dataset.hash && *dataset.hash != hash.value())
     refuse(fmt::format("{} does not hold what was written: its hash is {:016x}, that of its values {:016x}", name,
                        *dataset.hash, hash.value()));
@@ -144,6 +168,46 @@ void File::read_into(const std::string& name, T* values, std::size_t count) cons
 }
 
 template <class T>
+void File::read_slabs(const std::string& name, const std::function<void(std::span<const T>)>& take) const {
+  constexpr hsize_t kSlab = 8 << 20;  // bytes, about
+  const Object& from = dataset(name);
+  with_element(*from.element, [&]<class Stored>() {
+    if (!fits<Stored, T>())
+      throw Error(path_, fmt::format("{} is {}, {} is wanted", name, element_name(element_of<Stored>()),
+                                     element_name(element_of<T>())));
+  });
+  if (from.shape.empty() || count_values(from.shape) == 0) return;
+  require_stored(from, name);
+  const hid_t id = from.handle.get();
+  const std::string what = "cannot read dataset " + name;
+  const Handle creation(require(H5Dget_create_plist(id), what), H5Pclose);
+  Shape chunk(from.shape.size(), 1);
+  if (H5Pget_layout(creation.get()) == H5D_CHUNKED)
+    require(H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()), what);
+  const hsize_t rows = from.shape[0], row = count_values(from.shape) / rows;
+  const hsize_t chunks = std::max<hsize_t>(1, kSlab / sizeof(T) / std::max<hsize_t>(1, row * chunk[0]));
+  const hsize_t at_once = std::min(rows, chunk[0] * chunks);
+  const Handle file_space(require(H5Dget_space(id), what), H5Sclose);
+  std::vector<T> values(at_once * row);
+  const bool as_stored = *from.element == element_of<T>();
+  Fingerprint hash = begin_hash(name, *from.element, from.shape);
+  for (hsize_t first = 0; first < rows; first += at_once) {
+    Shape begin(from.shape.size(), 0), count = from.shape;
+    begin[0] = first;
+    count[0] = std::min(at_once, rows - first);
+    require(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, begin.data(), nullptr, count.data(), nullptr), what);
+    const Handle memory(require(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), what),
+                        H5Sclose);
+    require(H5Dread(id, native_type(element_of<T>()), memory.get(), file_space.get(), H5P_DEFAULT, values.data()),
+            what);
+    const std::span<const T> slab(values.data(), count[0] * row);
+    if (as_stored) hash.add(slab.data(), slab.size_bytes());
+    take(slab);
+  }
+  if (as_stored) require_hash(from, name, hash);
+}
+
+template <class T>
 std::vector<T> File::read(const std::string& name, Shape* shape) const {
   const Object& from = dataset(name);
   std::vector<T> values(count_values(from.shape));
@@ -152,9 +216,10 @@ std::vector<T> File::read(const std::string& name, Shape* shape) const {
   return values;
 }
 
-#define GRADSCAPE_INSTANTIATE(T)                                           \
-  template std::vector<T> File::read<T>(const std::string&, Shape*) const; \
-  template void File::read_into<T>(const std::string&, T*, std::size_t) const;
+#define GRADSCAPE_INSTANTIATE(T)                                               \
+  template std::vector<T> File::read<T>(const std::string&, Shape*) const;     \
+  template void File::read_into<T>(const std::string&, T*, std::size_t) const; \
+  template void File::read_slabs<T>(const std::string&, const std::function<void(std::span<const T>)>&) const;
 GRADSCAPE_INSTANTIATE(double)
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(std::int64_t)

@@ -62,7 +62,7 @@ File File::create(const std::string& path) {
   checked(set_object_defaults(creation.get()), path, what);
   Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose);
   if (file.get() < 0) h5::fail(path, what, "is the directory writable?");
-  return {path, std::move(file), std::numeric_limits<std::uint64_t>::max() / 16};
+  return {path, std::move(file), std::numeric_limits<std::uint64_t>::max() / 16, Origin::gradscape};
 }
 
 /// Makes the groups on the way to an object.

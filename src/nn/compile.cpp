@@ -201,6 +201,7 @@ std::unique_ptr<Network<S>> compile(const ModelGraph& graph, Engine engine, Fusi
   parts.input = graph.input;
   parts.loss = graph.loss;
   parts.label_smoothing = graph.label_smoothing;
+  parts.loss_decay = graph.loss_decay;
   std::vector<std::size_t> layer_of(graph.nodes.size());
   Offsets offsets = {0};
   LayerMaker<S> maker(graph, engine, parts);

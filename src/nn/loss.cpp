@@ -95,6 +95,24 @@ LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& 
   return {total.loss * weight, total.correct};
 }
 
+template <class S>
+double add_decay(double lambda, const Point<S>& theta, Vector<S>* grad) {
+  check(grad == nullptr || grad->size() == theta.size(), "a gradient as long as theta");
+  const S factor = static_cast<S>(lambda);
+  const double squares = parallel::sum_chunks(theta.size(), parallel::kElementwiseChunk, [&](Index first, Index last) {
+    double sum = 0;
+    for (Index i = first; i < last; ++i) {
+      const S value = theta[i];
+      sum += static_cast<double>(value) * static_cast<double>(value);
+      if (grad != nullptr) (*grad)[i] += factor * value;
+    }
+    return sum;
+  });
+  return lambda / 2 * squares;
+}
+
+template double add_decay<float>(double, const Point<float>&, Vector<float>*);
+template double add_decay<double>(double, const Point<double>&, Vector<double>*);
 template LossValue evaluate_loss<float>(Loss, ConstRows<float>, const std::vector<int>&, const Matrix<float>&,
                                         Rows<float>, double);
 template LossValue evaluate_loss<double>(Loss, ConstRows<double>, const std::vector<int>&, const Matrix<double>&,

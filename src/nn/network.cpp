@@ -258,6 +258,7 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
     grad->resize(parts_.parameters.size());
     backward(inputs, samples, wanted);
   }
+  if (parts_.loss_decay > 0) value.loss += add_decay(parts_.loss_decay, theta, grad);
   if (batch.targets.size() > 0) return {value.loss, std::numeric_limits<double>::quiet_NaN()};
   return {value.loss, static_cast<double>(value.correct) / static_cast<double>(samples)};
 }

@@ -184,6 +184,7 @@ ModelGraph zoo_graph(const ModelOptions& options, FeatureShape input, Index clas
   name_branches(graph);
   graph.loss = losses().find(options.loss);
   graph.label_smoothing = options.label_smoothing;
+  graph.loss_decay = options.loss_decay;
   return graph;
 }
 

@@ -49,9 +49,9 @@ TrainingState<S> read_checkpoint(const std::string& path, TrainingProcess<S>& pr
 }
 
 template <class S>
-NetworkWeights<S> read_weights(const std::string& path, const Network<S>& network) {
+NetworkWeights<S> read_weights(const std::string& path, const Layout& parameters, const Layout& buffers) {
   const h5::File file = open_published(path, "checkpoint");
-  return {read_parts<S>(file, "/parameters", network.parameters()), read_parts<S>(file, "/buffers", network.buffers())};
+  return {read_parts<S>(file, "/parameters", parameters), read_parts<S>(file, "/buffers", buffers)};
 }
 
 CheckpointInfo read_checkpoint_info(const h5::File& file) {
@@ -71,7 +71,7 @@ CheckpointInfo read_checkpoint_info(const h5::File& file) {
                                     TrainingProcess<S>&);                                           \
   template std::int64_t checkpoint_bytes<S>(TrainingProcess<S>&);                                   \
   template TrainingState<S> read_checkpoint<S>(const std::string&, TrainingProcess<S>&);            \
-  template NetworkWeights<S> read_weights<S>(const std::string&, const Network<S>&);
+  template NetworkWeights<S> read_weights<S>(const std::string&, const Layout&, const Layout&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)
 #undef GRADSCAPE_INSTANTIATE

@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <map>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/number.hpp"
 #include "gradscape/file/folder.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/store/run_lock.hpp"
 #include "gradscape/study/open_run.hpp"
+#include "gradscape/train/set_objective.hpp"
 
 namespace gradscape {
 namespace {
@@ -55,7 +58,7 @@ class ImportJob {
     ImportResult result;
     const std::string checked = checked_file(files);
     for (const std::string& path : files) {  // all of them, and the check, before anything is written
-      const Weights weights = match(path);
+      const Weights& weights = match(path);
       result.weights.push_back({path, static_cast<std::int64_t>(result.weights.size()), weights.report});
       if (path == checked) check(weights, result);
       if (path == files.back()) look_at_data(weights, result);
@@ -76,14 +79,38 @@ class ImportJob {
       throw UsageError(directory_.root(), "holds what belongs to no run", "choose another --out");
   }
 
-  Weights match(const std::string& path) {
+  /// Those of the last file asked for are kept: most folders hold one.
+  const Weights& match(const std::string& path) {
+    if (path == matched_) return weights_;
+    matched_.clear();
     const Network<S>& network = run_.process().network();
     Weights weights = match_weights(SafetensorsFile(path), network.parameters(), network.buffers(), request_.map);
-    if (const auto& lacking = weights.report.no_statistics; !lacking.empty() && !request_.without_statistics)
-      throw Error(path,
-                  fmt::format("has no running statistics of {} norms: {}", lacking.size(), fmt::join(lacking, ", ")),
-                  "--without-statistics takes it for train mode alone, where batch norm uses the batch's own");
-    return weights;
+    const bool may_lack = request_.without_statistics || request_.recompute_statistics;
+    if (const auto& lacking = weights.report.no_statistics; !lacking.empty() && !may_lack)
+      throw Error(
+          path, fmt::format("has no running statistics of {} norms: {}", lacking.size(), fmt::join(lacking, ", ")),
+          "--recompute-norm averages them over the training images; --without-statistics takes it for train mode "
+          "alone, where batch norm uses the batch's own");
+    if (request_.recompute_statistics) recompute(weights);
+    weights_ = std::move(weights);
+    matched_ = path;
+    return weights_;
+  }
+
+  /// Running statistics as the training images have them, in the data set's order and batches of train.batch_size.
+  void recompute(Weights& weights) {
+    TrainingProcess<S>& process = run_.process();
+    Network<S>& network = process.network();
+    if (network.buffers().size() == 0) return;
+    const ImageSet& images = process.dataset().train;
+    SetObjective<S> set(images, process.standardisation(), spaced_positions(images.size(), 0),
+                        process.batches().largest());
+    const Vector<S> theta = weights.theta.template cast<S>();
+    Pass pass;
+    pass.random = false;
+    weights.buffers = set.average_statistics(network, theta, pass).template cast<double>();
+    weights.report.no_statistics.clear();
+    weights.report.remarks.push_back(fmt::format("running statistics are of {} training images", images.size()));
   }
 
   void write(const std::vector<std::string>& files) {
@@ -96,9 +123,10 @@ class ImportJob {
     directory_.mark();
     publish_text(directory_.config_path(), run_.provenance().config);
     Progress progress("import", static_cast<std::int64_t>(files.size()));
-    TrainingState<S> state = run_.process().initial_state();
+    TrainingState<S> state;
+    state.optimizer = initial_optimizer_state<S>(run_.experiment().train, run_.process().network().parameters().size());
     for (; state.step < static_cast<std::int64_t>(files.size()); ++state.step) {
-      const Weights weights = match(files[static_cast<std::size_t>(state.step)]);
+      const Weights& weights = match(files[static_cast<std::size_t>(state.step)]);
       state.theta = weights.theta.template cast<S>();
       state.buffers = weights.buffers.template cast<S>();
       write_checkpoint(directory_.checkpoint_path(state.step), run_.provenance(), state, run_.process());
@@ -148,6 +176,8 @@ class ImportJob {
   const ImportRequest& request_;
   const RunDirectory& directory_;
   OpenRun<S> run_;
+  std::string matched_;  // the file of weights_
+  Weights weights_;
 };
 
 void require_images(const NetworkFile& network, const Experiment& experiment, const std::string& where) {
@@ -164,6 +194,21 @@ void require_images(const NetworkFile& network, const Experiment& experiment, co
         where, fmt::format("the network has {} outputs, and the data {} classes", network.classes, images.classes));
 }
 
+/// Where each file says its place in `order`, as tools/from_pytorch.py writes it, and no two the same.
+void sort_as_written(std::vector<std::string>& paths) {
+  std::map<std::int64_t, std::string> sorted;
+  for (const std::string& path : paths) {
+    const SafetensorsFile file(path);
+    const auto order = file.metadata().find("order");
+    std::int64_t place = 0;
+    if (order == file.metadata().end() || !parse_number(order->second, place)) return;
+    sorted.emplace(place, path);
+  }
+  if (sorted.size() != paths.size()) return;
+  paths.clear();
+  for (const auto& [place, path] : sorted) paths.push_back(path);
+}
+
 }  // namespace
 
 std::vector<std::string> weight_files(const std::string& folder) {
@@ -172,6 +217,7 @@ std::vector<std::string> weight_files(const std::string& folder) {
     if (name.ends_with(".safetensors") && name != kCheck && !name.starts_with('.')) names.push_back(name);
   std::sort(names.begin(), names.end(), before);
   for (std::string& name : names) name = (fs::path(folder) / name).string();
+  sort_as_written(names);
   return names;
 }
 

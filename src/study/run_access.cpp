@@ -86,6 +86,7 @@ std::shared_ptr<const Dataset> load_data(const DataOptions& options) {
     dataset = std::make_shared<const Dataset>(load_dataset(options));
     loaded = key;
     if (!dataset->read.empty()) say(fmt::format("{}: {}", dataset->name, dataset->read));
+    for (const std::string& warning : dataset->warnings) say("warning: " + warning);
   }
   return dataset;
 }

@@ -75,6 +75,9 @@ Found check_request(const Experiment& experiment, const RunDirectory& directory,
     throw UsageError("train.imported", "is of runs that `gradscape import` makes, which are not trained",
                      "leave it out");
   const Found found = inspect(experiment, directory, request, provenance, total);
+  if (!experiment.train.from_weights.empty() && !request.from && found != Found::checkpoint)
+    throw UsageError("train.from_weights", "names weights to begin with, and they are not given",
+                     "--from RUN@STEP gives them");
   if (request.probe) {
     require_within_run(experiment.sweep, total);
     if (found != Found::nothing)
@@ -111,6 +114,7 @@ class TrainJob {
       directory.remove_beyond(state_.step);
     } else {
       state_ = process_.initial_state();
+      if (request.from) begin_with(*request.from);
       if (found == Found::configuration) directory.remove_beyond(-1);
     }
     publish_text(directory.config_path(), provenance_.config);
@@ -156,6 +160,17 @@ class TrainJob {
     std::filesystem::create_directories(folder, code);
     if (code) throw Error(folder, "cannot create the directory: " + code.message());
     return lock;
+  }
+
+  /// Weights and statistics of another run's checkpoint in place of the initial ones, in this run's precision.
+  void begin_with(const RunAt& from) {
+    with_precision(read_stored_experiment(from.directory), [&]<class T>() {
+      const Network<S>& network = process_.network();
+      const auto weights =
+          read_weights<T>(from.directory.checkpoint_path(from.step), network.parameters(), network.buffers());
+      state_.theta = weights.theta.template cast<S>();
+      state_.buffers = weights.buffers.template cast<S>();
+    });
   }
 
   /// Takes the state of the last checkpoint that is whole; damaged ones behind it are made again by training.
@@ -289,12 +304,21 @@ class TrainJob {
   Trace trace_;
 };
 
+/// ForeignFile where the checkpoint's tensors are not those of the network: the first that differs is named.
+template <class S>
+void require_fitting(const RunAt& from, const Network<S>& network) {
+  with_precision(read_stored_experiment(from.directory), [&]<class T>() {
+    (void)read_weights<T>(from.directory.checkpoint_path(from.step), network.parameters(), network.buffers());
+  });
+}
+
 }  // namespace
 
 void require_trainable(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
   with_precision(experiment, [&]<class S>() {
     OpenRun<S> run(experiment, directory);
     check_request(run.experiment(), directory, request, run.provenance(), run.process().total_steps());
+    if (request.from) require_fitting(*request.from, run.process().network());
     if (!request.probe) return;
     for (const std::string& kind : probed_kinds(run.experiment()))  // whether they can be opened
       open_survey<S>(kind, run.experiment().sweep, {}, run.process(), 1);

@@ -32,6 +32,8 @@ TrainingProcess<S>::TrainingProcess(const DataOptions& data, const ModelOptions&
       batches_(dataset.train, standardisation_, data, train.batch_size, static_cast<std::uint64_t>(train.seed)),
       network_(make_network<S>(model, dataset.train.shape, dataset.train.classes, engine())),
       total_steps_(gradscape::total_steps(train, batches_.steps_per_epoch())) {
+  if (!dataset.train.targets.empty() && model.loss == "cross-entropy")
+    throw UsageError("model.loss", "the data have targets, which \"cross-entropy\" does not take", "mse or sse");
   require_large_batches(dataset.train.size(), Mode::train);
   // Without running statistics a test takes those of its batches, as training does.
   if (!model.norm_track) require_large_batches(dataset.test.size(), Mode::evaluation);

@@ -155,7 +155,7 @@ class BadData(Case):
         (self.place / "cifar10/test_batch.bin").unlink()
         write_idx(self.place / "idx")
         for source, words in (("cifar10", "CIFAR-10: 96 training images in 2 files, no test images"),
-                              ("idx", "IDX: 96 training images in 2 files, 40 test images in 2 files")):
+                              ("idx", "IDX: 96 training images in 2 files, 40 test images in 2 files; 10 classes")):
             config = self.write_config(PLAIN | MLP | {"data.source": source, "data.path": str(self.place / source),
                                                       "data.train_limit": 64})
             run = self.place / f"run {source}"

@@ -65,6 +65,69 @@ class Import(Case):
         gradscape("export", f"{out}@2", "--to", again)
         self.assertEqual(again.read_bytes()[-2000:], (self.net / "epoch10.safetensors").read_bytes()[-2000:])
 
+    def test_statistics_are_averaged_anew(self) -> None:
+        """--recompute-norm: means over the training images' batches, weighed by size; here against evaluation in train mode, where one
+        batch holds all images and the average is that batch's."""
+        out = self.place / "run"
+        config = self.write_config({**{k: v for k, v in SETTINGS.items() if k not in ("train.steps", "train.checkpoint_every")}, "train.batch_size": 96})
+        net = self.place / "net"
+        net.mkdir()
+        (net / "network.toml").write_text((self.net / "network.toml").read_text())
+        tensors = {name: values for name, values in read_tensors(self.net / "epoch9.safetensors").items() if "running" not in name and "num_batches" not in name}
+        write_tensors(net / "w.safetensors", tensors)
+        gradscape("import", net, "--config", config, "--out", out, expect=1, says=("no running statistics", "--recompute-norm"))
+        told = gradscape("import", net, "--config", config, "--out", out, "--recompute-norm").stdout
+        self.assertIn("running statistics are of 96 training images", told)
+        losses = []
+        for statistics in ("batch", "running", "reestimate"):
+            gradscape("surface", out, "--xlim=-1:1:2", "--images", 0, "--bn", statistics, "--name", statistics, "--quiet")
+            losses.append(datasets(out / f"surface-{statistics}.h5")["centre_loss"][0])
+        self.assertEqual(losses[1], losses[2], "what the import averaged is what a surface averages")
+        # A batch's own variance is divided by M, the running one by M - 1, of 96·32·32 values.
+        self.assertLess(abs(losses[0] / losses[1] - 1), 1e-4)
+
+    def test_training_goes_on_from_here(self) -> None:
+        """train --from: checkpoint 0 holds these weights and statistics; resumed, it is the same run; other weights are another."""
+        out = self.place / "run"
+        self.import_(out)
+        on = self.place / "on"
+        more = ("--train.steps", 4, "--train.checkpoint_every", 2, "--quiet")
+        gradscape("train", "--from", f"{out}@2", "--train.steps", 4, expect=2, says=("--out",))
+        gradscape("train", "--from", f"{out}@2", "--out", on, *more)
+        for group in ("parameters", "buffers"):
+            for name, values in datasets(out / "checkpoints/step-00000002.h5").items():
+                if name.startswith(group):
+                    self.assertEqual(values.tobytes(), datasets(on / "checkpoints/step-00000000.h5")[name].tobytes(), name)
+        gradscape("sweep", on, "--quiet")
+        gradscape("merge", on)
+        self.assertIn("all right", gradscape("verify", on).stdout)
+        gradscape("train", "--from", f"{out}@2", "--out", on, "--train.steps", 6, "--train.checkpoint_every", 2, "--resume", "--quiet")
+        gradscape("train", "--from", f"{out}@1", "--out", on, "--train.steps", 6, "--resume", expect=1, says=("train.from_weights",))
+        gradscape("train", self.write_config(SETTINGS | {"model.layers": LAYERS}), "--from", f"{out}@3", "--out", self.place / "other", "--quiet")
+        gradscape("train", self.write_config(SETTINGS | {"model.arch": "mlp"}), "--from", f"{out}@3", "--out", self.place / "misfit",
+                  expect=1, says=("/parameters/", "another model"))
+        self.assertFalse((self.place / "misfit").exists())
+        gradscape("train", self.write_config(SETTINGS | {"model.layers": LAYERS, "train.from_weights": "0123456789abcdef"}), "--out",
+                  self.place / "given", expect=2, says=("train.from_weights", "--from"))
+        gradscape("train", expect=2, says=("CONFIG",))
+
+    def test_order_of_snapshots(self) -> None:
+        """As their metadata say, where all of them do: init before best. `info` tells what such a file holds."""
+        net = self.place / "net"
+        net.mkdir()
+        (net / "network.toml").write_text((self.net / "network.toml").read_text())
+        tensors = read_tensors(self.net / "epoch9.safetensors")
+        write_tensors(net / "best.safetensors", tensors, {"order": "1"})
+        write_tensors(net / "init.safetensors", tensors, {"order": "0"})
+        told = gradscape("import", net, "--config", self.asked(), "--out", self.place / "run").stdout
+        self.assertLess(told.index("init.safetensors"), told.index("best.safetensors"))
+        write_tensors(net / "init.safetensors", tensors, {"order": "one"})
+        told = gradscape("import", net, "--config", self.asked(), "--out", self.place / "again").stdout
+        self.assertLess(told.index("best.safetensors"), told.index("init.safetensors"))
+        told = gradscape("info", net / "best.safetensors").stdout
+        for words in ("safetensors, 14 tensors", "order", "conv1.weight", "F32  [4, 3, 3, 3]"):
+            self.assertIn(words, told)
+
     def test_evaluation_draws_nothing(self) -> None:
         """With dropout and noise in the network, two snapshots of one file's weights say the same in train mode, as a check by
         another framework needs."""

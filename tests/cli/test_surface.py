@@ -84,6 +84,19 @@ class Surface(Case):
             for (name, here), there in zip(weights, theirs):
                 self.assertEqual(here.tobytes(), there.tobytes(), name)
 
+    def test_the_surface_of_a_quadratic_is_one(self) -> None:
+        """One linear layer with squared loss: L(a, b) is a polynomial of degree 2, whose six coefficients the cells must all have."""
+        run = self.make("train", {"data.source": "linear", "model.arch": "deep-linear", "model.depth": 1, "model.loss": "mse", "train.precision": "double",
+                                  "train.lr": 0.01, "train.batch_size": 16, "train.steps": 2}, self.place / "quadratic", "--quiet")
+        gradscape("surface", run, "--x", "random", "--y", "gradient", "--normalise", "none", "--xlim=-1:1:7", "--ylim=-2:1:5", "--images", 0, "--quiet")
+        found = datasets(run / "surface.h5")
+        a, b = np.meshgrid(found["x"], found["y"])
+        terms = np.stack([np.ones_like(a), a, b, a * a, a * b, b * b], -1).reshape(-1, 6)
+        loss = found["loss"][0].ravel()
+        coefficients = np.linalg.lstsq(terms, loss, rcond=None)[0]
+        self.assertLess(np.abs(terms @ coefficients / loss - 1).max(), 1e-12)
+        self.assertAlmostEqual(coefficients[2] / found["y_norm"][0] ** 2, 1, 9, "the slope along the gradient is its square")
+
     def test_trajectories_tell_both_losses(self) -> None:
         """Fault 10; and against numpy's singular vectors of the checkpoints."""
         run = self.run_copy()

@@ -386,5 +386,27 @@ TEST_F(StudyFile, NormOptionsThatTheNormDoesNotTake) {
   expect_refused("[data]\nsource = \"linear\"\n[train]\nsteps = 1\n", "", {"cross-entropy", "sse"});
 }
 
+TEST_F(StudyFile, DecayIsInsideOfTheLossOrOutside) {
+  const auto with = [](const std::string& model, const std::string& train) {
+    return "[train]\nsteps = 1\n" + train + "[model]\n" + model;
+  };
+  EXPECT_EQ(load(with("loss_decay = 5e-4\n", "")).runs.front().model.loss_decay, 5e-4);
+  expect_refused(with("loss_decay = 5e-4\n", "weight_decay = 1e-4\n"), "", {"loss_decay", "weight_decay", "twice"});
+  expect_refused(with("loss_decay = 5e-4\nloss = \"sse\"\n", ""), "", {"loss_decay", "sse", "mse"});
+  expect_refused(with("loss_decay = -1.0\n", ""), "4", {"model.loss_decay"});
+}
+
+TEST_F(StudyFile, OptionsOfOtherDataAreRefused) {
+  const auto data = [](const std::string& options) { return "[train]\nsteps = 1\n[data]\n" + options; };
+  for (const std::string source : {"idx", "hdf5", "npy"})
+    EXPECT_EQ(load(data("source = \"" + source + "\"\nclasses = 7\n")).runs.front().data.classes, 7);
+  for (const std::string source : {"cifar10", "cifar100", "synthetic", "linear"})
+    expect_refused(data("source = \"" + source + "\"\nclasses = 7\n") + "[model]\nloss = \"sse\"\n", "",
+                   {"data.classes", source});
+  EXPECT_EQ(load(data("source = \"cifar100\"\nlabels = \"coarse\"\n")).runs.front().data.labels, "coarse");
+  expect_refused(data("source = \"cifar10\"\nlabels = \"coarse\"\n"), "", {"data.labels", "cifar100"});
+  expect_refused(data("source = \"cifar100\"\nlabels = \"rough\"\n"), "5", {"fine | coarse"});
+}
+
 }  // namespace
 }  // namespace gradscape::testing

@@ -18,16 +18,16 @@ ImageSet make_images(Index count) {
   images.shape = {4, 5, 3};
   images.classes = 7;
   for (Index n = 0; n < count; ++n) {
-    images.labels.push_back(static_cast<std::uint8_t>(n * n % 7));
+    images.labels.push_back(static_cast<std::int32_t>(n * n % 7));
     for (Index i = 0; i < images.shape.size(); ++i)
-      images.pixels.push_back(static_cast<std::uint8_t>(37 * i + 11 * n + 1));
+      images.bytes().push_back(static_cast<std::uint8_t>(37 * i + 11 * n + 1));
   }
   return images;
 }
 
 std::uint8_t pixel(const ImageSet& images, Index n, Index c, Index y, Index x) {
   const FeatureShape& shape = images.shape;
-  return images.pixels[static_cast<std::size_t>(((n * shape.channels + c) * shape.height + y) * shape.width + x)];
+  return images.bytes()[static_cast<std::size_t>(((n * shape.channels + c) * shape.height + y) * shape.width + x)];
 }
 
 Standardisation none(const ImageSet& images) {
@@ -40,7 +40,7 @@ TEST(PlainBatch, PlacesChannelsInColumns) {
   ImageSet images;
   images.shape = {1, 2, 2};
   images.classes = 2;
-  images.pixels = {0, 255, 51, 102, 204, 153, 255, 0};
+  images.bytes() = {0, 255, 51, 102, 204, 153, 255, 0};
   images.labels = {1, 0};
   const auto batch = plain_batch<double>(images, make_standardisation("half", images), 0, 2);
   Matrix<double> expected(4, 2);
@@ -51,6 +51,35 @@ TEST(PlainBatch, PlacesChannelsInColumns) {
   EXPECT_EQ(batch.labels, (std::vector<int>{1, 0}));
   EXPECT_EQ(batch.indices, (std::vector<std::int32_t>{0, 1}));
   EXPECT_EQ(batch.size(), 2);
+}
+
+// (x − mean)/deviation of numbers that are no bytes, by hand; NaN stays, and augmentation puts zeros outside.
+TEST(PlainBatch, NumbersAreTakenAsTheyAre) {
+  ImageSet images{{1, 2, 2}, 2, {}, {1, 0}};
+  images.pixels = std::vector<double>{1, 3, 0.5, -0.5, 300, std::nan(""), 2.5, 1e-3};
+  const auto plain = plain_batch<double>(images, none(images), 0, 2);
+  EXPECT_EQ(plain.images(0, 0), 1);
+  EXPECT_EQ(plain.images(1, 0), 3);
+  EXPECT_EQ(plain.images(1, 1), -0.5);
+  EXPECT_EQ(plain.images(2, 0), 300);
+  EXPECT_TRUE(std::isnan(plain.images(3, 0)));
+  EXPECT_EQ(plain.images(3, 1), 1e-3);
+  const Standardisation by_hand{{1, -0.5}, {2, 0.25}};
+  const auto batch = plain_batch<float>(images, by_hand, 0, 2);
+  EXPECT_EQ(batch.images(1, 0), 1.0f);
+  EXPECT_EQ(batch.images(0, 1), 4.0f);
+  DataOptions options;
+  options.augment_crop = 1;
+  const BatchSource source(images, by_hand, options, 2, 1);
+  for (std::int64_t step = 0; step < 20; ++step) {
+    const auto moved = source.batch<double>(step);
+    for (Index n = 0; n < 2; ++n) {
+      const Augmentation move = source.augmentation(step, moved.indices[static_cast<std::size_t>(n)]);
+      if (move.dy == 0) continue;  // the only row is shown
+      EXPECT_EQ(moved.images(2 * n, 0), (0.0 - 1) / 2);
+      EXPECT_EQ(moved.images(2 * n, 1), (0.0 + 0.5) / 0.25);
+    }
+  }
 }
 
 TEST(PlainBatch, TakesARange) {
@@ -69,8 +98,8 @@ TEST(PlainBatch, EveryByteIsStandardisedInDoubleThenRounded) {
   ImageSet images;
   images.shape = {16, 16, 1};
   images.classes = 1;
-  images.pixels.resize(256);
-  std::iota(images.pixels.begin(), images.pixels.end(), std::uint8_t{0});
+  images.bytes().resize(256);
+  std::iota(images.bytes().begin(), images.bytes().end(), std::uint8_t{0});
   images.labels = {0};
   const Standardisation odd{{0.4914}, {0.2470}};
   const auto wide = plain_batch<double>(images, odd, 0, 1);

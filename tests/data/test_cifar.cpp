@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using Bytes = std::vector<std::uint8_t>;
+using Labels = std::vector<std::int32_t>;
 
 /// A folder that lives as long as the test.
 class Cifar : public ::testing::Test {
@@ -71,15 +72,15 @@ TEST_F(Cifar, ReadsWhicheverFilesThereAreInTheirOrder) {
   EXPECT_EQ(data.name, "CIFAR-10");
   EXPECT_EQ(data.train.shape, (FeatureShape{32, 32, 3}));
   EXPECT_EQ(data.train.classes, 10);
-  EXPECT_EQ(data.train.labels, (Bytes{3, 0, 9}));
-  EXPECT_EQ(data.test.labels, Bytes{7});
-  ASSERT_EQ(data.train.pixels.size(), 3u * 3072u);
-  ASSERT_EQ(data.test.pixels.size(), 3072u);
+  EXPECT_EQ(data.train.labels, (Labels{3, 0, 9}));
+  EXPECT_EQ(data.test.labels, Labels{7});
+  ASSERT_EQ(data.train.bytes().size(), 3u * 3072u);
+  ASSERT_EQ(data.test.bytes().size(), 3072u);
   // Image 1 (start 21), channel 2, row 5, column 6: 21 + 200 + 15 + 6 = 242. Image 2 (start 40), channel 1, row 0,
   // column 31.
-  EXPECT_EQ(data.train.pixels[1 * 3072 + 2 * 1024 + 5 * 32 + 6], 242);
-  EXPECT_EQ(data.train.pixels[2 * 3072 + 1 * 1024 + 31], 171);
-  EXPECT_EQ(data.test.pixels[0], 70);
+  EXPECT_EQ(data.train.bytes()[1 * 3072 + 2 * 1024 + 5 * 32 + 6], 242);
+  EXPECT_EQ(data.train.bytes()[2 * 3072 + 1 * 1024 + 31], 171);
+  EXPECT_EQ(data.test.bytes()[0], 70);
 }
 
 TEST_F(Cifar, SaysHowManyImagesCameFromHowManyFiles) {
@@ -157,10 +158,10 @@ TEST(CifarFiles, TheWholeSetIsBalanced) {
   const Dataset data = load_cifar10(folder);
   EXPECT_EQ(data.train.size(), 50000);
   EXPECT_EQ(data.test.size(), 10000);
-  EXPECT_EQ(data.train.pixels.size(), 50000u * 3072u);
+  EXPECT_EQ(data.train.bytes().size(), 50000u * 3072u);
   for (const auto& [set, each] : {std::pair{&data.train, 5000}, std::pair{&data.test, 1000}}) {
     std::vector<int> count(10);
-    for (const std::uint8_t label : set->labels) ++count.at(label);
+    for (const std::int32_t label : set->labels) ++count.at(static_cast<std::size_t>(label));
     EXPECT_EQ(count, std::vector<int>(10, each));
   }
 }

@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using Bytes = std::vector<std::uint8_t>;
+using Labels = std::vector<std::int32_t>;
 
 const std::string kTrainImages = "train-images-idx3-ubyte";
 const std::string kTrainLabels = "train-labels-idx1-ubyte";
@@ -55,11 +56,11 @@ class Idx : public ::testing::Test {
     write(kTrainLabels, kLabels);
   }
 
-  Dataset load() const { return load_idx(folder_.string()); }
+  Dataset load(int classes = 0) const { return load_idx(folder_.string(), classes); }
 
-  void expect_error(const std::vector<std::string>& parts) const {
+  void expect_error(const std::vector<std::string>& parts, int classes = 0) const {
     try {
-      load();
+      load(classes);
     } catch (const Error& error) {
       EXPECT_EQ(error.exit_code(), ExitCode::failure);
       const std::string text = error.what();
@@ -88,19 +89,21 @@ TEST_F(Idx, ReadsPlainFiles) {
   write(kTestLabels, {0, 0, 8, 1, 0, 0, 0, 1, 4});
   const Dataset data = load();
   EXPECT_EQ(data.train.shape, (FeatureShape{2, 3, 1}));
-  EXPECT_EQ(data.train.pixels, Bytes(kImages.begin() + 16, kImages.end()));
-  EXPECT_EQ(data.train.labels, (Bytes{5, 0, 9}));
+  EXPECT_EQ(data.train.bytes(), Bytes(kImages.begin() + 16, kImages.end()));
+  EXPECT_EQ(data.train.labels, (Labels{5, 0, 9}));
   EXPECT_EQ(data.train.classes, 10);
   EXPECT_EQ(data.test.shape, (FeatureShape{2, 3, 1}));
-  EXPECT_EQ(data.test.pixels, (Bytes{21, 22, 23, 24, 25, 26}));
-  EXPECT_EQ(data.test.labels, Bytes{4});
+  EXPECT_EQ(data.test.bytes(), (Bytes{21, 22, 23, 24, 25, 26}));
+  EXPECT_EQ(data.test.labels, Labels{4});
   EXPECT_EQ(data.test.classes, 10);
 }
 
 TEST_F(Idx, TheHeaderAloneTellsTheShape) {
-  const auto shape = [&] { return read_idx_shape(folder_.string()); };
+  const auto shape = [&] { return read_idx_shape(folder_.string(), 0); };
   EXPECT_THROW(shape(), Error) << "no images";
-  write(kTrainImages, kImages);  // no labels
+  write(kTrainImages, kImages);
+  EXPECT_THROW(shape(), Error) << "no labels, which tell the number of classes";
+  write(kTrainLabels, kLabels);
   EXPECT_EQ(shape().shape, (FeatureShape{2, 3, 1}));
   EXPECT_EQ(shape().classes, 10);
   write(kTrainImages, cut(kImages, 33));
@@ -112,6 +115,21 @@ TEST_F(Idx, TheHeaderAloneTellsTheShape) {
   fs::remove(folder_ / kTrainImages);
   write_gz(kTrainImages + ".gz", kImages);
   EXPECT_EQ(shape().shape, (FeatureShape{2, 3, 1}));
+}
+
+TEST_F(Idx, LabelsTellTheNumberOfClassesUnlessItIsTold) {
+  write_training_pair();
+  const Bytes to_61 = {0, 0, 8, 1, 0, 0, 0, 3, 5, 61, 9};  // as EMNIST's 62 classes
+  EXPECT_EQ(load(12).train.classes, 12);
+  write(kTrainLabels, to_61);
+  EXPECT_EQ(load().train.classes, 62);
+  EXPECT_EQ(load().test.classes, 62);
+  EXPECT_EQ(load().train.labels, (Labels{5, 61, 9}));
+  EXPECT_EQ(read_idx_shape(folder_.string(), 0).classes, 62);
+  write(kTestImages, kImages);
+  write(kTestLabels, with(to_61, 9, 62));
+  expect_error({kTestLabels, "label 1 is 62", "0 to 61", "data.classes"});
+  EXPECT_EQ(load(63).test.classes, 63);
 }
 
 TEST_F(Idx, ReadsCompressedFilesToTheSameBytes) {
@@ -128,7 +146,7 @@ TEST_F(Idx, ReadsCompressedFilesToTheSameBytes) {
 TEST_F(Idx, PrefersThePlainFile) {
   write_training_pair();
   write_gz(kTrainLabels + ".gz", with(kLabels, 8, 1));
-  EXPECT_EQ(load().train.labels, (Bytes{5, 0, 9}));
+  EXPECT_EQ(load().train.labels, (Labels{5, 0, 9}));
 }
 
 TEST_F(Idx, WithoutATestPairTheTestSetIsEmpty) {
@@ -139,10 +157,10 @@ TEST_F(Idx, WithoutATestPairTheTestSetIsEmpty) {
   EXPECT_EQ(data.test.classes, 10);
 }
 
-TEST_F(Idx, ALabelAboveNineIsNamedWithItsPlace) {
+TEST_F(Idx, ALabelThatIsNoClassIsNamedWithItsPlace) {
   write_training_pair();
   write(kTrainLabels, with(kLabels, 9, 46));  // behind the header of 8 bytes: label 1
-  expect_error({kTrainLabels, "label 1 is 46"});
+  expect_error({kTrainLabels, "label 1 is 46", "0 to 9", "data.classes"}, 10);
 }
 
 TEST_F(Idx, MissingFilesAreNamed) {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kImage = 3072;
 
 std::string image(const ImageSet& set, std::size_t n) {
-  return {reinterpret_cast<const char*>(set.pixels.data()) + n * kImage, kImage};
+  return {reinterpret_cast<const char*>(set.bytes().data()) + n * kImage, kImage};
 }
 
 TEST(Synthetic, HasTheShapeOfCifar) {
@@ -23,7 +23,7 @@ TEST(Synthetic, HasTheShapeOfCifar) {
   for (const ImageSet* set : {&data.train, &data.test}) {
     EXPECT_EQ(set->shape, (FeatureShape{32, 32, 3}));
     EXPECT_EQ(set->classes, 10);
-    EXPECT_EQ(set->pixels.size(), set->labels.size() * kImage);
+    EXPECT_EQ(set->bytes().size(), set->labels.size() * kImage);
   }
   EXPECT_EQ(data.train.size(), 20);
   EXPECT_EQ(data.test.size(), 10);
@@ -55,7 +55,7 @@ TEST(Synthetic, LabelsAreBalancedAndNotInOrder) {
   const Dataset data = make_synthetic(2, 300, 100);
   for (const ImageSet* set : {&data.train, &data.test}) {
     std::vector<int> count(10);
-    for (const std::uint8_t label : set->labels) ++count.at(label);
+    for (const std::int32_t label : set->labels) ++count.at(static_cast<std::size_t>(label));
     EXPECT_EQ(count, std::vector<int>(10, static_cast<int>(set->size()) / 10));
     std::set<std::vector<std::uint8_t>> blocks;
     for (auto at = set->labels.begin(); at != set->labels.end(); at += 10) blocks.insert({at, at + 10});
@@ -78,12 +78,12 @@ TEST(Synthetic, UsesTheByteRangeWithoutClippingMuch) {
   double sum = 0;
   double squares = 0;
   double clipped = 0;
-  for (const std::uint8_t byte : set.pixels) {
+  for (const std::uint8_t byte : set.bytes()) {
     sum += byte;
     squares += byte * byte;
     clipped += byte == 0 || byte == 255;
   }
-  const auto count = static_cast<double>(set.pixels.size());
+  const auto count = static_cast<double>(set.bytes().size());
   const double deviation = std::sqrt(squares / count - sum / count * sum / count);
   EXPECT_GT(deviation, 40);  // CIFAR-10 has 64
   EXPECT_LT(deviation, 80);
@@ -98,7 +98,7 @@ TEST(Synthetic, NearestClassMeanDoesPoorlyButBetterThanChance) {
     std::vector<std::vector<double>> mean(10, std::vector<double>(kImage));
     for (std::size_t n = 0; n < 1500; ++n)
       for (std::size_t i = 0; i < kImage; ++i)
-        mean[data.train.labels[n]][i] += data.train.pixels[n * kImage + i] / 150.0;
+        mean[static_cast<std::size_t>(data.train.labels[n])][i] += data.train.bytes()[n * kImage + i] / 150.0;
     int correct = 0;
     for (std::size_t n = 0; n < 500; ++n) {
       std::size_t nearest = 0;
@@ -106,7 +106,7 @@ TEST(Synthetic, NearestClassMeanDoesPoorlyButBetterThanChance) {
       for (std::size_t k = 0; k < 10; ++k) {
         double distance = 0;
         for (std::size_t i = 0; i < kImage; ++i) {
-          const double difference = data.test.pixels[n * kImage + i] - mean[k][i];
+          const double difference = data.test.bytes()[n * kImage + i] - mean[k][i];
           distance += difference * difference;
         }
         if (distance < shortest) {
@@ -114,7 +114,7 @@ TEST(Synthetic, NearestClassMeanDoesPoorlyButBetterThanChance) {
           nearest = k;
         }
       }
-      correct += nearest == data.test.labels[n];
+      correct += static_cast<std::int32_t>(nearest) == data.test.labels[n];
     }
     EXPECT_LT(correct / 500.0, 0.45) << "seed " << seed;
     EXPECT_GT(correct / 500.0, 0.15) << "seed " << seed;

@@ -420,6 +420,37 @@ TEST_F(H5File, AttributesComeBack) {
   EXPECT_EQ(bytes[0] + 10 * bytes[1] + 100 * bytes[2], 210);
 }
 
+// 3 million numbers in chunks of 1 MiB, so that a slab ends inside; also conversions, hashes, and what has no rows.
+TEST_F(H5File, SlabsAreTheWholeInOrder) {
+  std::vector<std::int32_t> values(3'000'000);
+  std::iota(values.begin(), values.end(), -5);
+  {
+    h5::File file = h5::File::create(path());
+    file.write("/values", values.data(), {3'000'000 / 6, 2, 3});
+    file.write("/none", values.data(), {0, 3});
+    file.write("/scalar", values.data(), {});
+    file.close();
+  }
+  const h5::File file = h5::File::open(path());
+  std::size_t slabs = 0;
+  std::vector<std::int32_t> same;
+  file.read_slabs<std::int32_t>("/values", [&](std::span<const std::int32_t> slab) {
+    same.insert(same.end(), slab.begin(), slab.end());
+    ++slabs;
+  });
+  EXPECT_EQ(same, values);
+  EXPECT_EQ(slabs, 2u) << "12 MB in slabs of 8 MiB";
+  std::vector<double> wider;
+  file.read_slabs<double>("/values",
+                          [&](std::span<const double> slab) { wider.insert(wider.end(), slab.begin(), slab.end()); });
+  EXPECT_TRUE(std::equal(wider.begin(), wider.end(), values.begin(), values.end()));
+  for (const char* name : {"/none", "/scalar"})
+    file.read_slabs<std::int32_t>(name, [&](std::span<const std::int32_t>) { ADD_FAILURE() << name; });
+  expect_error([&] { file.read_slabs<float>("/values", [](std::span<const float>) {}); },
+               {"int32", "float32 is wanted"});
+  expect_error([&] { file.read_slabs<float>("/other", [](std::span<const float>) {}); }, {"no dataset /other"});
+}
+
 TEST_F(H5File, KnowsItsMembers) {
   {
     h5::File file = h5::File::create(path());

@@ -103,15 +103,18 @@ TEST(LinearData, TargetsAreOneLinearMapOfStandardNormalFeatures) {
   const auto matrix = [](const std::vector<double>& values) {
     return Eigen::Map<const Square>(values.data(), static_cast<Index>(values.size()) / 10, 10);
   };
-  const auto x = matrix(data.train.features), y = matrix(data.train.targets);
+  const auto features = [](const ImageSet& set) -> const std::vector<double>& {
+    return std::get<std::vector<double>>(set.pixels);
+  };
+  const auto x = matrix(features(data.train)), y = matrix(data.train.targets);
   EXPECT_NEAR(x.mean(), 0, 5 / std::sqrt(40000.0));
   EXPECT_NEAR(x.array().square().mean(), 1, 5 * std::sqrt(2 / 40000.0));
   const Square map = (x.transpose() * x).ldlt().solve(x.transpose() * y);  // least squares finds A exactly
   EXPECT_LT((x * map - y).norm() / y.norm(), 1e-12);
-  EXPECT_LT((matrix(data.test.features) * map - matrix(data.test.targets)).norm(), 1e-10) << "the same map";
+  EXPECT_LT((matrix(features(data.test)) * map - matrix(data.test.targets)).norm(), 1e-10) << "the same map";
   EXPECT_NEAR(std::sqrt(map.array().square().mean()), 0.57, 5 * 0.57 / std::sqrt(200.0));
   const Dataset fewer = make_linear(9, 10, 0.57, 30, 0);
-  EXPECT_TRUE(std::equal(fewer.train.features.begin(), fewer.train.features.end(), data.train.features.begin()));
+  EXPECT_TRUE(std::equal(features(fewer.train).begin(), features(fewer.train).end(), features(data.train).begin()));
   EXPECT_NE(fewer.train.fingerprint(), make_linear(8, 10, 0.57, 30, 0).train.fingerprint());
 }
 

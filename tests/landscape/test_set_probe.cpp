@@ -13,8 +13,8 @@ namespace {
 ImageSet hashed_images(Index count, std::uint32_t seed) {
   ImageSet images{{32, 32, 3}, 10, {}, {}};
   for (Index i = 0; i < count * images.shape.size(); ++i)
-    images.pixels.push_back(static_cast<std::uint8_t>(hash32(i, seed) % 256));
-  for (const int label : hash_labels(count, seed + 1, 10)) images.labels.push_back(static_cast<std::uint8_t>(label));
+    images.bytes().push_back(static_cast<std::uint8_t>(hash32(i, seed) % 256));
+  for (const int label : hash_labels(count, seed + 1, 10)) images.labels.push_back(label);
   return images;
 }
 

@@ -282,7 +282,7 @@ TEST(SweepRecord, SaysWhichSamplesWereProbedAndHowTheyWereMoved) {
         const Index from_y = y + move.dy;
         const Index from_x = move.flip ? 31 - (x + move.dx) : x + move.dx;
         if (from_y < 0 || from_y > 31 || from_x < 0 || from_x > 31) return 0;
-        return images.pixels[static_cast<std::size_t>(((index * 3 + c) * 32 + from_y) * 32 + from_x)];
+        return images.bytes()[static_cast<std::size_t>(((index * 3 + c) * 32 + from_y) * 32 + from_x)];
       };
       int wrong = 0;
       for (Index y = 0; y < 32; ++y)

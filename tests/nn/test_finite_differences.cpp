@@ -272,6 +272,10 @@ TEST_F(FiniteDifferences, SmoothNetworks) {
     mlp.loss = loss;
     report(std::string("mlp, ") + loss, NetworkCheck(mlp, kSmall, 12).run(1e-4, 1000), 1e-8);
   }
+  mlp.loss = "mse";
+  mlp.loss_decay = 0.3;
+  report("mlp, decay in the loss", NetworkCheck(mlp, kSmall, 12).run(1e-4, 1000), 1e-8);
+  mlp.loss_decay = 0;
   mlp.norm = "none";
   report("mlp without norm", NetworkCheck(mlp, kSmall, 12).run(1e-4, 1000), 1e-8);
   for (const std::string& name : engine_names()) {

@@ -374,8 +374,10 @@ class Net(nn.Module):
     """VGG-A of the course exercise, or a perceptron, from the options that gradscape's [model] section has."""
 
     def __init__(self, arch="vgg-a", width=1.0, hidden=(), activation="relu", pool="max", norm="none",
-                 norm_dense=False, norm_affine=True, norm_track=True, dropout=0.0, bias=True):
+                 norm_dense=False, norm_affine=True, norm_track=True, dropout=0.0, bias=True, loss="cross-entropy",
+                 label_smoothing=0.0, loss_decay=0.0):
         super().__init__()
+        self.loss, self.label_smoothing, self.loss_decay = loss, label_smoothing, loss_decay
         scaled = lambda channels: max(1, math.floor(channels * width + 0.5))
         norm_options = dict(affine=norm_affine, track_running_stats=norm_track)
         relu = [nn.ReLU] if activation == "relu" else []
@@ -429,7 +431,12 @@ def batch(step, dtype):
 def loss_and_gradient(net, x, target):
     net.zero_grad(set_to_none=True)
     logits = net(x)
-    value = F.cross_entropy(logits, target)
+    if net.loss == "cross-entropy":
+        value = F.cross_entropy(logits, target, label_smoothing=net.label_smoothing)
+    else:
+        value = F.mse_loss(logits, F.one_hot(target, CLASSES).to(logits.dtype))
+    if net.loss_decay:  # as people write it who do not leave weight decay to the optimiser
+        value = value + net.loss_decay / 2 * sum((p ** 2).sum() for p in net.parameters())
     value.backward()
     return logits.detach(), float(value), torch.cat([p.grad.reshape(-1).clone() for p in net.parameters()])
 
@@ -536,6 +543,16 @@ def networks():
     ]
 
 
+def losses():
+    """Trainings with other losses, of networks without kinks."""
+    linear = dict(width=0.0625, activation="linear", pool="average")
+    return [
+        network("linear, batch, smooth labels", 20, norm="batch", label_smoothing=0.1, **linear),
+        network("linear, batch, decay in the loss", 20, norm="batch", loss_decay=0.02, **linear),
+        network("linear, mse, decay in the loss", 20, loss="mse", loss_decay=0.02, **linear),
+    ]
+
+
 def set_probe(name, mode, images, **options):
     """The loss of a fixed set of images on the ray of a batch's gradient: images are bytes b, standardised to
     (b/255 - 1/2)/(1/2); batches of 16 in order, each weighed by its size. The batch: 16 training images."""
@@ -618,5 +635,6 @@ if __name__ == "__main__":
     write("layers", {"cases": layers()})
     write("optimizers", {"cases": optimizers()})
     write("vgg", {"cases": networks()})
+    write("losses", {"cases": losses()})
     write("names", {"cases": names()})
     write("set_probes", {"cases": set_probes()})

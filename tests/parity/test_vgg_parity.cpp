@@ -53,6 +53,9 @@ ModelOptions options_of(const Json& given) {
   options.norm_track = given.value("norm_track", options.norm_track);
   options.dropout = given.value("dropout", options.dropout);
   options.bias = given.value("bias", options.bias);
+  options.loss = given.value("loss", options.loss);
+  options.label_smoothing = given.value("label_smoothing", options.label_smoothing);
+  options.loss_decay = given.value("loss_decay", options.loss_decay);
   return options;
 }
 
@@ -123,8 +126,12 @@ Run<S> first_step(Json c, Engine engine) {
 }
 
 const Json& stored_networks() {
-  static const Json file = load_parity("vgg");
-  return file.at("cases");
+  static const Json cases = [] {
+    Json list = load_parity("vgg").at("cases");
+    for (const Json& c : load_parity("losses").at("cases")) list.push_back(c);
+    return list;
+  }();
+  return cases;
 }
 
 const Json& stored_network(const std::string& name) {

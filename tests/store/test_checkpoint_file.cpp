@@ -155,7 +155,7 @@ TEST(Checkpoint, SaysWhatItHolds) {
     double sum = 0, squares = 0;
     for (std::size_t n = 0; n < 20; ++n)
       for (std::size_t i = 0; i < 16; ++i) {
-        const double x = images.pixels[(n * 2 + c) * 16 + i] / 255.0;
+        const double x = images.bytes()[(n * 2 + c) * 16 + i] / 255.0;
         sum += x;
         squares += x * x;
       }

@@ -15,9 +15,8 @@ namespace gradscape::testing {
 inline ImageSet hash_images(FeatureShape shape, int classes, Index count, std::uint32_t seed) {
   ImageSet images{shape, classes, {}, {}};
   for (Index i = 0; i < count * shape.size(); ++i)
-    images.pixels.push_back(static_cast<std::uint8_t>(hash32(i, seed) >> 24));
-  for (const int label : hash_labels(count, seed + 1, classes))
-    images.labels.push_back(static_cast<std::uint8_t>(label));
+    images.bytes().push_back(static_cast<std::uint8_t>(hash32(i, seed) >> 24));
+  for (const int label : hash_labels(count, seed + 1, classes)) images.labels.push_back(label);
   return images;
 }
 

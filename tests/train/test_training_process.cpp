@@ -184,7 +184,7 @@ TEST(TrainingProcess, TestLeavesTheTrainingAlone) {
 
 TEST(TrainingProcess, TestWithoutImagesIsNan) {
   SmallRun run = mlp_run(4);
-  run.dataset.test.pixels.clear();
+  run.dataset.test.bytes().clear();
   run.dataset.test.labels.clear();
   const auto process = run.process<float>();
   const TestRecord record = process->test(process->initial_state());

@@ -26,7 +26,7 @@ using Action = std::function<void()>;
 class VerbOption {
  public:
   explicit VerbOption(CLI::Option* option) : option_(option) {}
-  VerbOption& required();
+  VerbOption& required(bool needed = true);
   /// How help names the value; "" leaves it out.
   VerbOption& type_name(const std::string& name);
   VerbOption& group(const std::string& name);

@@ -10,15 +10,27 @@
 namespace gradscape {
 
 /// Where augmentation puts a sample: output pixel (y, x) shows input pixel (y + dy, flip ? W − 1 − (x + dx) : x + dx),
-/// zero bytes outside.
+/// zeros outside.
 struct Augmentation {
   std::int8_t dy = 0;
   std::int8_t dx = 0;
   bool flip = false;
 };
 
-/// Per channel, what each byte becomes.
-using Lookup = std::vector<std::array<double, 256>>;
+/// What pixels become by standardisation: a table for bytes.
+class PixelValues {
+ public:
+  explicit PixelValues(const Standardisation& standardisation);
+
+  double operator()(std::size_t channel, std::uint8_t byte) const { return of_bytes_[channel][byte]; }
+  double operator()(std::size_t channel, double value) const {
+    return (value - standardisation_.mean[channel]) / standardisation_.deviation[channel];
+  }
+
+ private:
+  Standardisation standardisation_;
+  std::vector<std::array<double, 256>> of_bytes_;
+};
 
 /// The batches of a training run: a pure function of (seed, step). Every epoch visits every image once in an order of
 /// its own; the last batch of an epoch is short where the number of images is no multiple of the batch size.
@@ -53,7 +65,7 @@ class BatchSource {
   const std::vector<std::int32_t>& order(std::int64_t epoch) const;
 
   const ImageSet& images_;
-  Lookup lookup_;
+  PixelValues values_;
   bool flip_;
   Index crop_;
   Index batch_size_;

@@ -2,9 +2,12 @@
 // all data carry hashes, and nothing in a file is trusted before it was checked.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +29,11 @@ Fingerprint begin_hash(const std::string& name, Element element, const Shape& sh
 /// Bytes that File::write() takes for a dataset's values: whole chunks, whose last ones may be padded.
 std::int64_t stored_bytes(const Shape& shape, std::size_t element_size);
 
+/// Whose file it is. Of a file of anyone, a user's data, numbers have any type: a float of 16 or 32 bits counts as
+/// float32, whole numbers other than uint8 as int64. Text attributes may have any form, and values may take as much
+/// more than the file as gzip makes of them in pictures.
+enum class Origin { gradscape, anyone };
+
 /// An HDF5 file. Paths are absolute inside the file ("/parameters/features.0.weight"); missing groups are made. Every
 /// method throws gradscape::Error naming file and object. T is double, float, std::int64_t, std::int32_t, std::int8_t
 /// or std::uint8_t.
@@ -38,7 +46,7 @@ class File {
   static File create(const std::string& path);
   /// An existing file, read-only. AccessError where it exists but is not accessible now (no permission, too many open
   /// files, open for writing elsewhere); Error where it is no regular file, or not one of HDF5.
-  static File open(const std::string& path);
+  static File open(const std::string& path, Origin origin = Origin::gradscape);
 
   File(File&&) noexcept;
   ~File();
@@ -65,7 +73,11 @@ class File {
   /// The same into memory that is there already; Error where the dataset does not hold `count` values.
   template <class T>
   void read_into(const std::string& name, T* values, std::size_t count) const;
+  /// The values in order, some rows (of the first dimension) at a time: whole chunks, of a few MiB. Types as in read().
+  template <class T>
+  void read_slabs(const std::string& name, const std::function<void(std::span<const T>)>& take) const;
   const Shape& shape(const std::string& name) const;
+  Element element(const std::string& name) const;
   /// "float64", "int32", …
   std::string type_name(const std::string& name) const;
 
@@ -114,7 +126,7 @@ class File {
   using Attributes = std::map<std::string, Attribute>;
   using Objects = std::map<std::string, Object>;
 
-  File(std::string path, Handle handle, std::uint64_t size);
+  File(std::string path, Handle handle, std::uint64_t size, Origin origin);
 
   /// An empty dataset as write() fills it; `chunk` gets the extents of its chunks, which are 1 in the first `single`
   /// dimensions.
@@ -131,6 +143,7 @@ class File {
   /// Drops what is cached of attributes and objects: to be called before every change.
   void forget();
 
+  std::uint64_t most_bytes() const;
   const Attributes& root_attributes() const;
   const Objects& all_objects() const;
   const Object* find(const std::string& name) const;
@@ -139,9 +152,11 @@ class File {
   void look_at_dataset(Object& object, const std::string& name) const;
   Attribute read_attribute(hid_t object, const std::string& object_name, const std::string& name) const;
   Attribute find_attribute(const std::string& object, const std::string& name) const;
+  std::optional<std::string> variable_text(hid_t object, const std::string& name) const;
   const Object& dataset(const std::string& name) const;
   void require_stored(const Object& dataset, const std::string& name) const;
   void load(const Object& dataset, const std::string& name, void* values) const;
+  void require_hash(const Object& dataset, const std::string& name, const Fingerprint& hash) const;
 
   Handle open_object(const std::string& name) const;
   Handle open_dataset(const std::string& name) const;
@@ -154,7 +169,8 @@ class File {
 
   std::string path_;
   Handle file_;
-  std::uint64_t size_;           // bytes; of a new file as many as there may be
+  std::uint64_t size_;  // bytes; of a new file as many as there may be
+  Origin origin_;
   std::uint64_t failed_before_;  // failed closes before the file was opened
   mutable std::unique_ptr<Attributes> attributes_;
   mutable std::unique_ptr<Objects> objects_;  // those checked so far

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "gradscape/core/point.hpp"
 #include "gradscape/core/types.hpp"
 
 namespace gradscape {
@@ -29,5 +30,9 @@ struct LossValue {
 template <class S>
 LossValue evaluate_loss(Loss kind, ConstRows<S> logits, const std::vector<int>& labels, const Matrix<S>& targets,
                         Rows<S> dlogits, double smoothing = 0);
+
+/// λ/2·‖θ‖² over all parameters, in double: weight decay as a part of the loss. Adds λ·θ to `grad` unless that is null.
+template <class S>
+double add_decay(double lambda, const Point<S>& theta, Vector<S>* grad);
 
 }  // namespace gradscape

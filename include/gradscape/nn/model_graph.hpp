@@ -156,10 +156,11 @@ struct ModelGraph {
   std::vector<Node> nodes;
   Loss loss = Loss::cross_entropy;
   double label_smoothing = 0;   // of cross-entropy: evaluate_loss()
+  double loss_decay = 0;        // weight decay inside of the loss: add_decay()
   std::vector<int> lines = {};  // of each node in the text that it was read from, for messages; empty: of none
   bool operator==(const ModelGraph& other) const {
     return input == other.input && nodes == other.nodes && loss == other.loss &&
-           label_smoothing == other.label_smoothing;
+           label_smoothing == other.label_smoothing && loss_decay == other.loss_decay;
   }
 };
 

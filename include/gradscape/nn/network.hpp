@@ -58,6 +58,7 @@ struct NetworkParts {
   FeatureShape input;
   Loss loss = Loss::cross_entropy;
   double label_smoothing = 0;  // of cross-entropy, as in evaluate_loss()
+  double loss_decay = 0;       // as in add_decay()
   Layout parameters;           // what the layers' constructors have added
   Layout buffers;
   std::vector<std::unique_ptr<Layer<S>>> layers;  // in the order of evaluation; several inputs: Join

@@ -39,6 +39,7 @@ struct ModelOptions {
   std::string init = "xavier-normal";
   std::string loss = "cross-entropy";
   double label_smoothing = 0;  // cross-entropy
+  double loss_decay = 0;       // λ: adds λ/2·‖θ‖² to the loss
 };
 
 /// Names that ModelOptions' texts can take, in the order to show them.

@@ -38,7 +38,11 @@ struct NetworkWeights {
 
 /// Reads the weights of a checkpoint, of this or another run of a network with the same tensors; errors as above.
 template <class S>
-NetworkWeights<S> read_weights(const std::string& path, const Network<S>& network);
+NetworkWeights<S> read_weights(const std::string& path, const Layout& parameters, const Layout& buffers);
+template <class S>
+NetworkWeights<S> read_weights(const std::string& path, const Network<S>& network) {
+  return read_weights<S>(path, network.parameters(), network.buffers());
+}
 
 CheckpointInfo read_checkpoint_info(const h5::File& file);
 

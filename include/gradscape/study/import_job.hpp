@@ -14,10 +14,11 @@
 namespace gradscape {
 
 struct ImportRequest {
-  std::string folder;               // network.toml, weights *.safetensors, maybe check.safetensors
-  WeightMap map = {};               // of names, where nothing else tells
-  bool without_statistics = false;  // weights may lack running statistics
-  bool force = false;               // replace the run that is there
+  std::string folder;                 // network.toml, weights *.safetensors, maybe check.safetensors
+  WeightMap map = {};                 // of names, where nothing else tells
+  bool without_statistics = false;    // weights may lack running statistics
+  bool recompute_statistics = false;  // running statistics are averaged over the training images
+  bool force = false;                 // replace the run that is there
 };
 
 /// One file of weights and how it was read.
@@ -34,7 +35,8 @@ struct ImportResult {
   EvaluateResult on_data;  // of the last snapshot: test images, at most a batch; 0 images: there are none
 };
 
-/// The files of weights of a folder, in the order of their names, numbers in them by value; check.safetensors aside.
+/// The files of weights of a folder, check.safetensors aside: in the order that their metadata `order` says, where all
+/// have it, else of their names, numbers in them by value.
 std::vector<std::string> weight_files(const std::string& folder);
 
 /// What `experiment` becomes with the network of the folder.

@@ -15,6 +15,7 @@ struct StudyOptions {
   std::string variant;
   std::string out;
   std::string scale;
+  std::string from;  // RUN@STEP whose weights training begins with; empty: initial ones
   bool resume = false;
   bool force = false;
   Overrides overrides;

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <optional>
+
 #include "gradscape/config/experiment.hpp"
-#include "gradscape/store/run_directory.hpp"
+#include "gradscape/study/run_at.hpp"
 
 namespace gradscape {
 
 struct TrainRequest {
-  bool resume = false;  // continue the run that is there
-  bool force = false;   // replace whatever run is there
-  bool probe = false;   // probe the steps of [sweep] while training, as sweep "main"
+  bool resume = false;             // continue the run that is there
+  bool force = false;              // replace whatever run is there
+  bool probe = false;              // probe the steps of [sweep] while training, as sweep "main"
+  std::optional<RunAt> from = {};  // the weights to begin with; train.from_weights is their fingerprint
 };
 
 /// Throws where train() would refuse the request: so that a study's last variant is known to be in order before the

@@ -40,6 +40,7 @@ struct TrainOptions {
   std::int64_t seed = 1;
   std::string precision = "float";
   std::string engine = "auto";  // of convolutions; "auto": the precision's own, winograd in float, direct in double
+  std::string from_weights;     // fingerprint of the weights that training began with (--from); empty: initial ones
   bool imported = false;        // the checkpoints are snapshots of another program's training: steps are their numbers
 };
 
