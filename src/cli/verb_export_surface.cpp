@@ -10,6 +10,7 @@
 #include "gradscape/exchange/surface_formats.hpp"
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/store/publish.hpp"
+#include "gradscape/store/run_directory.hpp"
 #include "gradscape/store/table_file.hpp"
 
 namespace gradscape {
@@ -60,6 +61,14 @@ Height height_from(const std::string& text) {
   throw UsageError("--height", fmt::format("\"{}\" is no height", abridge(text)), "allowed: loss | log | flat");
 }
 
+/// `verify`, `status` and `train --force` take every HDF5 file in a run's folder for one of the run's.
+void require_outside_of_runs(const fs::path& out) {
+  const fs::path folder = out.has_parent_path() ? out.parent_path() : fs::path(".");
+  if (out.extension() == ".h5" && RunDirectory(folder.string()).holds_run())
+    throw UsageError("--out", fmt::format("{} would lie among a run's own files", out.string()),
+                     "name a file in another folder");
+}
+
 struct ExportCommand {
   std::string from;
   const Format* format = nullptr;
@@ -84,6 +93,7 @@ void export_surface(const ExportCommand& command) {
   std::error_code code;
   if (fs::equivalent(out, command.from, code))
     throw UsageError("--out", fmt::format("{} is what is exported", out.string()), "name another file");
+  require_outside_of_runs(out);
   std::vector<std::size_t> repeats = chosen_repeats(command, table);
   if (command.format->name == std::string("csv")) {
     if (command.repeat) throw UsageError("--repeat", "does not go with csv, which holds all repeats");
@@ -108,6 +118,7 @@ void import_surface(const ImportCommand& command) {
     throw UsageError("--projection", "needs --directions", "a path's coordinates are lengths along them");
   if (owner_of(command.files.surface) == Owner::gradscape)
     throw UsageError(command.files.surface, "is a file of gradscape", "tools/plot.py surface draws it as it is");
+  require_outside_of_runs(command.out);
   const Table table = read_goldstein(command.files);
   std::error_code code;
   for (const std::string& file : {command.files.surface, command.files.directions, command.files.projection})
@@ -124,20 +135,21 @@ void import_surface(const ImportCommand& command) {
 void add_export_surface(VerbList& verbs) {
   Verb verb = verbs.add("export-surface", "A surface for loss-landscape, ParaView, NumPy, or as text");
   auto command = std::make_shared<ExportCommand>();
-  verb.option("FILE", command->from, "a merged surface, surface-NAME.h5").required();
+  verb.option("FILE", command->from, "a merged surface: surface.h5, surface-NAME.h5").required();
   verb.text(
           "--to", [command](const std::string& text) { command->format = &format_from(text); },
           "goldstein: h5 of tomgoldstein/loss-landscape; vtk: .vts; csv; npz")
       .required()
       .type_name("FORMAT");
-  verb.option("--out", command->out, "the file to write (default: FILE with another ending)").type_name("FILE");
+  verb.option("--out", command->out, "the file to write (default: FILE with another ending; .h5 not in a run)")
+      .type_name("FILE");
   verb.option("--repeat", command->repeat, "only this one (default: all, as FILE_1, FILE_2, …; csv holds all)");
   verb.text(
           "--height", [command](const std::string& text) { command->height = height_from(text); },
           "of vtk: loss (default) | log, its decimal logarithm | flat")
       .type_name("NAME");
-  verb.example("gradscape export-surface runs/a/surface-main.h5 --to vtk", "surface-main.vts, for ParaView");
-  verb.example("gradscape export-surface surface.h5 --to goldstein --out s.h5", "for its plot_2D.py");
+  verb.example("gradscape export-surface runs/a/surface.h5 --to vtk", "surface.vts, for ParaView");
+  verb.example("gradscape export-surface runs/a/surface.h5 --to goldstein --out a.h5", "for its plot_2D.py");
   verb.ignores({"--threads", "--isa"});
   verb.runs([command] { export_surface(*command); });
 }

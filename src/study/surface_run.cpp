@@ -207,7 +207,8 @@ void SurfaceRun<S>::open_directions() {
   } catch (const Error& error) {
     if (!is_damage(error)) throw;
   }
-  if (!made && !may_write_) throw Error(path, "is missing, or of other settings", "`gradscape surface` makes it again");
+  if (!made && !may_write_)
+    throw Error(path, "is missing, of other settings or of another program", "`gradscape surface` makes it again");
   if (!made) make_directions(path);
   file_ = std::make_unique<h5::File>(open_published(path, "directions"));
   facts_ = read_direction_facts(*file_);

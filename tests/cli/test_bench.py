@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`gradscape bench` and tests/bench/peer_torch.py: what they print hangs together. No test looks at how fast it is."""
+"""`gradscape bench`, tests/bench/peer_torch.py and surface_vs_pytorch.py: what they print hangs together. No test looks at how fast it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from support import BINARY, PLAIN, ROOT, Case, environment, flags, gradscape, interrupt, main, start
+from support import BINARY, PLAIN, ROOT, Case, environment, flags, gradscape, interrupt, main, start, write_cifar
 
 PEER = ROOT / "tests/bench/peer_torch.py"
 ROWS = ("forward", "forward_backward", "probed_step", "training_step", "probes", "storing")
@@ -304,6 +304,22 @@ class PeerOfPytorch(Case):
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(arguments[-1].lstrip("-"), done.stderr)
             self.assertNotIn("Traceback", done.stderr)
+
+
+class SurfaceBesidePytorch(Case):
+    @unittest.skipUnless(importlib.util.find_spec("torch"), "needs python3-torch")
+    def test_both_compute_the_same_surface(self) -> None:
+        folder = self.place / "cifar"
+        write_cifar(folder, train=2000)
+        done = subprocess.run([sys.executable, ROOT / "tests/bench/surface_vs_pytorch.py", "--network", "resnet-20", "--cells", "4", "--rounds", "1",
+                               "--data", folder, "--binary", BINARY, "--json", "--quiet"], capture_output=True, text=True, env=environment())
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stderr)
+        result, = json.loads(done.stdout)["networks"]
+        self.assertEqual(result["cells"], 4)
+        self.assertLess(result["median_relative_difference_of_losses"], 1e-4)
+        best = result["pytorch_layout"]
+        self.assertAlmostEqual(result["ratio"], result["pytorch_seconds"][best]["median"] / result["ours_seconds"]["median"])
+        self.assertLess(result["peak_megabytes_beyond_data"], result["peak_megabytes"])
 
 
 if __name__ == "__main__":

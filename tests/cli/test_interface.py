@@ -18,9 +18,8 @@ from pathlib import Path
 from support import BINARY, FULL, PLAIN, ROOT, Case, datasets, environment, gradscape, main, start, \
     toml_text, write_idx
 
-VERBS = ("run", "train", "sweep", "merge", "shift", "distributions", "theorem", "status", "verify", "info", "numerics", "import", "evaluate", "export",
-         "export-surface", "import-surface",
-         "bench", "plan")
+VERBS = ("run", "train", "sweep", "merge", "shift", "distributions", "theorem", "surface", "status", "verify", "info", "numerics", "import",
+         "evaluate", "export", "export-surface", "import-surface", "bench", "plan")
 # The names that configurations are promised to keep.
 FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
          "model.activation model.norm model.norm_dense train.optimizer train.lr train.batch_size train.steps "

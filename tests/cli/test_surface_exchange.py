@@ -69,6 +69,19 @@ class Exchange(Case):
             self.assertEqual(file.attrs["file_type"], b"surface")
             return {key: item[()] for key, item in file.items()}
 
+    def test_runs_keep_their_folders_to_themselves(self) -> None:
+        """An HDF5 file of another program there would be a problem to verify, status and --force."""
+        run = self.make("train", PLAIN, self.place / "run", "--quiet")
+        gradscape("surface", run, "--xlim=-1:1:3", "--images", 32, "--quiet")
+        surface = run / "surface.h5"
+        gradscape("export-surface", surface, "--to", "goldstein", expect=2, says=("--out", "run's own files", "another folder"))
+        out, = self.export(surface, "goldstein", "--out", self.place / "out.h5")
+        gradscape("import-surface", out, "--out", run / "surface-theirs.h5", expect=2, says=("--out", "run's own files"))
+        for to in ("vtk", "csv", "npz"):  # these are nobody's business
+            self.export(surface, to)
+        self.assertIn("all right", gradscape("verify", run).stdout)
+        self.assertIn("surface   4 done of 4; merged", gradscape("status", run, expect=(0, 1)).stdout)
+
     # --- tomgoldstein/loss-landscape ---
 
     def test_goldstein_by_its_names(self) -> None:
