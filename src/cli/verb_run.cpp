@@ -64,7 +64,7 @@ struct TrainCommand : StudyOptions {
 /// Begins with another run's weights: without a configuration of its own it is that run's.
 void take_weights(StudyOptions& options) {
   if (options.from.empty()) {
-    if (options.config.empty()) throw UsageError("CONFIG", "is missing", "gradscape train CONFIG, or --from RUN@STEP");
+    if (options.config.empty()) throw UsageError("CONFIG", "is required", "gradscape train CONFIG, or --from RUN@STEP");
     return;
   }
   const RunAt at = find_run_at(options.from);
