@@ -119,6 +119,16 @@ class Shown(ReportCase):
         self.assertEqual(table["columns"], {"step": [0, 10], "loss_min": [2, 2], "loss_max": [3, 3], "loss_min_least": [1, 1],
                                             "loss_max_largest": [4, 4]})
 
+    def test_other_files_are_shown_over_steps(self) -> None:
+        run = self.write_landscape(self.run_directory("run"))
+        self.write(run / "curvature.h5", step=[0, 5], sharpness=[2.0, 3.0], spectrum=np.ones((2, 4)))
+        with h5py.File(run / "curvature.h5", "a") as file:
+            file["sharpness"].attrs["units"] = "loss/weight^2"
+        page = self.page(run)
+        self.assertEqual(self.tables(page, "File curvature.h5", 0)["run"]["columns"], {"step": [0, 5], "sharpness": [2, 3]})
+        figure = next(figure for figure in self.data(page)["figures"] if figure["title"] == "File curvature.h5")
+        self.assertEqual(figure["choices"], [["variable", [{"name": "sharpness", "y": "sharpness, loss/weight^2", "log": False}]]])
+
     def test_two_reports_are_equal(self) -> None:
         study = self.write_study()
         self.assertEqual(self.page(study), self.page(study))

@@ -184,8 +184,9 @@
       return {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: ink, size: narrow.matches ? 11 : 13, family: "system-ui, sans-serif"},
         margin: narrow.matches ? {l: 48, r: 8, t: 10, b: 40} : {l: 64, r: 16, t: 32, b: 48}, hovermode: "closest",
         modebar: {bgcolor: "rgba(0,0,0,0)", color: css("--soft"), activecolor: ink}, hoverlabel: {bgcolor: css("--paper"), font: {color: ink}}, dragmode: narrow.matches ? false : "zoom",
-        legend: {orientation: "h", y: narrow.matches ? -.16 : -.13, yanchor: "top", font: {size: narrow.matches ? 10 : 12}}, uirevision: `${this.chosen}${log}`,
-        xaxis: {...axis, title: {text: text(this.data.x), standoff: 6}, type: this.data.log_x ? "log" : "linear"},
+        legend: {orientation: "h", y: -.18, yanchor: "top", font: {size: narrow.matches ? 10 : 12}}, uirevision: `${this.chosen}${log}`,
+        xaxis: {...axis, title: {text: text(this.data.x), standoff: 6}, type: this.data.log_x ? "log" : "linear",
+          exponentformat: this.data.log_x ? "power" : "none", separatethousands: !this.data.log_x},
         yaxis: {...axis, title: {text: text(this.quantity().y || ""), standoff: 6}, type: log}};
     }
 
@@ -224,7 +225,7 @@
               name: this.name(table), showlegend: !each.pale});
             if (each.pale) continue;
             for (const [values, word] of [[low, "least"], [high, "largest"]])
-              traces.push({...common, y: values, mode, line: {width: 1, color: colour(run), dash: DASHES[run.dash]}, marker: {size: 4, color: colour(run)},
+              traces.push({...common, y: values, mode, line: {width: x.length > 5 * FEW ? .5 : 1, color: colour(run, x.length > 5 * FEW ? .6 : 1), dash: DASHES[run.dash]}, marker: {size: 4, color: colour(run)},
                 showlegend: false, hovertemplate: `${this.name(table)}<br>${text(this.data.x)} %{x}<br>${word} %{y:.5g}<extra></extra>`});
           } else {
             const name = this.name(table, each.name), dash = each.dash === "solid" ? DASHES[run.dash] : each.dash;

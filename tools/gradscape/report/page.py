@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import html
@@ -37,6 +38,13 @@ def plotly_source() -> Path:
 def packed(text: bytes) -> str:
     """Base64 of gzip, without a time: the same page for the same runs."""
     return base64.b64encode(gzip.compress(text, 6, mtime=0)).decode()
+
+
+@functools.cache
+def packed_plotly() -> tuple[str, str]:
+    """plotly.js for the page, and its sha256."""
+    source = plotly_source().read_bytes()
+    return packed(source), hashlib.sha256(source).hexdigest()
 
 
 def bare(value: object) -> object:
@@ -146,9 +154,9 @@ def render(report: Report, title: str, provenance: list[tuple[str, list[str]]]) 
         element("li", escaped(problem)) for problem in report.problems)), class_="problems") if report.problems else ""
     origin = element("section", element("h2", "Provenance", id="provenance") + as_table(["", *labels], provenance, "provenance"))
     style, script = (HERE.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    plotly = plotly_source().read_bytes()
-    blocks = "".join(f'<script type="application/octet-stream" id="{name}">{packed(content)}</script>\n' for name, content in (
-        ("plotly", plotly), ("data", json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())))
+    library, checksum = packed_plotly()
+    data = packed(json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+    blocks = "".join(f'<script type="application/octet-stream" id="{name}">{content}</script>\n' for name, content in (("plotly", library), ("data", data)))
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
@@ -163,7 +171,7 @@ def render(report: Report, title: str, provenance: list[tuple[str, list[str]]]) 
 {problems}<section><h2 id="runs">What was run</h2>{runs_part(report)}</section>
 <section>{numbers_part(report)}</section>
 {figures}{origin}
-<footer><p>Made by gradscape's report. Figures: plotly.js (MIT), sha256 {hashlib.sha256(plotly).hexdigest()[:16]}….</p></footer>
+<footer><p>Made by gradscape's report. Figures: plotly.js (MIT), sha256 {checksum}.</p></footer>
 </main>
 {blocks}<script>
 {script}</script></body></html>

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import math
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import h5py
 import numpy as np
 
-from ..figures.files import Array, Error, File, read_file
+from ..figures.files import Array, Error, File, read_file, text_of
 from ..figures.grids import (BELOW_NOISE, NOT_DONE, Run, are_sizes, direction_of, load_grid, load_landscape, summarise, wanted_grid)
 from ..figures.histograms import density, schema_of
-from ..figures.series import (Group, Places, choose_layers, find_groups, gather, load_series, load_trace, of_layer, place_of, planned_steps, stacked)
+from ..figures.series import (Group, Places, choose_layers, find_groups, gather, is_run, load_series, load_trace, of_layer, place_of, planned_steps, stacked)
 from ..figures.style import Look, settings_of
 from ..figures.surfaces import LABELS, Surface, load_surface, scale_of, wanted_surface
 from .reduce import holes, kept_rows, nearest_rows, slider_steps
@@ -416,6 +418,43 @@ def distributions(report: Report) -> None:
     report.add(figure)
 
 
+# --- files that are not known here ---
+
+KNOWN = ("landscape", "shift", "distributions", "theorem", "surface", "runs", "directions")
+
+
+def others(report: Report) -> None:
+    """Of any other file of the runs what it holds over training steps."""
+    for stem in sorted({path.stem for place in map(Path, report.places) for pattern in ("*.h5", "*/*.h5", "*/*/*.h5") for path in place.glob(pattern)
+                        if is_run(path.parent) and path.stem.split("-")[0] not in KNOWN}):
+        names: dict[str, str] = {}  # variable → its unit
+
+        def load(run: Path, file: Path | None) -> File:
+            names.update(over_steps(file))
+            return read_file(file, {"step": ("step",)}, f"gradscape info {file} tells what it holds", {name: ("step",) for name in names})
+
+        groups = report.gathered(f"{stem}.h5", load)
+        figure = Figure("series", "other", f"File {plain(stem)}.h5", "training step", [("variable", [choice(name, f"{name}, {unit}") for name, unit in names.items()])])
+        for place, name in enumerate(names):
+            there = {group.label: [file for file in group.files if name in file] for group in groups}
+            for group in groups:
+                if there[group.label]:
+                    steps, values = stacked(there[group.label], name)
+                    columns, draw = of_seeds(values, name)
+                    figure.tables.append(table(report.run(group), [place], "step", {"step": steps} | columns, draw))
+        report.add(figure)
+
+
+def over_steps(path: Path) -> dict[str, str]:
+    """Variables [step] of a file, with their units; none where it cannot be read."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return {name: plain(text_of(item.attrs.get("units")) or "1") for name, item in file.items()
+                    if isinstance(item, h5py.Dataset) and name != "step" and item.dtype.kind == "f" and item.shape == file["step"].shape}
+    except Exception:  # of a damaged file, which read_file tells
+        return {}
+
+
 # --- surfaces ---
 
 def surfaces(report: Report) -> None:
@@ -495,7 +534,8 @@ def collect(places: Places) -> Report:
     report = Report(places)
     parts: list[Callable[[], None]] = [lambda: sweeps(report), lambda: training(report), lambda: cross_run(report), lambda: layer_bands(report),
                                        lambda: surfaces(report), lambda: distributions(report),
-                                       *(lambda kind=kind: layered(report, kind) for kind in LAYERED)]
+                                       *(functools.partial(layered, report, kind) for kind in LAYERED),
+                                       lambda: others(report)]
     found = find_groups(report.places)
     for part in parts:
         with np.errstate(all="ignore"), warnings.catch_warnings():

@@ -52,4 +52,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "line": (
         "The loss (or accuracy) of a fixed set of images on a straight line through the weights, in multiples of its direction.",
         "A barrier on the straight line does not rule out a curved way without one, and widths depend on how the direction is scaled."),
+    "other": (
+        "What a file holds that this report has no figure of its own for: its numbers over the training steps, in the unit beside the axis.",
+        "What they mean, and what follows from them, is said in docs/format.md and docs/definitions.md rather than here."),
 }
