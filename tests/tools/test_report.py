@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from support import INF, NAN, Case, Result, bowl, write_grid
+from support import INF, NAN, SLOW, Case, Result, bowl, write_grid
+from test_plot_damage import Mutator, written_as_gradscape_does
 
 from gradscape import report
 from gradscape.report import cli, reduce
@@ -311,6 +313,22 @@ class Bad(ReportCase):
         (run / "config.toml").write_text("[model]\n")
         self.write_landscape(run)
         self.assertEqual(self.data(self.page(self.place / "study"))["runs"][0]["label"], "a\ufffd")
+
+    def test_damage_of_any_kind_is_a_message(self) -> None:
+        study = self.write_study()
+        files = sorted((study / "bn").rglob("*.h5"))
+        for path in files:
+            written_as_gradscape_does(path)
+        for seed in range(200 if SLOW else 15):
+            path = files[seed % len(files)]
+            whole, mutator = path.read_bytes(), Mutator(seed)
+            with contextlib.suppress(OSError, ValueError, TypeError):  # a change that cannot be made
+                mutator.change(path)
+            with self.subTest(seed=seed, file=path.name, change=mutator.told), contextlib.redirect_stderr(io.StringIO()):
+                made = report.write(study, self.place / "r.html")
+                self.assertGreaterEqual(len(made.figures), 10)
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+            path.write_bytes(whole)
 
     def test_python_has_the_same(self) -> None:
         made = report.write(self.write_study(), self.place / "r.html", "A title")

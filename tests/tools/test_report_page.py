@@ -16,7 +16,7 @@ import matplotlib.image
 import numpy as np
 
 from browser import CHROMIUM, Browser
-from support import INF, NAN, Case, bowl, write_grid
+from support import INF, NAN, SLOW, Case, bowl, write_grid
 
 from gradscape import report
 
@@ -25,6 +25,7 @@ NAMES = ("<script>window.hacked = 1</script>", "<b>&amp; \"日本\" %{x}")
 STEPS = 40
 
 
+@unittest.skipUnless(SLOW, "GRADSCAPE_SLOW is not set: pages are not looked at")
 @unittest.skipUnless(CHROMIUM, "chromium is not installed: pages are not looked at (apt install chromium)")
 @unittest.skipUnless(report.page.DEBIAN.is_file(), "python3-plotly is not installed")
 class Page(Case):
