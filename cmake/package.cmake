@@ -3,8 +3,8 @@ install(TARGETS gradscape RUNTIME DESTINATION bin)
 install(DIRECTORY configs docs DESTINATION .)
 install(DIRECTORY tools DESTINATION . USE_SOURCE_PERMISSIONS
         PATTERN quickstart.sh EXCLUDE PATTERN test.sh EXCLUDE PATTERN portable_test.sh EXCLUDE PATTERN packages.sh EXCLUDE
-        PATTERN signature.sh EXCLUDE PATTERN __pycache__ EXCLUDE)
-install(FILES README.md SECURITY.md LICENSE DESTINATION .)
+        PATTERN signature.sh EXCLUDE PATTERN __pycache__ EXCLUDE PATTERN *.egg-info EXCLUDE)
+install(FILES README.md SECURITY.md LICENSE pyproject.toml DESTINATION .)
 
 set(CPACK_GENERATOR TGZ)
 set(CPACK_PACKAGE_FILE_NAME gradscape-${PROJECT_VERSION}-linux-x86-64-v3)

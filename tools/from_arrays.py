@@ -233,28 +233,37 @@ def from_pictures(folder: Path, size: tuple[int, int] | None, grey: bool, create
 # --- the file ---
 
 
-def write(source: Path, out: Path, options: argparse.Namespace) -> None:
+def write(source: str | Path, out: str | Path, layout: str = "auto", size: tuple[int, int] | None = None, grey: bool = False,
+          labels: str = "fine", gzip: bool = False) -> None:
+    """Writes the HDF5 file, or nothing where it cannot be done: Refusal says why.
+
+    source  an NPZ file, a folder of pictures (a folder for each class), or one of CIFAR for Python
+    layout  of an NPZ file's images: "NCHW", "NHWC", or "auto", by their shape
+    size    (height, width) in pixels, to which all pictures are brought; grey: to one channel
+    labels  of CIFAR-100: "fine" or "coarse"
+    """
+    source, out = Path(source), Path(out)
     begun = out.with_name(out.name + ".part")
-    how = {"compression": "gzip", "shuffle": True} if options.gzip else {}
+    how = {"compression": "gzip", "shuffle": True} if gzip else {}
     try:
         with h5py.File(begun, "w", libver="v110") as file:  # whose every structure has a checksum
 
             def create(name: str, shape: tuple) -> h5py.Dataset:
-                chunks = {"chunks": (min(shape[0], 64), *shape[1:])} if options.gzip else {}
+                chunks = {"chunks": (min(shape[0], 64), *shape[1:])} if gzip else {}
                 return file.create_dataset(name, shape, np.uint8, **chunks, **how)
 
             def put(name: str, values: np.ndarray, layout: str = "NCHW") -> None:
-                chunks = {"chunks": (min(len(values), 64), *values.shape[1:])} if options.gzip and values.ndim == 4 else {}
+                chunks = {"chunks": (min(len(values), 64), *values.shape[1:])} if gzip and values.ndim == 4 else {}
                 data = file.create_dataset(name, data=values, **chunks, **(how if values.ndim == 4 else {}))
                 if layout == "NHWC":
                     data.attrs["layout"] = layout
 
             if source.is_file():
-                from_npz(source, options.layout, put)
+                from_npz(source, layout, put)
             elif (source / "data_batch_1").is_file() or (source / "train").is_file():
-                from_cifar(source, options.labels, put)
+                from_cifar(source, labels, put)
             elif source.is_dir():
-                from_pictures(source, options.size, options.grey, create, put)
+                from_pictures(source, size, grey, create, put)
             else:
                 raise Refusal(source, "does not exist")
             for prefix in ("", "test_"):
@@ -291,7 +300,7 @@ def main() -> int:
     parser.add_argument("--gzip", action="store_true", help="compress the images")
     options = parser.parse_args()
     try:
-        write(options.source, options.out, options)
+        write(**vars(options))
     except Refusal as refusal:
         print(f"from_arrays: {refusal}", file=sys.stderr)
         return 1

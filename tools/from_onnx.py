@@ -31,7 +31,10 @@ try:
 except ImportError:
     onnx = None
 
-from from_pytorch import MOST_IMAGES, Network, Refusal, Value, Zeros, listed, network_toml, new_folder, write_safetensors
+if __package__:  # gradscape.from_onnx
+    from .from_pytorch import MOST_IMAGES, Network, Refusal, Value, Zeros, listed, network_toml, new_folder, write_safetensors
+else:
+    from from_pytorch import MOST_IMAGES, Network, Refusal, Value, Zeros, listed, network_toml, new_folder, write_safetensors
 
 AGAIN = ("export it again with training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False and, from torch 2.5 on, "
          "dynamo=False, or by tools/from_pytorch.py; --folded-norm accept takes it as it is")
@@ -911,8 +914,17 @@ def header_of(path: Path) -> dict:
         raise Refusal(str(path), "is no safetensors file", "tools/from_pytorch.py makes one of a .pth") from error
 
 
-def convert(path, folder, shape=None, weights=(), images=None, labels=None, loss="cross-entropy", label_smoothing=0.0, folded="refuse"):
-    """Writes the folder and returns what is to be said. Refusal where it cannot be done."""
+def convert(path, folder, shape=None, weights=(), images=None, labels=None, loss="cross-entropy", label_smoothing=0.0,
+            folded="refuse") -> list:
+    """Writes the folder and returns what is to be said, a list of texts. Refusal where it cannot be done.
+
+    path     the ONNX file
+    shape    (channels, height, width) of an image, where the file leaves it open
+    weights  safetensors files in the order of training, names as in the file
+    images   float [N, C, H, W] as the network sees them; made up if not given. labels: int [N]
+    loss     cross-entropy (with label_smoothing), mse or sse against one-hot targets
+    folded   "accept": a network whose batch norms were folded into its weights is taken as another one
+    """
     path, notes = Path(path), []
     weights = [Path(file) for file in weights]
     model = load(path)

@@ -4,7 +4,7 @@
 import sys
 
 try:
-    from gradscape_plots.cli import main
+    from gradscape.figures.cli import main
 except ImportError as failure:
     module = (failure.name or "numpy").split(".")[0]
     sys.exit(f"plot_landscape: no Python module {module}: apt install python3-{module}, and run with /usr/bin/python3")

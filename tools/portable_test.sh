@@ -20,7 +20,7 @@ tar -xzf "$tarball" -C "$scratch"
 package=$scratch/$(basename "$tarball" .tar.gz)
 binary=$package/bin/gradscape
 for file in README.md SECURITY.md LICENSE configs/quickstart.toml configs/paper/fig4.toml tools/plot_landscape.py tools/paper.sh \
-            tools/gradscape_plots/cli.py docs/format.md; do
+            tools/gradscape/figures/cli.py tools/report.py tools/gradscape/report/page.js tools/gradscape/from_pytorch.py pyproject.toml docs/format.md; do
   [ -s "$package/$file" ] || fail "$file is not in the package"
 done
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to the first figure: installs packages, builds, runs configs/quickstart.toml, draws.
+# From a fresh Debian 12 to the first figure: installs packages, builds, runs configs/quickstart.toml, draws, reports.
 #   tools/quickstart.sh [OUT_DIR]        (default: runs/quickstart)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,9 @@ built=$SECONDS
 echo "Training with and without batch normalisation, probing the gradient direction …"
 build/release/gradscape run configs/quickstart.toml --out "$out" --resume
 tools/plot_landscape.py "$out" -o "$out/landscape.png" --title "VGG-A (width 1/4) on synthetic images"
+tools/report.py "$out" -o "$out/report.html"
 echo
 build/release/gradscape info "$out"
 echo
+echo "Report: $out/report.html   (open it in a browser)"
 echo "Figure: $out/landscape.png   (build $((built - started)) s, run and figure $((SECONDS - built)) s)"

@@ -340,14 +340,14 @@ class Exchange(Case):
     # --- figures, and what is refused ---
 
     def test_an_import_is_drawn_and_verified(self) -> None:
-        import gradscape_plots
+        from gradscape import figures
         self.imported(self.write_goldstein())
         path = self.place / "surface-imported.h5"
         told = gradscape("info", path).stdout
         for words in ("5 values of x from -1 to 1", "3 values of y from 0 to 1", "15 finite, 0 non-finite, 0 not done, in 1 repeat\n",
                       "-1 to 11", "loss 0\n"):
             self.assertIn(words, told)
-        figure = gradscape_plots.surface(path, style="heat")
+        figure = figures.surface(path, style="heat")
         self.assertEqual((figure.numbers[0]["cells"], figure.numbers[0]["largest"], figure.numbers[0]["largest_at"]), (15, 11, [1, 1]))
         content = bytearray(path.read_bytes())
         place = content.find(np.float64(10.5).tobytes())

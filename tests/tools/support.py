@@ -22,7 +22,7 @@ TOOLS = ROOT / "tools"
 SLOW = os.environ.get("GRADSCAPE_SLOW", "0") not in ("", "0")
 sys.path.insert(0, str(TOOLS))
 
-from gradscape_plots import cli, grids, landscape  # noqa: E402
+from gradscape.figures import cli, grids, landscape  # noqa: E402
 
 PROGRAM = TOOLS / "plot_landscape.py"
 NAN, INF = float("nan"), float("inf")

@@ -17,9 +17,9 @@ import numpy as np
 
 from support import INF, NAN, SLOW, Case, caught
 
-import gradscape_plots
-from gradscape_plots import cli, series
-from gradscape_plots.style import settings_of
+from gradscape import figures
+from gradscape.figures import cli, series
+from gradscape.figures.style import settings_of
 
 READS = {"trace/segment-00000001-00000004.h5": (cli.accuracy,), "shift.h5": (cli.shift,), "theorem.h5": (cli.theorem,),
          "runs.h5": (cli.cross_run,), "distributions.h5": (cli.ridgelines, cli.weights, cli.moments, cli.drift),
@@ -138,7 +138,7 @@ class Damage(Case):
         try:
             figure, errors = caught(lambda: function(place))
             caught(lambda: figure.savefig(self.place / "figure.png", dpi=40))
-        except gradscape_plots.Error as failure:
+        except figures.Error as failure:
             errors = str(failure)
             self.assertIn(str(place), errors, f"{told}: the file is not named")
             self.assertNotIn("\n", errors, told)
@@ -241,8 +241,8 @@ class Damage(Case):
             with h5py.File(run / "shift.h5", "a") as file:
                 del file["shift_norm"]
                 put(file)
-            with self.assertRaises(gradscape_plots.Error) as caught_error:
-                gradscape_plots.shift(run)
+            with self.assertRaises(figures.Error) as caught_error:
+                figures.shift(run)
             return str(caught_error.exception)
 
         def put_link(file: h5py.File) -> None:
@@ -265,8 +265,8 @@ class Damage(Case):
         with h5py.File(run / "shift.h5", "a") as file:
             del file["step"]
             file.create_dataset("step", (2**28,), "i8", chunks=(2**20,))
-        with self.assertRaisesRegex(gradscape_plots.Error, r"step claims 268435456 values in a file of \d+ bytes"):
-            gradscape_plots.shift(run)
+        with self.assertRaisesRegex(figures.Error, r"step claims 268435456 values in a file of \d+ bytes"):
+            figures.shift(run)
 
     def test_names_of_any_bytes(self) -> None:
         study = self.place / os.fsdecode(b"\xe4-$_\n{")

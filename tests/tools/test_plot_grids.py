@@ -13,7 +13,7 @@ import numpy as np
 
 from support import INF, NAN, PROGRAM, TOOLS, LandscapeCase, write_grid
 
-from gradscape_plots import axes, landscape, landscape_figure, style
+from gradscape.figures import axes, landscape, landscape_figure, style
 
 
 class Grids(LandscapeCase):
@@ -192,7 +192,7 @@ class Grids(LandscapeCase):
         script = self.place / "waits.py"
         script.write_text(f"""import sys, time
 sys.path.insert(0, {str(TOOLS)!r})
-from gradscape_plots import cli
+from gradscape.figures import cli
 def wait(*_):
     print("waiting", flush=True)
     time.sleep(60)

@@ -10,7 +10,7 @@ import numpy as np
 
 from support import INF, NAN, PROGRAM, LandscapeCase, write_grid
 
-from gradscape_plots import landscape
+from gradscape.figures import landscape
 
 
 class PlotLandscape(LandscapeCase):

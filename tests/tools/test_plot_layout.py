@@ -16,9 +16,9 @@ from matplotlib.text import Text
 
 from support import INF, NAN, SLOW, WIDTHS, Case, bowl, panels_of, write_grid
 
-import gradscape_plots
-from gradscape_plots import axes, cli
-from gradscape_plots.style import STYLE
+from gradscape import figures
+from gradscape.figures import axes, cli
+from gradscape.figures.style import STYLE
 
 LONG = "a variant with a name as long as nobody would like to have it"
 
@@ -89,7 +89,7 @@ class Layout(Case):
         for width in WIDTHS:
             for style in ("contour", "filled", "heat", "3d"):
                 for name in ("main", "points", *(["line"] if style == "filled" else [])):
-                    figure = gradscape_plots.surface(study, style=style, name=name, size=width)
+                    figure = figures.surface(study, style=style, name=name, size=width)
                     self.assert_in_order(figure, f"{style} {name}, {width} inches")
 
     def test_print(self) -> None:
@@ -120,7 +120,7 @@ class Layout(Case):
     def test_sizes_asked_for(self) -> None:
         study = self.write_study()
         for size in ((5.5, 2), (3.25, 6), (7, 2.2), (11, 3.2), (4, 3)):
-            figure = gradscape_plots.landscape(study, size=size)
+            figure = figures.landscape(study, size=size)
             np.testing.assert_allclose(figure.get_size_inches(), size)
             self.assert_in_order(figure, f"landscape, {size}")
         self.assert_error("shift", study, "--json", "--size", "2x1", expect=2, says=("--size: 2 panels", "do not fit into 2x1", "give 2x"))
@@ -140,7 +140,7 @@ class Layout(Case):
             self.assertEqual(json.dumps(alone.numbers), json.dumps(whole.numbers))
 
     def test_steps_begin_at_0_in_all_panels(self) -> None:
-        for panels in (gradscape_plots.accuracy(self.write_study()).axes, gradscape_plots.landscape(self.place / "study").axes):
+        for panels in (figures.accuracy(self.write_study()).axes, figures.landscape(self.place / "study").axes):
             limits = {panel.get_xlim() for panel in panels}
             self.assertEqual(len(limits), 1)
             self.assertTrue(limits.pop()[0] <= 0)
@@ -184,7 +184,7 @@ class Layout(Case):
             self.assertEqual(json.dumps(function(study, labels="without,with").numbers), json.dumps(labelled.numbers))
             with self.assertRaises(TypeError):
                 function(study, nonsense=1)
-            with self.assertRaises(gradscape_plots.UsageError):
+            with self.assertRaises(figures.UsageError):
                 function(study, paper="poster")
             text = inspect.getdoc(function)
             self.assertTrue("x: " in text and "y: " in text and "figure.numbers" in text, function.__name__)
@@ -202,14 +202,14 @@ class Layout(Case):
         run = self.write_landscape(self.run_directory("run"), "landscape-fine.h5")
         for function in (cli.landscape, cli.layers, cli.step_sizes):
             self.assertTrue(function(run, name="fine").numbers)
-            with self.assertRaisesRegex(gradscape_plots.Error, "landscape-fine.h5: see --name"):
+            with self.assertRaisesRegex(figures.Error, "landscape-fine.h5: see --name"):
                 function(run)
         self.write_shift(run, [[0, 1.0]], [[1, 1.0]])
         self.assertIn("shift reads no sweep", self.command("shift", run, "--name", "fine", "--json").stderr)
 
     def test_no_setting_is_left_behind(self) -> None:
         import matplotlib
-        gradscape_plots.landscape(self.write_study(), paper="column")
+        figures.landscape(self.write_study(), paper="column")
         for name in STYLE:
             self.assertEqual(matplotlib.rcParams[name], matplotlib.rcParamsDefault[name])
 

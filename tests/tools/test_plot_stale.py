@@ -11,9 +11,9 @@ import numpy as np
 
 from support import Case, caught
 
-import gradscape_plots
-from gradscape_plots import cli
-from gradscape_plots.files import matching
+from gradscape import figures
+from gradscape.figures import cli
+from gradscape.figures.files import matching
 
 HASHES = (2**64 - 5, 7, 2**63)  # their sum is beyond 2^64
 
@@ -94,7 +94,7 @@ class Stale(Case):
         self.assert_fresh(cli.landscape, variant)
         self.write_source(variant / "seed-0/sweep/main/segment-1.h5", 0)
         self.assert_stale(cli.landscape, variant, "landscape.h5", "gradscape merge")
-        self.assertIn("bn (stale", "".join(text.get_text() for text in gradscape_plots.landscape(variant).legends[0].get_texts()))
+        self.assertIn("bn (stale", "".join(text.get_text() for text in figures.landscape(variant).legends[0].get_texts()))
 
     def test_an_older_programs_file_is_taken_as_fresh(self) -> None:
         run = self.write_landscape(self.run_directory("bn"))

@@ -13,8 +13,8 @@ from matplotlib.collections import QuadMesh
 
 from support import INF, NAN, Case, bowl, panels_of
 
-import gradscape_plots
-from gradscape_plots import surfaces
+from gradscape import figures
+from gradscape.figures import surfaces
 
 INCLINED = np.array([[x + 10 * y for x in np.linspace(-1, 1, 5)] for y in np.linspace(-1, 1, 3)])  # 3×5, L = a + 10b
 
@@ -35,7 +35,7 @@ class Surfaces(Case):
     # --- planes ---
 
     def test_a_plane_that_is_not_square_is_not_transposed(self) -> None:
-        axes, = panels_of(gradscape_plots.surface(self.plane("run", INCLINED), style="heat"))
+        axes, = panels_of(figures.surface(self.plane("run", INCLINED), style="heat"))
         np.testing.assert_array_equal(drawn_values(axes, (3, 5)), INCLINED)
         corners = cells(axes).get_coordinates()  # [y, x, 2]
         np.testing.assert_allclose((corners[0, 0], corners[-1, -1]), ((-1.25, -1.5), (1.25, 1.5)))
@@ -47,7 +47,7 @@ class Surfaces(Case):
         status = np.where(np.isfinite(loss), 1, 2).astype(np.uint8)
         status[1, 4] = 0  # whatever the number there says
         run = self.plane("run", loss, more={"status": status[np.newaxis]})
-        figure = gradscape_plots.surface(run, style="heat", log_y=False)
+        figure = figures.surface(run, style="heat", log_y=False)
         axes, = panels_of(figure)
         expected = np.where(status == 1, loss, NAN)
         np.testing.assert_array_equal(drawn_values(axes, (3, 5)), expected)
@@ -58,15 +58,15 @@ class Surfaces(Case):
         self.assertEqual((numbers["non_finite"], numbers["not_done"], numbers["least"], numbers["largest"]), (2, 1, 9, 31))
         self.assertEqual((numbers["least_at"], numbers["largest_at"]), ([-1, -1], [1, 1]))
         for style in ("contour", "filled", "3d"):
-            self.assertTrue(gradscape_plots.surface(run, style=style).numbers)
+            self.assertTrue(figures.surface(run, style=style).numbers)
 
     def test_one_scale_for_runs_side_by_side(self) -> None:
         runs = [self.plane("none", bowl(5, 7, 400)), self.plane("bn", bowl(3, 5, 4))]
-        figure = gradscape_plots.surface(runs, style="heat")
+        figure = figures.surface(runs, style="heat")
         norms = [cells(axes).norm for axes in panels_of(figure)]
         self.assertEqual([(norm.vmin, norm.vmax) for norm in norms], [(0.25, 800.25)] * 2)
         for style in ("heat", "filled", "contour", "3d"):
-            figure = gradscape_plots.surface(runs, style=style)
+            figure = figures.surface(runs, style=style)
             bar, = (axes for axes in figure.axes if axes.get_label() == "beside")
             self.assertEqual((bar.get_xscale(), bar.get_xlim(), bar.get_xlabel()), ("log", (0.25, 800.25), "loss"))
 
@@ -80,7 +80,7 @@ class Surfaces(Case):
         far = surfaces.scale_of([loss], None, None)
         self.assertLess(far.high, 1e8)
         run = self.plane("run", loss)
-        self.assertIn("largest value 1e+90", gradscape_plots.surface(run).caption)
+        self.assertIn("largest value 1e+90", figures.surface(run).caption)
         self.assertFalse(surfaces.scale_of([INCLINED], None, None).log, "there are values below 0")
         self.assertFalse(surfaces.scale_of([bowl(5, 5, 1)], None, None).log, "0.25 to 2.25")
         self.assertTrue(surfaces.scale_of([bowl(5, 5, 1)], True, None).log)
@@ -93,7 +93,7 @@ class Surfaces(Case):
         for style in ("contour", "filled"):
             found = []
             for name, trajectory in (("alone", ()), ("path", path)):
-                figure = gradscape_plots.surface(self.plane(f"{style}-{name}", loss, trajectory=trajectory), style=style)
+                figure = figures.surface(self.plane(f"{style}-{name}", loss, trajectory=trajectory), style=style)
                 axes, = panels_of(figure)
                 lines = [[segment.shape for segment in part.get_segments()] if hasattr(part, "get_segments") else
                          [path.vertices.shape for path in part.get_paths()] for part in axes.collections]
@@ -106,7 +106,7 @@ class Surfaces(Case):
         np.testing.assert_array_equal(drawn[0].get_xydata(), path)
 
     def test_three_networks_are_marked(self) -> None:
-        axes, = panels_of(gradscape_plots.surface(self.plane("run", bowl(5, 5), labels="12,seed 2,mean")))
+        axes, = panels_of(figures.surface(self.plane("run", bowl(5, 5), labels="12,seed 2,mean")))
         marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]
         self.assertEqual(marks, [(-0.75, -0.75), (0.75, -0.75), (0.75, 0.75)])
         self.assertEqual([text.get_text() for text in axes.texts], ["step 12", "seed 2", "mean"])
@@ -114,27 +114,27 @@ class Surfaces(Case):
     def test_a_repeat_is_chosen(self) -> None:
         run = self.write_surface(self.run_directory("run"), np.stack([INCLINED, INCLINED + 100]), more={"repeat": [0, 7]})
         for asked, shift in ((None, 0), (0, 0), (7, 100)):
-            figure = gradscape_plots.surface(run, style="heat", repeat=asked)
+            figure = figures.surface(run, style="heat", repeat=asked)
             np.testing.assert_array_equal(drawn_values(panels_of(figure)[0], (3, 5)), INCLINED + shift)
         self.assertIn("repeat 7 of up to 2", figure.caption)
         self.assert_error("surface", run, "--repeat", 1, "--json", expect=2, says=("--repeat", "no repeat 1; there are 0, 7"))
 
     def test_what_was_varied_is_told(self) -> None:
         run = self.plane("run", INCLINED)
-        caption = gradscape_plots.surface(run).caption
+        caption = figures.surface(run).caption
         for words in ("x: along random, y: along random", "normalised filter by filter", "not along biases and norms", "θ of step 20",
                       "batch norm: running statistics", "100 training images in batches of 50"):
             self.assertIn(words, caption)
         other = self.plane("other", INCLINED, batch_norm="batch")
-        caption = gradscape_plots.surface([run, other]).caption
+        caption = figures.surface([run, other]).caption
         self.assertIn("batch norm: running statistics, 100 training images in batches of 50 (run)", caption)
         self.assertIn("batch norm: each batch's statistics, 100 training images in batches of 50 (other)", caption)
 
     def test_of_components_no_normalisation_is_told(self) -> None:
         """The file has the setting all the same."""
-        caption = gradscape_plots.surface(self.plane("run", INCLINED, x_direction="pca:1", y_direction="pca:2")).caption
+        caption = figures.surface(self.plane("run", INCLINED, x_direction="pca:1", y_direction="pca:2")).caption
         self.assertIn("x: along pca:1, y: along pca:2, θ of step 20", caption)
-        caption = gradscape_plots.surface(self.plane("plane", INCLINED, x_direction="through 1,2,b@3", y_direction="through 1,2,b@3")).caption
+        caption = figures.surface(self.plane("plane", INCLINED, x_direction="through 1,2,b@3", y_direction="through 1,2,b@3")).caption
         self.assertIn("plane through 1, 2, b@3, batch norm: running statistics", caption)
 
     # --- lines ---
@@ -142,7 +142,7 @@ class Surfaces(Case):
     def test_a_line_is_a_median_in_a_band_and_accuracy_beside(self) -> None:
         loss = np.array([[4, 1, 4.0], [2, 3, 2], [9, 2, 9]])
         run = self.write_surface(self.run_directory("run"), loss, x_direction="to:last", more={"barrier": [0.5, 1.5, 9]})
-        figure = gradscape_plots.surface(run, log_y=False)
+        figure = figures.surface(run, log_y=False)
         panel, = panels_of(figure)
         twin, = (axes for axes in figure.axes if axes.get_label() == "beside")
         train, test = (line for line in panel.lines if len(line.get_xdata()))
@@ -160,7 +160,7 @@ class Surfaces(Case):
 
     def test_a_line_has_gaps_where_no_repeat_is_finite(self) -> None:
         run = self.write_surface(self.run_directory("run"), [[NAN, 1, 2, 3], [INF, NAN, 4, 5]])
-        figure = gradscape_plots.surface(run, log_y=False)
+        figure = figures.surface(run, log_y=False)
         panel, = panels_of(figure)
         np.testing.assert_array_equal(panel.lines[0].get_ydata(), [NAN, 1, 3, 4])
         span, = panel.patches
@@ -191,7 +191,7 @@ class Surfaces(Case):
         self.assertEqual((numbers["run"], numbers["cells"], numbers["centre"]), ("run", 15, 75))
         self.assertAlmostEqual(numbers["largest"], 100 / 10)
         self.assertEqual(done.stderr, "")
-        self.assertEqual(gradscape_plots.surface(run / "surface-fine.h5").numbers[0]["run"], "run")
+        self.assertEqual(figures.surface(run / "surface-fine.h5").numbers[0]["run"], "run")
 
     def test_names_of_files(self) -> None:
         """Of two surfaces of a run the files tell them apart; an imported one has a name of its own."""
@@ -199,7 +199,7 @@ class Surfaces(Case):
         self.write_surface(run, [INCLINED], name="surface-b.h5")
         (self.place / "elsewhere").mkdir()
         other = self.write_surface(self.place / "elsewhere", [INCLINED], name="surface-resnet56.h5")
-        figure = gradscape_plots.surface([run / "surface-a.h5", run / "surface-b.h5", other / "surface-resnet56.h5"])
+        figure = figures.surface([run / "surface-a.h5", run / "surface-b.h5", other / "surface-resnet56.h5"])
         self.assertEqual([entry["run"] for entry in figure.numbers], ["study/run, surface-a", "study/run, surface-b", "resnet56"])
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests of tools/gradscape_plots beyond the landscape, on small files of which every number is known by hand."""
+"""Tests of tools/gradscape/figures beyond the landscape, on small files of which every number is known by hand."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from support import BATCH_NORM, INF, NAN, PLAIN, Case, caught
 
-import gradscape_plots
-from gradscape_plots import cli, histograms, series, style
+from gradscape import figures
+from gradscape.figures import cli, histograms, series, style
 
 
 def colour(artist) -> str:
@@ -38,27 +38,27 @@ class Plots(Case):
     def test_accuracy(self) -> None:
         self.write_trace(self.run_directory("study/bn", "batch"), [4, 2, 6])
         self.write_trace(self.run_directory("study/none"), [8, 8, NAN])
-        figure = gradscape_plots.accuracy([self.place / "study"], smooth=1)
+        figure = figures.accuracy([self.place / "study"], smooth=1)
         train, test = figure.axes
         np.testing.assert_allclose(lines(train)[BATCH_NORM], [40, 20, 60])
         np.testing.assert_allclose(lines(train)[PLAIN], [80, 80, NAN])
         np.testing.assert_allclose(lines(test)[BATCH_NORM], [20, 40])
         self.assertEqual([entry["run"] for entry in figure.numbers], ["none", "bn"], "without norm first")
         self.assertEqual(figure.numbers[1]["test_accuracy"], [0.4])
-        loss = gradscape_plots.accuracy([self.place / "study/bn"], value="loss", smooth=3).axes[0]
+        loss = figures.accuracy([self.place / "study/bn"], value="loss", smooth=3).axes[0]
         np.testing.assert_allclose(lines(loss)[BATCH_NORM], [3, 4, 4])
 
     def test_regression_has_no_test_panel(self) -> None:
         run = self.run_directory("run")
         self.write(run / "trace/segment-0-2.h5", step=[0, 1], loss=[5.0, 4.0], accuracy=[NAN, NAN], test_step=[2],
                    test_loss=[NAN], test_accuracy=[NAN])
-        self.assertEqual(len(gradscape_plots.accuracy([run], value="loss", log_y=True).axes), 1)
+        self.assertEqual(len(figures.accuracy([run], value="loss", log_y=True).axes), 1)
 
     def test_seeds_are_a_mean_and_a_band(self) -> None:
         for seed, scale in ((1, 1), (2, 3)):
             self.write_shift(self.run_directory(f"study/bn/seed-{seed}", "batch"), scale * np.array([[0, 1], [0, 2]]),
                              np.zeros((2, 2)))
-        norms, cosines = gradscape_plots.shift([self.place / "study"]).axes
+        norms, cosines = figures.shift([self.place / "study"]).axes
         np.testing.assert_allclose(lines(norms)[BATCH_NORM], [2, 4])
         band, = norms.collections
         self.assertEqual(colour(band), BATCH_NORM)
@@ -70,12 +70,12 @@ class Plots(Case):
         """Networks with and without norm name the same layer differently."""
         self.write_shift(self.run_directory("s/none"), [[0, 1, 2.0]], [[1, 0.5, 0.25]], (1, 2, 3), "f.0,f.2,f.4")
         self.write_shift(self.run_directory("s/bn", "batch"), [[0, 3, 4.0]], [[1, 0.1, 0.2]], (1, 2, 3), "f.0,f.3,f.6")
-        figure = gradscape_plots.shift([self.place / "s"], layers=["f.6"])
+        figure = figures.shift([self.place / "s"], layers=["f.6"])
         self.assertEqual(len(figure.axes), 2)
         self.assertEqual({name: values.tolist() for name, values in lines(figure.axes[0]).items()}, {PLAIN: [2], BATCH_NORM: [4]})
         self.assertEqual(figure.numbers, [{"run": "none", "layer": 3, "mean_shift_cos": 0.25},
                                           {"run": "bn", "layer": 3, "mean_shift_cos": 0.2}])
-        self.assertEqual(len(gradscape_plots.shift([self.place / "s"]).axes), 4, "the first layer has no shift")
+        self.assertEqual(len(figures.shift([self.place / "s"]).axes), 4, "the first layer has no shift")
 
     def test_densities(self) -> None:
         run = self.write_distributions(self.run_directory("bn", "batch"))
@@ -83,24 +83,24 @@ class Plots(Case):
         edges, values = histograms.density(file, "weight", 1, 0)
         self.assertEqual(edges.tolist(), [-1, 0, 1, 2, 3])
         self.assertEqual(values.tolist(), [0.25, 0.5, 0, 0.25])  # their integral is 1
-        drawn = gradscape_plots.weights([run]).axes[0].patches[0].get_data()
+        drawn = figures.weights([run]).axes[0].patches[0].get_data()
         self.assertEqual((drawn.values.tolist(), drawn.edges.tolist()), (values.tolist(), edges.tolist()))
-        ridges = gradscape_plots.ridgelines([run], what="activation", layers=["2"]).axes[0]
+        ridges = figures.ridgelines([run], what="activation", layers=["2"]).axes[0]
         self.assertEqual([text.get_text() for text in ridges.get_yticklabels()], ["10", "0"])
         self.assertAlmostEqual(max(ridges.patches[0].get_data().values), 1 + 1.6, msg="the first step, on the second line")
 
     def test_drift_and_moments(self) -> None:
         run = self.write_distributions(self.run_directory("bn", "batch"))
-        drift = gradscape_plots.drift([run], layers=["b"])
+        drift = figures.drift([run], layers=["b"])
         np.testing.assert_allclose(lines(drift.axes[0])[BATCH_NORM], [0.2, 0.4])
         np.testing.assert_allclose(lines(drift.axes[1])[BATCH_NORM], [2, 4])
-        mean = gradscape_plots.moments([run], layers=["1"]).axes[0]
+        mean = figures.moments([run], layers=["1"]).axes[0]
         heights = mean.collections[0].get_paths()[0].vertices[:, 1]
         self.assertEqual((heights.min(), heights.max()), (0, 1), "mean 0.5 and deviation 0.5")
 
     def test_theorem(self) -> None:
         run = self.write_theorem(self.run_directory("bn", "batch"))
-        figure = gradscape_plots.theorem([run])
+        figure = figures.theorem([run])
         self.assertEqual([entry["factor_median"] for entry in figure.numbers], [3, 15])
         self.assertIn("which batch norm takes out of it", figure.caption)
         first, second = figure.axes[:2]
@@ -111,14 +111,14 @@ class Plots(Case):
         for variant, norm in (("bn", "batch"), ("none", "none")):
             self.run_directory(f"s/{variant}/lr-0.1", norm)
             self.write_runs(self.place / f"s/{variant}")
-        figure = gradscape_plots.cross_run([self.place / "s"])
+        figure = figures.cross_run([self.place / "s"])
         bands = [band for band in figure.axes[0].collections if len(band.get_paths())]
         self.assertEqual([colour(band) for band in bands], [PLAIN, BATCH_NORM])
         self.assertEqual(figure.numbers[0], {"run": "none", "lr": [0.1, 0.2], "mean_width": 1.5, "test_accuracy": [0.5, 0.25]})
 
     def test_step_sizes(self) -> None:
         run = self.write_landscape(self.run_directory("bn", "batch"))
-        panel, = gradscape_plots.step_sizes([run], steps=[0, 20]).axes
+        panel, = figures.step_sizes([run], steps=[0, 20]).axes
         first, second = panel.lines
         np.testing.assert_allclose(first.get_xdata(), [0.05, 0.2])
         np.testing.assert_allclose(first.get_ydata(), [1, 2])
@@ -128,33 +128,33 @@ class Plots(Case):
 
     def test_step_sizes_that_are_no_multiples(self) -> None:
         run = self.write_landscape(self.run_directory("bn", "batch"), config="[sweep]\nstep_sizes = [0.5, 2.0]\n")
-        panel, = gradscape_plots.step_sizes([run], steps=[0, 20]).axes
+        panel, = figures.step_sizes([run], steps=[0, 20]).axes
         for line in panel.lines:
             np.testing.assert_allclose(line.get_xdata(), [0.5, 2])
-        figure = gradscape_plots.landscape(run)
+        figure = figures.landscape(run)
         self.assertIn("η ∈ {0.5, 2}", figure.caption)
         self.assertTrue(figure.numbers[0]["step_sizes"])
 
     def test_ticks_of_step_sizes_are_those_probed(self) -> None:
         run = self.write_landscape(self.run_directory("bn", "batch"))
         for steps, expected in (([0, 10], ["0.05", "0.2"]), ([20], ["0.005", "0.02"])):
-            panel, = gradscape_plots.step_sizes(run, steps=steps).axes
+            panel, = figures.step_sizes(run, steps=steps).axes
             self.assertEqual([label.get_text() for label in panel.get_xticklabels()], expected)
         self.write_landscape(run, direction="update")
-        panel, = gradscape_plots.step_sizes(run, steps=[20]).axes
+        panel, = figures.step_sizes(run, steps=[20]).axes
         self.assertEqual([label.get_text() for label in panel.get_xticklabels()], ["0.5", "2"])
         self.assertIn("update", panel.get_xlabel())
         self.assertIn("m u", panel.get_ylabel())
 
     def test_cells_below_noise_are_left_out(self) -> None:
         run = self.write_landscape(self.run_directory("bn"), noise=(1,))
-        panel, = gradscape_plots.step_sizes(run, steps=[10]).axes
+        panel, = figures.step_sizes(run, steps=[10]).axes
         self.assertTrue(np.isnan(panel.lines[0].get_ydata()).all())
-        self.assertTrue(np.isnan(lines(gradscape_plots.layers(run).axes[2])[PLAIN][1]))
+        self.assertTrue(np.isnan(lines(figures.layers(run).axes[2])[PLAIN][1]))
 
     def test_layers_of_a_landscape(self) -> None:
         run = self.write_landscape(self.run_directory("bn", "batch"))
-        axes = gradscape_plots.layers([run], layers=["2"]).axes
+        axes = figures.layers([run], layers=["2"]).axes
         heights = axes[0].collections[0].get_paths()[0].vertices[:, 1]
         self.assertEqual((heights.min(), heights.max()), (1, 11))
         np.testing.assert_allclose(lines(axes[1])[BATCH_NORM], [6, 14, 22])
@@ -187,7 +187,7 @@ class Plots(Case):
 
     def test_colours_and_order_asked_for(self) -> None:
         study = self.write_study()
-        figure = gradscape_plots.drift(study, order=["bn"], colours=["teal", "#123456"], labels="with,without")
+        figure = figures.drift(study, order=["bn"], colours=["teal", "#123456"], labels="with,without")
         self.assertEqual([entry["run"] for entry in figure.numbers[:2]], ["with", "without"])
         self.assertEqual(list(lines(figure.axes[0])), ["#008080", "#123456"])
         self.assert_error("drift", study, "--json", "--colours", "red", says=("1 colours for 2 runs: none, bn",), expect=2)
@@ -200,14 +200,14 @@ class Plots(Case):
         wild = [[NAN, INF], [NAN, -1.0], [0, 1e300]]
         for name, values in (("wild", wild), ("single", wild[:1])):
             run = self.write_shift(self.run_directory(name), values, values)
-            gradscape_plots.shift([run], log_x=True)
+            figures.shift([run], log_x=True)
             self.write_trace(run, [NAN, INF, 1e300])
-            gradscape_plots.accuracy([run], value="loss", log_y=True)
+            figures.accuracy([run], value="loss", log_y=True)
             self.write_distributions(run, NAN, NAN, (0, 0, 0))
-            for function in (gradscape_plots.ridgelines, gradscape_plots.weights, gradscape_plots.moments):
+            for function in (figures.ridgelines, figures.weights, figures.moments):
                 function([run])
             self.write_distributions(run, 2.0, 2.0, (5, 0, 0))
-            gradscape_plots.ridgelines([run])
+            figures.ridgelines([run])
 
     def test_missing_data_names_the_command(self) -> None:
         run, study = self.run_directory("study/bn", "batch"), self.place / "study"
@@ -267,7 +267,7 @@ class Plots(Case):
             for name in ("test_step", "test_loss", "test_accuracy"):
                 del file[name]
                 file[name] = np.zeros(0, int if name == "test_step" else float)
-        figure, errors = caught(lambda: gradscape_plots.accuracy(self.place / "s", smooth=1))
+        figure, errors = caught(lambda: figures.accuracy(self.place / "s", smooth=1))
         self.assertIn(f"{self.place}/s/none: 1 of 4 steps are there", errors)
         self.assertNotIn("s/bn", errors)
         self.assertEqual([entry["steps"] for entry in figure.numbers], [1, 4])
@@ -279,7 +279,7 @@ class Plots(Case):
         for first in (0, 4):
             self.write(run / f"trace/segment-{first:08}-{first + 2:08}.h5", step=[first, first + 1], loss=[1.0, 2.0],
                        accuracy=[0.1, 0.2], test_step=[first + 2], test_loss=[1.0], test_accuracy=[0.5])
-        figure, errors = caught(lambda: gradscape_plots.accuracy(run, value="loss", smooth=1))
+        figure, errors = caught(lambda: figures.accuracy(run, value="loss", smooth=1))
         self.assertIn("its trace lacks steps 2 to 3", errors)
         line = figure.axes[0].lines[0]
         np.testing.assert_array_equal(line.get_xdata(), [0, 1, 2, 4, 5])
@@ -289,7 +289,7 @@ class Plots(Case):
         for seed, steps in ((1, 3), (2, 2)):
             self.write_shift(self.run_directory(f"study/bn/seed-{seed}", "batch"), [[0, seed]] * steps, [[0, 0]] * steps,
                              every=10 * seed)
-        norms = gradscape_plots.shift(self.place / "study").axes[0]
+        norms = figures.shift(self.place / "study").axes[0]
         np.testing.assert_allclose(lines(norms)[BATCH_NORM], [1.5, 1, 1.5])
 
     def test_files_and_numbers(self) -> None:
@@ -330,7 +330,7 @@ class Plots(Case):
 
     def test_as_notebooks_use_it(self) -> None:
         run = self.write_shift(self.run_directory("bn", "batch"), [[0, 1.0]], [[1, 1.0]])
-        figure = gradscape_plots.shift([str(run)])
+        figure = figures.shift([str(run)])
         self.assertIsInstance(figure, matplotlib.figure.Figure)
         figure.savefig(self.place / "by-hand.png")
         self.assertEqual(matplotlib.rcParams["font.size"], matplotlib.rcParamsDefault["font.size"], "no setting is left behind")

@@ -42,7 +42,7 @@ def cut(message: str) -> str:
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="plot.py", description="Draws gradscape's figures.", epilog="plot.py FIGURE --help lists the options of "
-                    "a figure. Every figure is a function of the Python package tools/gradscape_plots too.")
+                    "a figure. Every figure is a function of the Python package gradscape.figures (folder tools) too.")
     figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
     for function in FIGURES:
         text = " ".join(inspect.getdoc(function).split()).replace("%", "%%")

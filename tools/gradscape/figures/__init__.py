@@ -3,7 +3,7 @@ directories of variants, or files of a run) and keywords, and returns a matplotl
 what was drawn in numbers and `caption` what a caption should say.
 
     import sys; sys.path.append("tools")        # of the checkout
-    from gradscape_plots import landscape, shift
+    from gradscape.figures import landscape, shift
     landscape("runs/fig4", smooth=5)             # shown by Jupyter
 
 Keywords of all: labels, order, colours (one for each run), name (of the sweep), title, size (width, or (width, height), in
