@@ -354,8 +354,7 @@ void add_info(VerbList& verbs) {
   auto path = std::make_shared<std::string>();
   auto digest = std::make_shared<bool>(false);
   auto network = std::make_shared<bool>(false);
-  verb.option("PATH", *path, "configuration, HDF5 or safetensors file, run directory, or folder of runs")
-      .required();
+  verb.option("PATH", *path, "configuration, HDF5 or safetensors file, run directory, or folder of runs").required();
   verb.flag("--digest", *digest, "print one hash of all data (wall times left out) instead");
   verb.flag("--network", *network, "print the network as text for model.layers instead");
   verb.ignores({"--threads", "--isa", "--quiet"});
