@@ -13,7 +13,7 @@
 #include "gradscape/study/merge_job.hpp"
 #include "gradscape/study/run_access.hpp"
 #include "gradscape/study/surface_job.hpp"
-#include "gradscape/study/surface_run.hpp"
+#include "gradscape/study/surface_setup.hpp"
 
 namespace gradscape {
 namespace {
@@ -33,7 +33,6 @@ Experiment settings_for(const SurfaceCommand& command, const RunDirectory& direc
   if (made) experiment.surface = *made;
   for (std::size_t i = 0; i < command.overrides.size(); ++i)
     set_field(*find_field(command.overrides[i].first), experiment, command.overrides[i].second, command.flags[i]);
-  // What suits one direction need not suit another.
   check_experiment(experiment, directory.config_path());
   return experiment;
 }

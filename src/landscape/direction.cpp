@@ -154,11 +154,13 @@ PrincipalComponents principal_components(const std::vector<double>& gram, std::s
 }
 
 template <class S>
-void fix_sign(Vector<S>& d) {
+double fix_sign(Vector<S>& d) {
   Index largest = 0;
   for (Index i = 1; i < d.size(); ++i)
     if (std::abs(d[i]) > std::abs(d[largest])) largest = i;
-  if (d[largest] < 0) d = -d;
+  if (!(d[largest] < 0)) return 1;
+  d = -d;
+  return -1;
 }
 
 PlanePlace place_on_plane(const AxisProducts& axes, double px, double py) {
@@ -170,7 +172,7 @@ PlanePlace place_on_plane(const AxisProducts& axes, double px, double py) {
 #define GRADSCAPE_INSTANTIATE(S)                                                                                     \
   template Vector<S> random_direction<S>(const Layout&, const Vector<S>&, const RandomDirection&, const Vector<S>*); \
   template void make_orthogonal<S>(Vector<S>&, const Vector<S>&, const std::string&);                                \
-  template void fix_sign<S>(Vector<S>&);
+  template double fix_sign<S>(Vector<S>&);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)
 #undef GRADSCAPE_INSTANTIATE

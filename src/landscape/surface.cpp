@@ -135,9 +135,9 @@ void check_surface(const SurfaceOptions& options, const std::string& where) {
     throw UsageError(where, "surface.repeats repeats random directions, and there is none", "leave it out");
   if (y && x.kind == Kind::component && y->kind == Kind::component && x.component == y->component)
     throw UsageError(where, "surface.x and surface.y are the same component", "pca:1 and pca:2");
-  if (options.batch_norm == "moved" && x.kind != Kind::target && !(y && y->kind == Kind::target) && !through)
-    throw UsageError(where, "surface.batch_norm = \"moved\" moves statistics towards those of another network",
-                     "it needs a direction to:, or surface.through");
+  if (options.batch_norm == "moved" && (through || (x.kind != Kind::target && !(y && y->kind == Kind::target))))
+    throw UsageError(where, "surface.batch_norm = \"moved\" moves statistics with the weights along a direction to:",
+                     through ? "reestimate suits surface.through" : "it needs one");
   if (!options.trajectory.empty() && options.trajectory != "all" && options.trajectory != "none")
     (void)parse_step_ranges(options.trajectory, where + ": surface.trajectory");
 }

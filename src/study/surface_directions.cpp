@@ -22,24 +22,9 @@ using Kind = SurfaceDirection::Kind;
 
 constexpr std::size_t kBlock = 8;  // checkpoints that are in memory twice while a Gram matrix is made
 
-/// The checkpoints of a run that ranges of steps name.
-std::vector<std::int64_t> checkpoints_in(const RunDirectory& directory, const std::string& ranges,
-                                         const std::string& where) {
-  SweepOptions steps;
-  set_step_ranges(parse_step_ranges(ranges, where), steps);
-  const auto all = directory.checkpoint_steps();
-  std::vector<std::int64_t> chosen;
-  for (const std::int64_t step : all)
-    if (is_selected(steps, step, all.back())) chosen.push_back(step);
-  return chosen;
-}
-
 template <class S>
 NetworkWeights<S> mean_of(OpenRun<S>& run, const std::string& ranges, const std::string& where) {
   const auto steps = checkpoints_in(run.directory(), ranges, where);
-  if (steps.empty())
-    throw UsageError(where, fmt::format("no checkpoint is among the steps {}", abridge(ranges)),
-                     "`gradscape info` lists the checkpoints");
   Vector<double> theta, buffers;
   Progress progress("mean of checkpoints", static_cast<std::int64_t>(steps.size()));
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -66,6 +51,19 @@ Vector<S> difference(const Vector<S>& a, const Vector<S>& b) {
 }
 
 }  // namespace
+
+std::vector<std::int64_t> checkpoints_in(const RunDirectory& directory, const std::string& ranges,
+                                         const std::string& where) {
+  SweepOptions steps;
+  set_step_ranges(parse_step_ranges(ranges, where), steps);
+  auto chosen = directory.checkpoint_steps();
+  const std::int64_t last = chosen.empty() ? 0 : chosen.back();
+  std::erase_if(chosen, [&](std::int64_t step) { return !is_selected(steps, step, last); });
+  if (chosen.empty())
+    throw UsageError(where, fmt::format("no checkpoint is among the steps {}", abridge(ranges)),
+                     "`gradscape info` lists the checkpoints");
+  return chosen;
+}
 
 template <class S>
 NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where) {
@@ -100,11 +98,6 @@ DirectionMaker<S>::DirectionMaker(OpenRun<S>& run, const SurfaceOptions& options
                                   const NetworkWeights<S>& centre, const std::vector<std::int64_t>& trajectory,
                                   std::function<Vector<S>()> gradient)
     : run_(run), options_(options), at_(at), centre_(centre), trajectory_(trajectory), gradient_(std::move(gradient)) {}
-
-template <class S>
-std::int64_t DirectionMaker<S>::repeats() const {
-  return options_.repeats;
-}
 
 template <class S>
 DirectionPair<S> DirectionMaker<S>::make(std::int64_t repeat) {
@@ -237,9 +230,7 @@ Vector<S> DirectionMaker<S>::component(int number) {
     sum += weights[t] * difference(theta, centre_.theta).template cast<double>();
   }
   Vector<S> d = sum.template cast<S>();
-  const Vector<S> drawn = d;
-  fix_sign(d);
-  const double sign = d.isApprox(drawn) ? 1 : -1;
+  const double sign = fix_sign(d);
   // Where the checkpoints lie along it: sums of the Gram matrix.
   double low = 0, high = 0;
   for (std::size_t t = 0; t < rows_.size(); ++t) {
@@ -250,9 +241,8 @@ Vector<S> DirectionMaker<S>::component(int number) {
   }
   const double margin = 0.2 * (high - low);
   const std::string text = SurfaceAxis{low - margin, high + margin, 21}.text();
-  const bool is_x = parse_surface_direction(options_.x, "surface.x").kind == Kind::component &&
-                    parse_surface_direction(options_.x, "surface.x").component == number;
-  facts_.attributes[is_x ? "xlim" : "ylim"] = text;
+  const SurfaceDirection x = parse_surface_direction(options_.x, "surface.x");
+  facts_.attributes[x.kind == Kind::component && x.component == number ? "xlim" : "ylim"] = text;
   return d;
 }
 

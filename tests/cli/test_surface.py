@@ -181,6 +181,25 @@ class Surface(Case):
         gradscape("surface", run, "--quiet")  # still of step 10
         gradscape("surface", run, "--at", "last", expect=2, says=("other settings", "surface.at", "14", "--name"))
 
+    def test_training_on_keeps_trajectories(self) -> None:
+        """They are of the checkpoints that were there, each by its step; another name takes the new ones in."""
+        run = self.run_copy()
+        pca = ("--x", "pca:1", "--y", "pca:2", "--xlim=-1:1:2", "--ylim=-1:1:2", "--images", 32, "--quiet")
+        gradscape("surface", run, *pca)
+        before = datasets(run / "surface.h5")
+        gradscape("train", self.write_config(RUN | {"train.steps": 14}), "--resume", "--out", run, "--quiet")
+        gradscape("surface", run, "--quiet")
+        self.assertIn("all right", gradscape("verify", run, "--cells", 30).stdout)
+        self.assertEqual(datasets(run / "surface.h5")["trajectory_loss"].tobytes(), before["trajectory_loss"].tobytes())
+        gradscape("surface", run, *pca, "--name", "longer")
+        self.assertEqual(list(datasets(run / "surface-longer.h5")["checkpoint"]), [0, 4, 8, 10, 12, 14])
+
+    def test_planes_from_a_file_have_the_limits_of_planes(self) -> None:
+        run = self.run_copy()
+        gradscape("surface", run, *GRID)
+        gradscape("surface", run, "--directions", run / "directions-main.h5", "--name", "again", "--images", 8, "--images-at-once", 8, "--quiet")
+        self.assertEqual(datasets(run / "surface-again.h5")["loss"].shape, (1, 21, 21))
+
     # --- words ---
 
     def test_changed_settings_are_refused(self) -> None:
@@ -219,6 +238,7 @@ class Surface(Case):
                 ((run, "--images", 33, "--images-at-once", 32), ("leave one of 1", "batch norm")),
                 ((run, "--through", "0,4"), ("three networks",)),
                 ((run, "--bn", "moved"), ("to:",)),
+                ((run, "--through", "0,4,last", "--bn", "moved"), ("to:", "reestimate")),
                 ((run, "--trajectory", "5:7:1"), ("surface.trajectory", "no checkpoint")),
                 ((two, "--x", "pca:1"), ("surface.trajectory", "2 checkpoints", "three")),
                 ((run, "--normalise", "filters"), ("filter",)),

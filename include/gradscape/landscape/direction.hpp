@@ -49,9 +49,9 @@ struct PrincipalComponents {
 /// `gram` [T, T], row-major. UsageError (where `where`) for fewer than three rows, or where all rows are equal.
 PrincipalComponents principal_components(const std::vector<double>& gram, std::size_t rows, const std::string& where);
 
-/// The element of largest magnitude, the first of equals, becomes positive.
+/// The element of largest magnitude, the first of equals, becomes positive. Returns the factor, 1 or −1.
 template <class S>
-void fix_sign(Vector<S>& d);
+double fix_sign(Vector<S>& d);
 
 /// Where a point lies on the plane of x and y: argmin ‖p − a·x − b·y‖, by their scalar products. With y a line's: b =
 /// 0.

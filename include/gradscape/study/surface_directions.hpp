@@ -13,6 +13,10 @@
 
 namespace gradscape {
 
+/// The checkpoints of a run that ranges of steps name, as of [sweep]; UsageError naming `where` where there is none.
+std::vector<std::int64_t> checkpoints_in(const RunDirectory& directory, const std::string& ranges,
+                                         const std::string& where);
+
 /// Another network: of a checkpoint of this run ("12", "last"), of another run ("RUN@12"), or the mean of checkpoints
 /// of this one ("mean:first:last:every", as stochastic weight averaging takes it). UsageError naming `where`.
 template <class S>
@@ -31,7 +35,6 @@ class DirectionMaker {
   DirectionMaker(OpenRun<S>& run, const SurfaceOptions& options, std::int64_t at, const NetworkWeights<S>& centre,
                  const std::vector<std::int64_t>& trajectory, std::function<Vector<S>()> gradient);
 
-  std::int64_t repeats() const;
   DirectionPair<S> make(std::int64_t repeat);
   /// After all were made.
   DirectionFacts facts() const { return facts_; }
