@@ -128,7 +128,8 @@ Run<S> first_step(Json c, Engine engine) {
 const Json& stored_networks() {
   static const Json cases = [] {
     Json list = load_parity("vgg").at("cases");
-    for (const Json& c : load_parity("losses").at("cases")) list.push_back(c);
+    const Json losses = load_parity("losses");  // named, so that it lives as long as the loop reads it
+    for (const Json& c : losses.at("cases")) list.push_back(c);
     return list;
   }();
   return cases;
