@@ -35,7 +35,7 @@ SetProbe<S>::SetProbe(const SweepOptions& options, TrainingProcess<S>& process)
       batch_size_(process.batches().largest()) {
   if (positions_.empty())
     throw UsageError("sweep.on", fmt::format("the data have no {} images", options.on), "set sweep.on to train");
-  const Index last = size() % batch_size_ == 0 ? batch_size_ : size() % batch_size_;
+  const Index last = SetObjective<S>(images_, standardisation_, positions_, batch_size_).smallest();
   const Index fewest = process.network().fewest_samples();
   if (mode_ == Mode::train && last < fewest)
     throw UsageError("sweep.on_images",
@@ -46,50 +46,23 @@ SetProbe<S>::SetProbe(const SweepOptions& options, TrainingProcess<S>& process)
 
 template <class S>
 template <class P>
-Batch<P> SetProbe<S>::batch(Index first, Index last) const {
-  const std::vector<std::int32_t> chosen(positions_.begin() + first, positions_.begin() + last);
-  Batch<S> batch = plain_batch<S>(images_, standardisation_, chosen);
-  if constexpr (std::is_same_v<S, P>)
-    return batch;
-  else
-    return in_double(batch);  // the same numbers, as of the step's batch
-}
-
-template <class S>
-template <class P>
-SetValue SetProbe<S>::evaluate(Network<P>& network, const Point<P>& at, const Vector<P>& buffers, const Pass& step,
-                               Vector<P>* grad) const {
-  SetValue sum;
-  Vector<P> part;
-  if (grad != nullptr) grad->setZero(network.parameters().size());
-  Pass pass = step;
-  pass.mode = mode_;
-  for (Index first = 0; first < size(); first += batch_size_) {
-    const Index last = std::min(first + batch_size_, size());
-    const double share = static_cast<double>(last - first) / static_cast<double>(size());
-    const double weight = weight_in_set(network.loss(), share);
-    const Evaluation value =
-        network.evaluate(at, buffers, batch<P>(first, last), pass, {.grad = grad == nullptr ? nullptr : &part});
-    sum.loss += weight * value.loss;
-    sum.accuracy += share * value.accuracy;
-    if (grad != nullptr) add_scaled(*grad, weight, part, *grad);
-  }
-  return sum;
-}
-
-template <class S>
-template <class P>
 SetRecord SetProbe<S>::probe(Network<P>& network, const Vector<P>& theta, const Vector<P>& buffers,
                              const Vector<P>& grad, const Ray<P>& ray, const Pass& step) const {
+  SetObjective<P> set(images_, standardisation_, positions_, batch_size_, std::is_same_v<S, float>);
+  Pass pass = step;
+  pass.mode = mode_;
+  const auto evaluate = [&](const Point<P>& at, Vector<P>& set_grad) {
+    const Evaluation value = set.evaluate(network, at, buffers, pass, gradients_ ? &set_grad : nullptr);
+    return SetValue{.loss = value.loss, .accuracy = value.accuracy};
+  };
   SetRecord record;
   Vector<P> centre, here;
-  record.at_theta = evaluate<P>(network, theta, buffers, step, gradients_ ? &centre : nullptr);
+  record.at_theta = evaluate(theta, centre);
   record.at_theta.grad_norm = gradients_ ? norm(centre) : kNan;
   record.at_theta.grad_diff = gradients_ ? 0 : kNan;
   record.grad_cos = gradients_ ? dot(centre, grad) / (record.at_theta.grad_norm * norm(grad)) : kNan;
   for (const double m : multipliers_) {
-    SetValue value =
-        evaluate<P>(network, {theta, m * ray.unit, ray.vector}, buffers, step, gradients_ ? &here : nullptr);
+    SetValue value = evaluate({theta, m * ray.unit, ray.vector}, here);
     value.grad_norm = gradients_ ? norm(here) : kNan;
     value.grad_diff = gradients_ ? distance(here, centre) : kNan;
     record.cells.push_back(value);

@@ -1,5 +1,7 @@
 #include "gradscape/train/set_objective.hpp"
 
+#include <type_traits>
+
 #include "gradscape/core/fingerprint.hpp"
 #include "gradscape/core/vector_math.hpp"
 #include "gradscape/data/batches.hpp"
@@ -21,11 +23,12 @@ std::vector<std::int32_t> spaced_positions(Index size, Index count) {
 
 template <class S>
 SetObjective<S>::SetObjective(const ImageSet& images, const Standardisation& standardisation,
-                              std::vector<std::int32_t> positions, Index batch_size)
+                              std::vector<std::int32_t> positions, Index batch_size, bool as_float)
     : images_(images),
       standardisation_(standardisation),
       positions_(std::move(positions)),
       batch_size_(batch_size),
+      as_float_(as_float),
       keeps_(static_cast<double>(positions_.size()) * static_cast<double>(images.shape.size()) * sizeof(S) <
              kKeptBytes) {}
 
@@ -43,6 +46,12 @@ const Batch<S>& SetObjective<S>::batch(Index number) {
   if (keeps_ && place < batches_.size()) return batches_[place];
   if (batches_.size() <= place) batches_.resize(place + 1);
   const std::vector<std::int32_t> chosen(positions_.begin() + first(number), positions_.begin() + last(number));
+  if constexpr (std::is_same_v<S, double>) {
+    if (as_float_) {
+      batches_[place] = in_double(plain_batch<float>(images_, standardisation_, chosen));
+      return batches_[place];
+    }
+  }
   batches_[place] = plain_batch<S>(images_, standardisation_, chosen);
   return batches_[place];
 }

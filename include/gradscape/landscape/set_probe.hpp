@@ -53,12 +53,6 @@ class SetProbe {
                   const Ray<P>& ray, const Pass& step) const;
 
  private:
-  template <class P>
-  SetValue evaluate(Network<P>& network, const Point<P>& at, const Vector<P>& buffers, const Pass& step,
-                    Vector<P>* grad) const;
-  template <class P>
-  Batch<P> batch(Index first, Index last) const;
-
   std::vector<double> multipliers_;
   bool gradients_;
   Mode mode_;

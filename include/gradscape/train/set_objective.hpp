@@ -20,9 +20,10 @@ std::vector<std::int32_t> spaced_positions(Index size, Index count);
 template <class S>
 class SetObjective {
  public:
-  /// `images` and `standardisation` must outlive it. Positions may be none.
+  /// `images` and `standardisation` must outlive it. Positions may be none. `as_float`: in double, of pixels rounded to
+  /// float, the numbers that a run in float sees.
   SetObjective(const ImageSet& images, const Standardisation& standardisation, std::vector<std::int32_t> positions,
-               Index batch_size);
+               Index batch_size, bool as_float = false);
 
   Index size() const { return static_cast<Index>(positions_.size()); }
   Index batches() const { return (size() + batch_size_ - 1) / batch_size_; }
@@ -48,6 +49,7 @@ class SetObjective {
   const Standardisation& standardisation_;
   std::vector<std::int32_t> positions_;
   Index batch_size_;
+  bool as_float_;
   bool keeps_;                     // all batches are kept, as they are small
   std::vector<Batch<S>> batches_;  // those kept, or the one in use
 };
