@@ -16,18 +16,6 @@ int most_threads() {
   return std::max(1024, 4 * omp_get_num_procs());
 }
 
-}  // namespace
-
-int checked_threads(long threads, const std::string& where) {
-  if (threads < 1) throw UsageError(where, fmt::format("{} threads cannot compute", threads), "1 or more");
-  if (threads > most_threads())
-    throw UsageError(where, fmt::format("{} threads are too many", threads),
-                     fmt::format("at most {} here, which has {} cores", most_threads(), omp_get_num_procs()));
-  return static_cast<int>(threads);
-}
-
-namespace {
-
 /// A positive whole number in an environment variable, or the first of a list ("2,1", as OpenMP has it); 0 where there
 /// is none.
 int environment_threads(const char* variable) {
@@ -38,6 +26,14 @@ int environment_threads(const char* variable) {
 }
 
 }  // namespace
+
+int checked_threads(long threads, const std::string& where) {
+  if (threads < 1) throw UsageError(where, fmt::format("{} threads cannot compute", threads), "1 or more");
+  if (threads > most_threads())
+    throw UsageError(where, fmt::format("{} threads are too many", threads),
+                     fmt::format("at most {} here, which has {} cores", most_threads(), omp_get_num_procs()));
+  return static_cast<int>(threads);
+}
 
 int default_threads() {
   if (const int threads = environment_threads("OMP_NUM_THREADS")) return threads;

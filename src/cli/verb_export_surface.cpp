@@ -86,13 +86,25 @@ std::vector<std::size_t> chosen_repeats(const ExportCommand& command, const Tabl
   return places;
 }
 
+/// What is written beside `out`, a repeat's file or a companion of it, has its name and "_" and more.
+void require_another_file(const fs::path& out, const fs::path& from) {
+  std::error_code code;
+  const fs::path here = out.has_parent_path() ? out.parent_path() : fs::path("."),
+                 there = from.has_parent_path() ? from.parent_path() : fs::path(".");
+  const bool beside = fs::equivalent(here, there, code) && from.extension() == out.extension() &&
+                      from.stem().string().starts_with(out.stem().string() + "_");
+  if (beside || fs::equivalent(out, from, code))
+    throw UsageError("--out",
+                     fmt::format("{} {} what is exported, {}", out.string(),
+                                 beside ? "and its companions might replace" : "is", from.string()),
+                     "name another file");
+}
+
 void export_surface(const ExportCommand& command) {
   const Table table = read_surface(command.from);
   const fs::path out =
       command.out.empty() ? fs::path(command.from).replace_extension().string() + command.format->suffix : command.out;
-  std::error_code code;
-  if (fs::equivalent(out, command.from, code))
-    throw UsageError("--out", fmt::format("{} is what is exported", out.string()), "name another file");
+  require_another_file(out, command.from);
   require_outside_of_runs(out);
   std::vector<std::size_t> repeats = chosen_repeats(command, table);
   if (command.format->name == std::string("csv")) {
@@ -102,7 +114,8 @@ void export_surface(const ExportCommand& command) {
   for (const std::size_t repeat : repeats) {
     fs::path path = out;
     if (repeats.size() > 1)
-      path.replace_filename(fmt::format("{}_{}{}", out.stem().string(), repeat + 1, out.extension().string()));
+      path.replace_filename(
+          fmt::format("{}_{}{}", out.stem().string(), table.rows().values[repeat], out.extension().string()));
     for (const std::string& made : command.format->write(path.string(), table, repeat, command.height))
       print_path(made);
   }
@@ -143,7 +156,8 @@ void add_export_surface(VerbList& verbs) {
       .type_name("FORMAT");
   verb.option("--out", command->out, "the file to write (default: FILE with another ending; .h5 not in a run)")
       .type_name("FILE");
-  verb.option("--repeat", command->repeat, "only this one (default: all, as FILE_1, FILE_2, …; csv holds all)");
+  verb.option("--repeat", command->repeat, "only this one (default: all, as FILE_0, FILE_1, …; csv holds all)")
+      .type_name("N");
   verb.text(
           "--height", [command](const std::string& text) { command->height = height_from(text); },
           "of vtk: loss (default) | log, its decimal logarithm | flat")

@@ -117,7 +117,7 @@ void add_import(VerbList& verbs) {
     const ImportResult result = import_run(command->request, experiment, directory);
     print_networks({read_stored_experiment(directory)});
     print_report(result);
-    print_accuracy(result.on_data, sample_shape(experiment.data).classes);
+    print_accuracy(result.on_data, result.classes);
     print_path(directory.root());
   });
 }

@@ -75,8 +75,13 @@ void take_weights(StudyOptions& options) {
   if (options.out.empty())
     throw UsageError("--out", "is missing: without a configuration the run has the name of the one it begins from");
   options.config = at.directory.config_path();
-  options.overrides.emplace_back("train.imported", "false");
-  options.overrides.emplace_back("experiment.variant", "");
+  Overrides own = {{"train.imported", "false"}, {"experiment.variant", ""}};
+  if (const TrainOptions defaults; read_stored_experiment(at.directory).train.imported) {
+    // An import's stand for its snapshots. What is given counts, as it comes later.
+    own.emplace_back("train.checkpoint_every", std::to_string(defaults.checkpoint_every));
+    own.emplace_back("train.test_every", std::to_string(defaults.test_every));
+  }
+  options.overrides.insert(options.overrides.begin(), own.begin(), own.end());
 }
 
 /// The runs that a task takes of a study's runs in turn.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <span>
 
@@ -79,7 +80,7 @@ class NpyArrays {
   std::string missing(const std::string& /*name*/) const { return "does not exist"; }
 
   ArrayInfo info(const std::string& name) const {
-    const NpyFile file(place(name));
+    const NpyFile& file = open(name);
     ArrayInfo info{file.element(), file.shape(), file.shape(), std::vector<std::size_t>(file.shape().size())};
     std::iota(info.axes.begin(), info.axes.end(), std::size_t{0});
     if (file.fortran_order()) std::reverse(info.axes.begin(), info.axes.end());
@@ -88,11 +89,15 @@ class NpyArrays {
 
   template <class T, class Take>
   void read(const std::string& name, Take&& take) const {
-    NpyFile(place(name)).read_slabs<T>(take);
+    open(name).read_slabs<T>(take);
   }
 
  private:
+  /// Its header is read once: what is read later has the extents that memory was taken for.
+  const NpyFile& open(const std::string& name) const { return files_.try_emplace(name, place(name)).first->second; }
+
   std::string folder_;
+  mutable std::map<std::string, NpyFile> files_;
 };
 
 /// Puts values that come in a file's order where they belong in the order of their shape.

@@ -123,7 +123,7 @@ std::vector<double> read_projection(const h5::File& file, const std::string& nam
 }
 
 void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& files, const AxisProducts& axes) {
-  const h5::File file = h5::File::open(files.projection);
+  const h5::File file = h5::File::open(files.projection, h5::Origin::anyone);
   std::vector<double> x = read_projection(file, "/proj_xcoord"), y = read_projection(file, "/proj_ycoord");
   if (x.size() != y.size() || x.empty()) throw Error(file.path(), "proj_xcoord and proj_ycoord do not belong together");
   if (!files.projection.ends_with("_proj_lstsq.h5")) {
@@ -144,7 +144,7 @@ void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& fi
 }
 
 void add_directions(Table& table, const Table& schema, const GoldsteinFiles& files, bool plane) {
-  const h5::File file = h5::File::open(files.directions);
+  const h5::File file = h5::File::open(files.directions, h5::Origin::anyone);
   const std::vector<double> x = read_direction(file, "/xdirection");
   AxisProducts axes{dot(x, x), 0, 0};
   add_variable(table, schema, "x_norm", {std::sqrt(axes.xx)});
@@ -179,7 +179,7 @@ void publish_plain(const std::string& path, const std::function<void(h5::File&)>
 }  // namespace
 
 Table read_goldstein(const GoldsteinFiles& files) {
-  const h5::File file = h5::File::open(files.surface);
+  const h5::File file = h5::File::open(files.surface, h5::Origin::anyone);
   const std::vector<double> x = read_coordinates(file, "/xcoordinates");
   const bool plane = file.exists("/ycoordinates");
   const std::vector<double> y = plane ? read_coordinates(file, "/ycoordinates") : std::vector<double>{};

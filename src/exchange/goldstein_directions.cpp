@@ -61,7 +61,7 @@ Vector<S> read_direction(const h5::File& file, const std::string& group, const L
 
 template <class S>
 DirectionPair<S> read_goldstein_directions(const std::string& path, const Layout& parameters, const Layout& buffers) {
-  const h5::File file = h5::File::open(path);
+  const h5::File file = h5::File::open(path, h5::Origin::anyone);
   if (!file.exists("/xdirection"))
     throw Error(path, "holds no directions", "gradscape's lie in directions-NAME.h5, loss-landscape's in xdirection/…");
   DirectionPair<S> pair;

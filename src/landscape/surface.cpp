@@ -175,7 +175,8 @@ Table surface_points_schema(const SurfaceQuantities& quantities) {
   repeat.type = Element::int64;
   Dimension checkpoint{"checkpoint", "1", "step of a checkpoint", {}};
   checkpoint.type = Element::int64;
-  const Dimension component{"component", "1", "principal component of the trajectory, from 1 on", {}};
+  Dimension component{"component", "1", "principal component of the trajectory, from 1 on", {}};
+  component.type = Element::int64;
   const Dimension mark{"point", "1", "a network that the plane goes through", {}};
   Table table{"surface-points",
               {{"step", ""},

@@ -56,6 +56,7 @@ class ImportJob {
   ImportResult work(const std::vector<std::string>& files) {
     require_place();
     ImportResult result;
+    result.classes = run_.process().network().output().channels;
     const std::string checked = checked_file(files);
     for (const std::string& path : files) {  // all of them, and the check, before anything is written
       const Weights& weights = match(path);

@@ -103,6 +103,8 @@ class Import(Case):
         self.assertIn("all right", gradscape("verify", on).stdout)
         gradscape("train", "--from", f"{out}@2", "--out", on, "--train.steps", 6, "--train.checkpoint_every", 2, "--resume", "--quiet")
         gradscape("train", "--from", f"{out}@1", "--out", on, "--train.steps", 6, "--resume", expect=1, says=("train.from_weights",))
+        gradscape("train", "--from", f"{out}@2", "--out", self.place / "plain", "--train.steps", 5, "--quiet")
+        self.assertEqual(len(list((self.place / "plain/checkpoints").iterdir())), 2, "the import's checkpoint at each step is not taken over")
         gradscape("train", self.write_config(SETTINGS | {"model.layers": LAYERS}), "--from", f"{out}@3", "--out", self.place / "other", "--quiet")
         gradscape("train", self.write_config(SETTINGS | {"model.arch": "mlp"}), "--from", f"{out}@3", "--out", self.place / "misfit",
                   expect=1, says=("/parameters/", "another model"))

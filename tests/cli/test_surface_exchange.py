@@ -149,7 +149,7 @@ class Exchange(Case):
     def test_repeats_are_a_file_each(self) -> None:
         ours = self.write_surface(np.stack([INCLINED, INCLINED + 100]), repeat=[0, 7])
         paths = self.export(ours, "goldstein", "--out", self.place / "p.h5")
-        self.assertEqual(paths, [self.place / "p_1.h5", self.place / "p_2.h5"])
+        self.assertEqual(paths, [self.place / "p_0.h5", self.place / "p_7.h5"])
         for path, shift in zip(paths, (0, 100)):
             with h5py.File(path) as file:
                 np.testing.assert_array_equal(file["train_loss"][:], INCLINED + shift)

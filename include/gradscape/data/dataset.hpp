@@ -13,8 +13,8 @@ namespace gradscape {
 /// Section [data].
 struct DataOptions {
   std::string source = "synthetic";
-  std::string
-      path;  // folder of the files, or the file of hdf5; empty: $GRADSCAPE_CIFAR10, $GRADSCAPE_CIFAR100 for these
+  // Folder of the files, or the file of hdf5; empty: $GRADSCAPE_CIFAR10, $GRADSCAPE_CIFAR100 for these.
+  std::string path;
   std::int64_t classes = 0;     // of hdf5, npy and idx; 0: read off the training labels
   std::string labels = "fine";  // cifar100: or "coarse"
   std::string standardise = "half";

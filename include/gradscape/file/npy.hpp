@@ -16,7 +16,6 @@ class NpyFile {
  public:
   explicit NpyFile(std::string path);
 
-  const std::string& path() const { return path_; }
   const std::vector<std::uint64_t>& shape() const { return shape_; }
   /// uint8, float32, float64; int64 for all other whole numbers.
   Element element() const { return element_; }

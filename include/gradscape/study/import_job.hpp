@@ -29,6 +29,7 @@ struct ImportedWeights {
 };
 
 struct ImportResult {
+  Index classes = 0;
   std::vector<ImportedWeights> weights;
   std::vector<EvaluateResult>
       checks;              // evaluation mode, train mode, of the snapshot that the check file names or the last
