@@ -20,8 +20,14 @@ import sys
 import zipfile
 from pathlib import Path
 
-import h5py
-import numpy as np
+try:
+    import h5py
+    import numpy as np
+except ImportError as failure:
+    if __name__ != "__main__":
+        raise
+    module = (failure.name or "numpy").split(".")[0]
+    sys.exit(f"from_arrays: no Python module {module}: apt install python3-{module}, and run with /usr/bin/python3")
 
 # What NPZ files call the arrays: Keras's, MedMNIST's and our own names.
 NAMES = {"images": ("images", "x_train", "X_train", "train_images", "x", "X", "data"),
@@ -83,9 +89,10 @@ def label_array(where, labels: np.ndarray) -> np.ndarray:
 
 def from_npz(path: Path, layout: str, put) -> None:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.ndarray):
-                raise Refusal(path, "is one array, not an archive of several", "gradscape reads NPY files itself: docs/data.md")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):  # which is no context manager
+            raise Refusal(path, "is one array, not an archive of several", "gradscape reads NPY files itself: docs/data.md")
+        with file:
             given = {ours: next((name for name in names if name in file.files), None) for ours, names in NAMES.items()}
             if given["images"] is None:
                 raise Refusal(path, f"has arrays {', '.join(file.files)}, none of them called "
@@ -175,10 +182,6 @@ def from_cifar(folder: Path, labels: str, put) -> None:
 
 
 def from_pictures(folder: Path, size: tuple[int, int] | None, grey: bool, create, put) -> None:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise Refusal(folder, "pictures need the Python package Pillow", "Debian: python3-pil") from error
     sets = {"": folder}
     if (folder / "train").is_dir():
         sets = {"": folder / "train"}
@@ -190,44 +193,55 @@ def from_pictures(folder: Path, size: tuple[int, int] | None, grey: bool, create
         raise Refusal(sets[""], "has no folders of pictures", "one folder for each class: cat/, dog/")
     shape = size
     for prefix, place in sets.items():
-        unknown = sorted(entry.name for entry in place.iterdir() if entry.is_dir() and entry.name not in classes)
-        if unknown:
-            raise Refusal(place, f"has classes without training pictures: {', '.join(unknown)}")
-        files, numbers, left_out = [], [], 0
-        for number, name in enumerate(classes):
-            inside = sorted(path for path in (place / name).rglob("*") if path.is_file()) if (place / name).is_dir() else []
-            pictures = [path for path in inside if path.suffix.lower() in PICTURES]
-            left_out += len(inside) - len(pictures)
-            files += pictures
-            numbers += [number] * len(pictures)
-        if not files:
-            raise Refusal(place, "holds no pictures", "files that end with " + " ".join(PICTURES))
-        if left_out:
-            say(f"{place}: {left_out} files that are no pictures are left out")
-        into, block, done = None, [], 0
-        for i, path in enumerate(files):
-            try:
-                with Image.open(path) as picture:
-                    picture = picture.convert("L" if grey else "RGB")
-                    if size is not None and picture.size != (size[1], size[0]):
-                        picture = picture.resize((size[1], size[0]), Image.BILINEAR)
-                    pixels = np.asarray(picture, np.uint8)
-            except Exception as error:  # Pillow raises many kinds
-                raise Refusal(path, f"cannot be read as a picture: {error}") from error
-            shape = shape or pixels.shape[:2]
-            if pixels.shape[:2] != tuple(shape):
-                raise Refusal(path, f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, and others {shape[0]}x{shape[1]}",
-                              f"--size {shape[0]}x{shape[1]} makes them alike")
-            if into is None:
-                into = create(prefix + "images", (len(files), 1 if grey else 3, *shape))
-            block.append(pixels[None] if grey else np.moveaxis(pixels, 2, 0))
-            if len(block) == BLOCK or i + 1 == len(files):
-                into[done:done + len(block)] = block
-                done += len(block)
-                block = []
+        files, numbers = listed_pictures(place, classes)
+        shape = shape or read_picture(files[0], None, grey).shape[1:]
+        into = create(prefix + "images", (len(files), 1 if grey else 3, *shape))
+        for first in range(0, len(files), BLOCK):
+            block = [read_picture(path, size, grey) for path in files[first:first + BLOCK]]
+            for path, (_, height, width) in zip(files[first:], (pixels.shape for pixels in block)):
+                if (height, width) != tuple(shape):
+                    raise Refusal(path, f"has {height}x{width} pixels, and others {shape[0]}x{shape[1]}",
+                                  f"--size {shape[0]}x{shape[1]} makes them alike")
+            into[first:first + len(block)] = block
         put(prefix + "labels", np.array(numbers, np.int64))
     for number, name in enumerate(classes):
         say(f"class {number}: {name}")
+
+
+def listed_pictures(place: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
+    """The pictures in the classes' folders, and the number of each one's class."""
+    unknown = sorted(entry.name for entry in place.iterdir() if entry.is_dir() and entry.name not in classes)
+    if unknown:
+        raise Refusal(place, f"has classes without training pictures: {', '.join(unknown)}")
+    files, numbers, left_out = [], [], 0
+    for number, name in enumerate(classes):
+        inside = sorted(path for path in (place / name).rglob("*") if path.is_file()) if (place / name).is_dir() else []
+        pictures = [path for path in inside if path.suffix.lower() in PICTURES]
+        left_out += len(inside) - len(pictures)
+        files += pictures
+        numbers += [number] * len(pictures)
+    if not files:
+        raise Refusal(place, "holds no pictures", "files that end with " + " ".join(PICTURES))
+    if left_out:
+        say(f"{place}: {left_out} files that are no pictures are left out")
+    return files, numbers
+
+
+def read_picture(path: Path, size: tuple[int, int] | None, grey: bool) -> np.ndarray:
+    """uint8 [1 or 3, height, width]. `size`: (height, width) to which it is brought."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise Refusal(path, "pictures need the Python package Pillow", "Debian: python3-pil") from error
+    try:
+        with Image.open(path) as picture:
+            picture = picture.convert("L" if grey else "RGB")
+            if size is not None and picture.size != (size[1], size[0]):
+                picture = picture.resize((size[1], size[0]), Image.BILINEAR)
+            pixels = np.asarray(picture, np.uint8)
+    except Exception as error:  # Pillow raises many kinds
+        raise Refusal(path, f"cannot be read as a picture: {error}") from error
+    return pixels[None] if grey else np.moveaxis(pixels, 2, 0)
 
 
 # --- the file ---
@@ -243,7 +257,7 @@ def write(source: str | Path, out: str | Path, layout: str = "auto", size: tuple
     labels  of CIFAR-100: "fine" or "coarse"
     """
     source, out = Path(source), Path(out)
-    begun = out.with_name(out.name + ".part")
+    begun = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     how = {"compression": "gzip", "shuffle": True} if gzip else {}
     try:
         with h5py.File(begun, "w", libver="v110") as file:  # whose every structure has a checksum
@@ -305,7 +319,10 @@ def main() -> int:
         print(f"from_arrays: {refusal}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"from_arrays: {options.out}: cannot be written: {error}", file=sys.stderr)
+        # HDF5's errors name no file, and that of the renaming two; what names one is of the source.
+        of_source = error.filename is not None and error.filename2 is None
+        told = f"{error.filename}: cannot be read: {error.strerror}" if of_source else f"{options.out}: cannot be written: {error}"
+        print(f"from_arrays: {told}", file=sys.stderr)
         return 1
     return 0
 

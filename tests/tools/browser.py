@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 CHROMIUM = shutil.which("chromium")
-PATIENCE = 120  # seconds, on a loaded machine
+PATIENCE = 60  # seconds, on a loaded machine
 
 
 class Browser:
@@ -32,7 +32,8 @@ class Browser:
         self.process = subprocess.Popen([CHROMIUM, "--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--hide-scrollbars",
                                          "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--no-first-run",
                                          f"--user-data-dir={self.folder.name}", *flags, "about:blank"], preexec_fn=pipes, close_fds=False,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        start_new_session=True)
         os.close(there)
         os.close(back)
         self.buffer, self.count, self.session = b"", 0, ""
@@ -46,7 +47,11 @@ class Browser:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(PATIENCE)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         os.close(self.read)
         os.close(self.write)
         self.folder.cleanup()

@@ -67,6 +67,8 @@ class Result(NamedTuple):
 class Case(unittest.TestCase):
     """A test with a folder of its own, and makers of runs in it."""
 
+    main = staticmethod(cli.main)  # the program that command() calls
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -195,7 +197,7 @@ class Case(unittest.TestCase):
         out, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
             try:
-                code = cli.main([str(argument) for argument in arguments])
+                code = self.main([str(argument) for argument in arguments])
             except SystemExit as leave:  # argparse
                 code = leave.code
         self.assertEqual(code or 0, expect, out.getvalue() + errors.getvalue())

@@ -32,7 +32,7 @@ class FromArrays(unittest.TestCase):
         for words in says:
             self.assertIn(words, done.stderr)
         self.assertNotIn("Traceback", done.stderr)
-        self.assertEqual(list(self.place.glob("*.part")), [])
+        self.assertEqual(list(self.place.glob(".*")), [], "nothing half-made is left")
         if expect:
             self.assertFalse(self.out.exists())
             return {}
@@ -78,6 +78,37 @@ class FromArrays(unittest.TestCase):
         (self.place / "a.npz").write_bytes(b"PK\3\4 nothing else")
         self.run_on(self.place / "a.npz", expect=1, says=("cannot be read",))
         self.run_on(self.place / "none", expect=1, says=("does not exist",))
+        np.save(self.place / "a.npy", good)
+        self.run_on(self.place / "a.npy", expect=1, says=("a.npy: is one array", "gradscape reads NPY files itself"))
+
+    def test_files_beside_are_left_alone(self) -> None:
+        np.savez(self.place / "a.npz", images=np.zeros((4, 1, 5, 5), np.uint8), labels=np.arange(4))
+        other = self.place / "data.h5.part"
+        other.write_text("the user's")
+        self.run_on(self.place / "a.npz")
+        self.assertEqual(other.read_text(), "the user's")
+
+    def test_the_place_of_a_failure_is_told(self) -> None:
+        """The source or the file to write, whichever the system refuses."""
+        long = self.place / ("n" * 300)
+        self.run_on(long, expect=1, says=(f"{long}: cannot be read: File name too long",))
+        np.savez(self.place / "a.npz", images=np.zeros((4, 1, 5, 5), np.uint8), labels=np.arange(4))
+        self.out = self.place / "no/data.h5"
+        self.run_on(self.place / "a.npz", expect=1, says=(f"{self.out}: cannot be written",))
+        self.out = self.place / "folder"
+        self.out.mkdir()
+        done = subprocess.run([sys.executable, PROGRAM, self.place / "a.npz", "-o", self.out], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        self.assertIn(f"{self.out}: cannot be written", done.stderr)
+
+    def test_without_its_modules_it_says_what_to_install(self) -> None:
+        for module in ("h5py", "numpy"):
+            (self.place / f"without-{module}").mkdir()
+            (self.place / f"without-{module}/{module}.py").write_text(f"raise ModuleNotFoundError('none', name='{module}')")
+            done = subprocess.run([sys.executable, PROGRAM, "--help"], capture_output=True, text=True,
+                                  env=os.environ | {"PYTHONPATH": str(self.place / f"without-{module}")})
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+            self.assertIn(f"no Python module {module}: apt install python3-{module}", done.stderr)
 
     def picture(self, path: Path, size: tuple[int, int], seed: int) -> np.ndarray:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 from unittest import mock
 
 import h5py
@@ -73,6 +75,21 @@ class Opening(Case):
             self.assertEqual(read, [], "opening reads no cell")
             np.testing.assert_array_equal(data["loss"][1, 2].values, [10, 11])
             self.assertEqual([each.shape for each in read], [(2,)])
+
+    def test_closing_it_closes_the_file(self) -> None:
+        """With names of layers, and with cells that hold nothing or as recorded."""
+        path = self.grid()
+
+        def opened() -> int:
+            links = [Path("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+            return sum(link.is_symlink() and os.readlink(link) == str(path.resolve()) for link in links)
+
+        for masked in (True, False):
+            with gradscape.open(path, masked=masked) as data:
+                self.assertIn("layer_name", data.coords)
+                self.assertEqual(float(data["loss"][0, 0, 1]), 1)
+                self.assertEqual(opened(), 1)
+            self.assertEqual(opened(), 0, f"masked={masked}")
 
     def test_a_trace_is_put_together(self) -> None:
         run = self.run_directory("run")

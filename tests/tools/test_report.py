@@ -18,11 +18,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from support import INF, NAN, SLOW, Case, Result, bowl, write_grid
+from support import INF, NAN, SLOW, Case, bowl, write_grid
 from test_plot_damage import Mutator, written_as_gradscape_does
 
 from gradscape import report
-from gradscape.report import cli, reduce
+from gradscape.report import cli, reduce, sections
 
 STRANGE = ("<script>alert(1)</script>", "\"quoted\" & 'single'", "ünïcødé 日本 €", "</title><img src=x onerror=alert(1)>", "%{x} $a$ <b>bold</b>")
 
@@ -52,19 +52,11 @@ class Tags(HTMLParser):
 
 
 class ReportCase(Case):
-    def call(self, *arguments: object, expect: int = 0) -> Result:
-        out, errors = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            try:
-                code = cli.main([str(argument) for argument in arguments])
-            except SystemExit as leave:  # argparse
-                code = leave.code
-        self.assertEqual(code or 0, expect, out.getvalue() + errors.getvalue())
-        return Result(out.getvalue(), errors.getvalue())
+    main = staticmethod(cli.main)
 
     def page(self, *places: object, warns: bool = False) -> str:
         path = self.place / "report.html"
-        done = self.call(*places, "-o", path)
+        done = self.command(*places, "-o", path)
         self.assertEqual(bool(done.stderr), warns, done.stderr)
         return path.read_text(encoding="utf-8")
 
@@ -130,6 +122,25 @@ class Shown(ReportCase):
         self.assertEqual(self.tables(page, "File curvature.h5", 0)["run"]["columns"], {"step": [0, 5], "sharpness": [2, 3]})
         figure = next(figure for figure in self.data(page)["figures"] if figure["title"] == "File curvature.h5")
         self.assertEqual(figure["choices"], [["variable", [{"name": "sharpness", "y": "sharpness, loss/weight^2", "log": False}]]])
+
+    def test_analyses_of_another_name_have_their_figures(self) -> None:
+        """As those of `--name fine`; with the name where main is there too, and where it is not."""
+        run = self.write_all(self.run_directory("run"))
+        for kind in ("shift", "distributions"):
+            shutil.copy(run / f"{kind}.h5", run / f"{kind}-fine.h5")
+        (run / "theorem.h5").rename(run / "theorem-<b>.h5")
+        with h5py.File(run / "shift-fine.h5", "a") as file:
+            file["shift_cos"][:, 1] = [1, 0.25, 0.125]
+        page = self.page(run)
+        titles = [figure["title"] for figure in self.data(page)["figures"]]
+        self.assertEqual(titles[-7:], [
+            "Distributions of activations and weights", "Distributions of activations and weights, fine", "Internal covariate shift",
+            "Internal covariate shift, fine", "Drift of the activations", "Drift of the activations, fine",
+            "Theorem 4.1: what batch norm does to gradients, <b>"])
+        for title, cosines in (("Internal covariate shift", [1, 0.5, -0.5]), ("Internal covariate shift, fine", [1, 0.25, 0.125])):
+            self.assertEqual(self.tables(page, title, 0, 0)["run"]["columns"]["shift_cos"], cosines)
+        (run / "shift-fine.h5").write_bytes(b"nonsense")
+        self.assertIn(f"{run / 'shift-fine.h5'}: cannot be read", " ".join(Tags(self.page(run, warns=True)).words))
 
     def test_two_reports_are_equal(self) -> None:
         study = self.write_study()
@@ -206,7 +217,7 @@ class Reduced(ReportCase):
 
 class Bad(ReportCase):
     def refused(self, *arguments: object, says: str, code: int = 1) -> None:
-        errors = self.call(*arguments, "-o", self.place / "report.html", expect=code).stderr
+        errors = self.command(*arguments, "-o", self.place / "report.html", expect=code).stderr
         if code == 1:
             self.assertEqual(errors.count("\n"), 1, errors)
         self.assertIn(says, errors)
@@ -225,8 +236,8 @@ class Bad(ReportCase):
 
     def test_where_it_cannot_be_written(self) -> None:
         study = self.write_study()
-        self.assertIn("name it .html", self.call(study, "-o", self.place / "report.png", expect=2).stderr)
-        self.assertIn("cannot be written", self.call(study, "-o", self.place / "no/report.html", expect=1).stderr)
+        self.assertIn("name it .html", self.command(study, "-o", self.place / "report.png", expect=2).stderr)
+        self.assertIn("cannot be written", self.command(study, "-o", self.place / "no/report.html", expect=1).stderr)
 
     def test_a_damaged_file_is_told_and_the_rest_shown(self) -> None:
         study = self.write_study()
@@ -241,7 +252,7 @@ class Bad(ReportCase):
         for path in study.rglob("*.h5"):
             path.write_bytes(b"nonsense")
         (self.place / "report.html").unlink()
-        self.assertIn("cannot be read", self.call(study, "-o", self.place / "report.html", expect=1).stderr)
+        self.assertIn("cannot be read", self.command(study, "-o", self.place / "report.html", expect=1).stderr)
 
     def test_holes_are_holes(self) -> None:
         """Cells that are not done, as of merge --partial; steps that the trace lacks; steps still to train."""
@@ -282,6 +293,15 @@ class Bad(ReportCase):
         run = self.run_directory("run")
         write_grid(run / "landscape.h5", [(1, 2)], [(1, 2)], [3])
         self.assertEqual(self.tables(self.page(run), "Bands of loss and gradient", 0)["run"]["columns"]["loss_max"], [2])
+
+    def test_what_is_still_to_train_is_of_training_only(self) -> None:
+        """Not of a line through the surface that ends below x = −1; a series of nothing is shown as that."""
+        run = self.write_surface(self.run_directory("run"), [[3, 2, 1.0]])
+        with h5py.File(run / "surface.h5", "a") as file:
+            file["x"][:] = [-4, -3, -2]
+        self.assertEqual(self.tables(self.page(run), "Surface", 0)["run"]["holes"], [])
+        nothing = sections.table(0, [0], "step", {"step": np.zeros(0, int), "loss": np.zeros(0)}, [sections.line("loss")], whole=10)
+        self.assertEqual((nothing["holes"], nothing["records"]), ([], 0))
 
     def test_nothing_finite(self) -> None:
         run = self.run_directory("run")
@@ -339,7 +359,7 @@ class Bad(ReportCase):
 @unittest.skipIf(report.page.DEBIAN.is_file(), "plotly.js is installed")
 class WithoutPlotly(ReportCase):
     def test_it_says_what_to_install(self) -> None:
-        self.assertIn("apt install python3-plotly", self.call(self.write_study(), "-o", self.place / "r.html", expect=1).stderr)
+        self.assertIn("apt install python3-plotly", self.command(self.write_study(), "-o", self.place / "r.html", expect=1).stderr)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,9 @@ def opened(file: Path, masked: bool) -> xarray.Dataset:
     for dimension, name in LABELLED.items():
         labels = data[dimension].attrs.get("labels") if dimension in data.variables else None
         if isinstance(labels, str) and len(labels.split(",")) == data.sizes[dimension]:
-            data = data.assign_coords({name: (dimension, labels.split(","))})
+            labelled = data.assign_coords({name: (dimension, labels.split(","))})
+            labelled.set_close(data.close)  # which a derived dataset has not: the file would stay open
+            data = labelled
     return with_holes(data) if masked and "status" in data else data
 
 

@@ -64,6 +64,11 @@ class File:
         return name in self.data
 
 
+def wanted_file(kind: str, name: str) -> str:
+    """The file of a run that `gradscape KIND --name NAME` makes; `name` is "main" without --name."""
+    return f"{kind}.h5" if name == "main" else f"{kind}-{name}.h5"
+
+
 def read_file(path: Path, needed: Schema, mend: str, optional: Schema | None = None) -> File:
     """The datasets `needed`, and those of `optional` that are there. Error, which ends with how to `mend` it, for a file that
     is none of gradscape's, is damaged, lacks one of them, or has another extent than its dimensions say. Links out of the

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import Array, Error, File, Schema, read_file
+from .files import Array, Error, File, Schema, read_file, wanted_file
 from .series import Group, stacked
 
 BANDS = {"loss": ("loss_min", "loss_max"), "grad_norm": ("grad_norm_min", "grad_norm_max"),
@@ -23,7 +23,7 @@ CELLS = ("step", "alpha")
 
 
 def wanted_grid(name: str) -> str:
-    return "landscape.h5" if name == "main" else f"landscape-{name}.h5"
+    return wanted_file("landscape", name)
 
 
 def load_grid(run: Path, file: Path | None, name: str, needed: Schema, mend: str = "") -> File:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import Array, Error, File, Schema, UsageError, read_file, root_number, shown, warn
+from .files import Array, Error, File, Schema, UsageError, read_file, root_number, shown, wanted_file, warn
 from .style import Look, Style, colour_of, settings_of, styles_of
 
 Places = str | Path | list[str | Path]
@@ -228,11 +228,11 @@ def planned_steps(run: Path, config: str) -> int:
     return steps if isinstance(steps, int) else 0
 
 
-def load_series(run: Path, file: Path | None, kind: str, schema: Schema) -> File:
-    """The file that `gradscape KIND RUN_DIR` made, with these variables."""
-    mend = f"make it with: gradscape {kind} {run}"
+def load_series(run: Path, file: Path | None, kind: str, schema: Schema, name: str = "main") -> File:
+    """The file that `gradscape KIND RUN_DIR --name NAME` made, with these variables."""
+    mend = f"make it with: gradscape {kind} {run}" + ("" if name == "main" else f" --name {name}")
     if file is None:
-        raise Error(f"{run}: has no {kind}.h5; {mend}")
+        raise Error(f"{run}: has no {wanted_file(kind, name)}; {mend}")
     return read_file(file, {"step": ("step",), "layer": ("layer",)} | schema, mend)
 
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from .axes import HUGE, alone, linear_ticks, log_ticks
-from .files import Array, Error, File, UsageError, read_file, shown
+from .files import Array, Error, File, UsageError, read_file, shown, wanted_file
 from .layout import Bar, Cell, compose
 from .options import figure
 from .panels import Panel
@@ -39,7 +39,7 @@ COLOURS = colormaps["viridis"]
 
 
 def wanted_surface(name: str) -> str:
-    return "surface.h5" if name == "main" else f"surface-{name}.h5"
+    return wanted_file("surface", name)
 
 
 def load_surface(run: Path, file: Path | None, name: str, variable: str) -> File:

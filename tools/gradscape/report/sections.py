@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..figures.files import Array, Error, File, read_file, text_of
+from ..figures.files import Array, Error, File, read_file, text_of, wanted_file
 from ..figures.grids import (BELOW_NOISE, NOT_DONE, Run, are_sizes, direction_of, load_grid, load_landscape, summarise, wanted_grid)
 from ..figures.histograms import density, schema_of
 from ..figures.series import (Group, Places, choose_layers, find_groups, gather, is_run, load_series, load_trace, of_layer, place_of, planned_steps, stacked)
@@ -63,7 +63,7 @@ class Report:
         return list(self.groups).index(group.label)
 
     def names(self, kind: str) -> list[str]:
-        """Of the sweeps or surfaces that the runs have: main first."""
+        """Of the sweeps, surfaces or analyses that the runs have: main first."""
         found = set()
         for place in map(Path, self.places):
             for pattern in (f"{kind}*.h5", f"*/{kind}*.h5", f"*/*/{kind}*.h5"):
@@ -122,7 +122,7 @@ def table(run: int | None, choice: list[int], x: str, columns: dict[str, Array],
     values = [columns[part] for each in draw for key, part in each.items() if key in ("low", "high", "y")]
     why = np.full(steps.size, "no value") if why is None else why
     gaps = holes(steps, [value for value in values if np.isfinite(value).any()] or values, why) if x == "step" else []
-    if whole > steps[-1] + 1:
+    if whole and steps.size and whole > steps[-1] + 1:
         gaps.append({"first": int(steps[-1]) + 1, "last": whole - 1, "why": "not trained yet", "from": int(steps[-1]), "to": whole - 1})
     rows = kept_rows([np.asarray(value, float) for value in values])
     return {"run": run, "choice": choice, "x": x, "name": name, "columns": {key: value[rows] for key, value in columns.items()},
@@ -148,6 +148,11 @@ def of_seeds(values: Array, name: str) -> tuple[dict[str, Array], list[dict[str,
 
 def seeds_note(groups: Iterable[Group]) -> list[str]:
     return ["Of several seeds the mean; in pale the range over the seeds."] if any(group.seeds > 1 for group in groups) else []
+
+
+def titled(title: str, name: str) -> str:
+    """Of a figure of the analysis `name`."""
+    return title if name == "main" else f"{title}, {plain(name)}"
 
 
 def choice(name: str, y: str, log: bool = False) -> dict[str, object]:
@@ -338,13 +343,17 @@ LAYERED = (
 
 
 def layered(report: Report, kind: Layered) -> None:
-    schema = {name: kind.dimensions for name in kind.rows} | ({"unit": ("unit",), "unit_layer": ("unit",)} if kind.units else {})
-    groups = report.gathered(f"{kind.file}.h5", lambda run, file: load_series(run, file, kind.file, schema))
-    if not groups:
-        return
+    schema = {row: kind.dimensions for row in kind.rows} | ({"unit": ("unit",), "unit_layer": ("unit",)} if kind.units else {})
+    for name in report.names(kind.file):
+        groups = report.gathered(wanted_file(kind.file, name), lambda run, file: load_series(run, file, kind.file, schema, name))
+        if groups:
+            report.add(layered_figure(report, kind, titled(kind.title, name), groups))
+
+
+def layered_figure(report: Report, kind: Layered, title: str, groups: list[Group]) -> Figure:
     layers = choose_layers(groups, None, MOST_LAYERS, kind.first)
     every = {name: [file[name] for group in groups for file in group.files] for name in kind.rows}
-    figure = Figure("series", kind.words, kind.title, "training step", [
+    figure = Figure("series", kind.words, title, "training step", [
         ("quantity", [choice(words, y, wide(every[name]) if log is None else log) for name, (words, y, log) in kind.rows.items()]),
         ("layer", [{"name": f"{layer.number}: {plain(' / '.join(layer.names))}"} for layer in layers])], notes=seeds_note(groups))
     for row, name in enumerate(kind.rows):
@@ -358,7 +367,7 @@ def layered(report: Report, kind: Layered) -> None:
                 figure.tables.append(table(report.run(group), [row, column], "step", {"step": steps} | columns, draw))
     if kind.units:
         figure.notes = ["Line: median over a layer's units; band: quartiles. Of several seeds all units together."]
-    report.add(figure)
+    return figure
 
 
 def quartiles(values: Array, name: str) -> tuple[dict[str, Array], list[dict[str, str]]]:
@@ -391,13 +400,16 @@ def layer_bands(report: Report) -> None:
 
 
 def distributions(report: Report) -> None:
-    what = ("activation", "weight")
     schema = schema_of("activation") | schema_of("weight")
-    groups = report.gathered("distributions.h5", lambda run, file: load_series(run, file, "distributions", schema))
-    if not groups:
-        return
+    for name in report.names("distributions"):
+        groups = report.gathered(wanted_file("distributions", name), lambda run, file: load_series(run, file, "distributions", schema, name))
+        if groups:
+            report.add(histograms(report, titled("Distributions of activations and weights", name), groups))
+
+
+def histograms(report: Report, title: str, groups: list[Group]) -> Figure:
     layers = choose_layers(groups, None, MOST_LAYERS)
-    figure = Figure("slices", "distributions", "Distributions of activations and weights", "value", [
+    figure = Figure("slices", "distributions", title, "value", [
         ("of", [choice("activations", "density"), choice("weights", "density")]),
         ("layer", [{"name": f"{layer.number}: {plain(' / '.join(layer.names))}"} for layer in layers])],
         steps=slider_steps([group.files[0]["step"] for group in groups], [], HISTOGRAMS),
@@ -405,7 +417,7 @@ def distributions(report: Report) -> None:
     for group in groups:
         file = group.files[0]
         rows = nearest_rows(file["step"], figure.steps)
-        for row, kind in enumerate(what):
+        for row, kind in enumerate(("activation", "weight")):
             for column, layer in enumerate(layers):
                 at = place_of(file, layer)
                 if at is None:
@@ -415,7 +427,7 @@ def distributions(report: Report) -> None:
                 figure.tables.append({"run": report.run(group), "choice": [row, column], "name": "", "step": file["step"][rows], "mode": "steps",
                                       "value": [(edges[:-1] + edges[1:]) / 2 for edges, _ in found], "density": [values for _, values in found],
                                       "size_name": "value", "y": "density"})
-    report.add(figure)
+    return figure
 
 
 # --- files that are not known here ---
