@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "gradscape/cli/step_selection.hpp"
+#include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
@@ -147,7 +148,8 @@ void override_flag(Verb& verb, const std::shared_ptr<SurveyCommand>& command, co
             command->overrides.push_back({flag, field, text});
           },
           help)
-      .type_name(type);
+      .type_name(type)
+      .choices(choices_of(*find_field(field)));
 }
 
 constexpr const char* kDataHelp = "where the data lies now, if it was moved";
@@ -245,6 +247,7 @@ void add_merge(VerbList& verbs) {
   verb.ignores({"--threads", "--isa"});
   verb.option("--kind", command->id.kind, fmt::format("{}", fmt::join(survey_names(), " | ")))
       .type_name("KIND")
+      .choices(survey_names())
       .shows_default();
   verb.option("--name", command->id.name, "its name").type_name("NAME").shows_default();
   verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");

@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+"""Completions, the manual page, first configurations: made from the same lists as the help, so checked against it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+import unittest
+from pathlib import Path
+
+from support import BINARY, FULL, PLAIN, Case, environment, gradscape, main
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def verbs() -> list[str]:
+    """As `gradscape --help` lists them."""
+    groups = gradscape("--help").stdout.partition("\nExamples:")[0]
+    return [name for name in re.findall(r"(?m)^  ([a-z][a-z-]+) +\w", groups) if name != "help"]
+
+
+def options(verb: str) -> set[str]:
+    """As `gradscape VERB --help-all` lists them."""
+    text = gradscape(verb, "--help-all").stdout if "--help-all" in gradscape(verb, "--help").stdout else \
+        gradscape(verb, "--help").stdout
+    return set(re.findall(r"(?m)^  (--[a-z][\w.-]*)", text))
+
+
+class Completion(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.script = self.place / "gradscape.bash"
+        self.script.write_text(gradscape("completion", "bash").stdout)
+
+    def complete(self, *words: str, cwd: Path | None = None) -> list[str]:
+        """What bash offers for the last of the words."""
+        command = (f"source {self.script}; COMP_WORDS=(gradscape \"$@\"); COMP_CWORD={len(words)}; _gradscape; "
+                   "printf '%s\\n' \"${COMPREPLY[@]}\"")
+        done = subprocess.run(["bash", "--norc", "-c", command, "bash", *words], cwd=cwd or self.place, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return [line for line in done.stdout.splitlines() if line]
+
+    def test_bash_registers_it(self) -> None:
+        done = subprocess.run(["bash", "--norc", "-c", f"source {self.script}; complete -p gradscape"], capture_output=True, text=True)
+        self.assertIn("-F _gradscape gradscape", done.stdout)
+
+    def test_bash_completes_verbs(self) -> None:
+        self.assertEqual(set(self.complete("")), {*verbs(), "help", "--help", "--version"})
+        self.assertEqual(self.complete("dist"), ["distributions"])
+        self.assertEqual(self.complete("help", "num"), ["numerics"])
+        self.assertEqual(self.complete("nothing-such"), [])
+
+    def test_bash_completes_every_option_of_every_verb(self) -> None:
+        for verb in verbs():
+            self.assertEqual(set(self.complete(verb, "--")), options(verb), verb)
+        self.assertEqual(self.complete("train", "--train.opt"), ["--train.optimizer"])
+
+    def test_bash_completes_values(self) -> None:
+        """Those that the help and the refusals name."""
+        for words, expected in ((("run", "--isa", ""), {"auto", "avx2", "avx512"}), (("sweep", "--direction", ""), {"gradient", "update", "random"}),
+                                (("run", "--train.engine", ""), {"auto", "direct", "winograd"}), (("merge", "x", "--kind", "s"), {"sweep", "shift", "surface"}),
+                                (("export-surface", "f", "--to", "n"), {"npz"}), (("run", "--isa", "="), {"auto", "avx2", "avx512"}),
+                                (("run", "--isa", "=", "avx5"), {"avx512"}), (("sweep", "--per-layer", ""), {"true", "false"}),
+                                (("completion", ""), set(SHELLS)), (("new", ""), {"vgg", "resnet", "mlp", "own"}), (("run", "--threads", ""), set())):
+            self.assertEqual(set(self.complete(*words)), expected, words)
+
+    def test_every_value_that_is_offered_is_taken(self) -> None:
+        config = self.write_config(PLAIN | {"train.steps": 1})
+        for option in ("--model.norm", "--sweep.direction", "--train.engine", "--train.schedule", "--sweep.mode"):
+            offered = self.complete("run", option, "")
+            self.assertGreater(len(offered), 1)
+            for value in offered:  # another option may have to go with it, but no value is unknown
+                done = gradscape("plan", config, option, value, "--train.steps", "0", expect=2)
+                self.assertNotIn("allowed", done.stderr, (option, value))
+
+    def test_bash_completes_files(self) -> None:
+        for name in ("a run", "b"):
+            (self.place / "files" / name).mkdir(parents=True)
+        (self.place / "files/c.toml").write_text("")
+        cwd = self.place / "files"
+        self.assertEqual(set(self.complete("sweep", "", cwd=cwd)), {"a run", "b"})
+        self.assertEqual(self.complete("sweep", "a", cwd=cwd), ["a run"])
+        self.assertEqual(set(self.complete("run", "", cwd=cwd)), {"a run", "b", "c.toml"})
+        self.assertEqual(set(self.complete("run", "c.toml", "--data.path", "", cwd=cwd)), {"a run", "b"})
+        self.assertEqual(set(self.complete("run", "--resume", "", cwd=cwd)), {"a run", "b", "c.toml"}, "a flag has no value")
+
+    def test_each_script_holds_all(self) -> None:
+        for shell in SHELLS:
+            script = gradscape("completion", shell).stdout
+            for verb in verbs():
+                self.assertTrue(re.search(rf"\b{verb}\b", script), verb)
+            for option in ("--multipliers", "--train.lr", "--probe-precision"):
+                self.assertTrue((option if shell != "fish" else f"-l {option[2:]} ") in script, (shell, option))
+            self.assertTrue("avx512" in script)
+
+    def test_shells_read_their_scripts(self) -> None:
+        """Those that are there; bash always is."""
+        for shell in SHELLS:
+            if shutil.which(shell) is None:
+                continue
+            path = self.place / f"script.{shell}"
+            path.write_text(gradscape("completion", shell).stdout)
+            done = subprocess.run([shell, "-n", path], capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), shell)
+
+    @unittest.skipUnless(shutil.which("fish"), "fish is not installed")
+    def test_fish_completes(self) -> None:
+        path = self.place / "gradscape.fish"
+        path.write_text(gradscape("completion", "fish").stdout)
+
+        def complete(line: str) -> set[str]:
+            done = subprocess.run(["fish", "--no-config", "-c", f"source {path}; complete -C '{line}'"], capture_output=True, text=True,
+                                  env=environment(HOME=str(self.place)))
+            return {offer.split("\t")[0] for offer in done.stdout.splitlines()}
+
+        self.assertEqual(complete("gradscape run --train.engine "), {"auto", "direct", "winograd"})
+        self.assertEqual(complete("gradscape dist"), {"distributions"})
+        self.assertEqual(complete("gradscape completion "), set(SHELLS))
+        self.assertLessEqual({"--steps", "--multipliers"}, complete("gradscape sweep --"))
+
+    @unittest.skipUnless(shutil.which("zsh"), "zsh is not installed")
+    def test_zsh_completes(self) -> None:
+        """The arguments that its own _arguments is given."""
+        (self.place / "_gradscape").write_text(gradscape("completion", "zsh").stdout)
+        program = ("_arguments() { print -rl -- \"$@\" }; _describe() { print -rl -- \"${(@P)2}\" }; compdef() { print registered $1 }; "
+                   f"source {self.place}/_gradscape; CURRENT=2 words=(gradscape r); _gradscape; print SPLIT; "
+                   "CURRENT=4; words=(gradscape sweep --direction ''); _gradscape")
+        done = subprocess.run(["zsh", "-f", "-c", program], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        listed, _, given = done.stdout.partition("\nSPLIT\n")
+        self.assertIn("registered _gradscape", listed)
+        for verb in verbs():
+            self.assertRegex(listed, rf"(?m)^{verb}:")
+        self.assertIn("(gradient update random)", given)
+        self.assertRegex(given, r"(?m)^1:RUN_DIR:_files -/$")
+        self.assertLessEqual(options("sweep"), set(re.findall(r"(?m)^(--[\w.-]+)=?\[", given)))
+
+    def test_refusals(self) -> None:
+        gradscape("completion", "tcsh", expect=2, says=("\"tcsh\"", "one of: bash, zsh, fish"))
+        gradscape("completion", expect=2, says=("SHELL",))
+        gradscape("manual", "run", expect=2, says=("run: is not expected",))
+
+
+class Manual(Case):
+    def test_it_holds_all(self) -> None:
+        page = gradscape("manual").stdout
+        self.assertTrue(page.isascii())
+        self.assertTrue(page.startswith(".TH GRADSCAPE 1 "))
+        plain = page.replace("\\-", "-")
+        for verb in verbs():
+            self.assertTrue(re.search(rf"(?m)^\.SS gradscape {verb} ", plain), verb)
+            for option in options(verb):
+                if "." not in option or option == "--data.path":
+                    self.assertTrue(re.search(rf"(?m)^\\fB{re.escape(option)}\b", plain), (verb, option))
+        for option in options("run"):
+            self.assertTrue(re.search(rf"(?m)^\\fB{re.escape(option)}\b", plain), option)
+        for code in ("0", "1", "2", "75", "130"):
+            self.assertTrue(re.search(rf"(?m)^\\fB{code}\\fR$", plain), code)
+
+    @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
+    def test_groff_prints_it_without_a_warning(self) -> None:
+        page = gradscape("manual").stdout
+        done = subprocess.run(["groff", "-Tutf8", "-man", "-ww"], input=page, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        text = re.sub(r"\x1b\[[\d;]*m|.\x08", "", done.stdout)
+        for words in ("gradscape sweep RUN_DIR [options]", "--multipliers LIST", "--train.lr", "EXIT STATUS"):
+            self.assertTrue(words in re.sub(r" +", " ", text.replace("‐", "-").replace("−", "-")), words)
+
+    @unittest.skipUnless(shutil.which("man"), "man is not installed")
+    def test_man_reads_it(self) -> None:
+        path = self.place / "gradscape.1"
+        path.write_text(gradscape("manual").stdout)
+        done = subprocess.run(["man", "--warnings", "-l", path], capture_output=True, text=True, env=environment(MANPAGER="cat"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+class New(Case):
+    def test_each_is_read_and_trained(self) -> None:
+        for kind in ("vgg", "resnet", "mlp", "own"):
+            done = gradscape("new", kind, cwd=self.place)
+            self.assertEqual(done.stdout, f"{kind}.toml\n")
+            self.assertIn(f"gradscape run {kind}.toml", done.stderr)
+            path = self.place / f"{kind}.toml"
+            text = path.read_text()
+            self.assertLessEqual(max(map(len, text.splitlines())), 120)
+            self.assertGreater(text.count("#"), 12)
+            self.assertIn("network", gradscape("info", path).stdout)
+            gradscape("train", path, "--train.steps", 2, "--data.synthetic_train", 128, "--data.synthetic_test", 32, "--quiet", cwd=self.place)
+            self.assertTrue(list((self.place / f"runs/{kind}").rglob("checkpoints/step-00000002.h5")))
+
+    def test_its_comments_are_keys(self) -> None:
+        """What a comment offers is taken once the # is gone: CIFAR-10, seeds, epochs."""
+        gradscape("new", "vgg", cwd=self.place, says=("run it with",))
+        path = self.place / "vgg.toml"
+        text = re.sub(r"(?m)^source = \"synthetic\".*\n|^synthetic_.*\n", "", path.read_text())
+        text = re.sub(r"(?m)^# (source|path|augment_\w+|seeds) = ", r"\1 = ", text)
+        self.assertEqual(tomllib.loads(text)["data"], {"source": "cifar10", "path": "data/cifar10/cifar-10-batches-bin",
+                                                       "augment_flip": True, "augment_crop": 4})
+        path.write_text(text)
+        told = gradscape("info", path).stdout
+        self.assertIn("2 variants, 3 seeds", told)
+        self.assertIn("cifar10 in ", told)
+
+    def test_it_overwrites_nothing(self) -> None:
+        path = self.place / "mine.toml"
+        path.write_text("mine")
+        gradscape("new", "mlp", "--out", path, expect=2, says=(f"{path}: is there already", "--out"))
+        self.assertEqual(path.read_text(), "mine")
+        link = self.place / "link.toml"
+        link.symlink_to(self.place / "elsewhere.toml")
+        gradscape("new", "mlp", "--out", link, expect=2, says=("is there already",))
+        self.assertFalse((self.place / "elsewhere.toml").exists())
+
+    def test_refusals(self) -> None:
+        gradscape("new", "cnn", expect=2, says=("\"cnn\"", "one of: vgg, resnet, mlp, own"), cwd=self.place)
+        gradscape("new", expect=2, says=("KIND",), cwd=self.place)
+        gradscape("new", "own", "--out", self.place / "none/own.toml", expect=1, says=("none/own.toml", "cannot be made"))
+        gradscape("new", "own", "--out", "/dev/full", expect=2, says=("is there already",))
+        self.assertEqual(list(self.place.iterdir()), [])
+
+
+if __name__ == "__main__":
+    main()
