@@ -175,7 +175,7 @@ class Arguments(Case):
         self.assertTrue(report["runs"][0]["directory"].endswith("/caf\ufffd"))
         plan = json.loads(gradscape("plan", self.config, "--json", "--out", os.fsdecode(place)).stdout)
         self.assertIn("caf\ufffd", json.dumps(plan, ensure_ascii=False))
-        for command in (("numerics", "--json"), ("info",), ("status",)):
+        for command in (("numerics", "--json"), ("info",), ("info", "--json"), ("verify", "--json"), ("merge", "--json"), ("status",)):
             gradscape(command[0], os.fsdecode(place), *command[1:])
 
 

@@ -1,16 +1,22 @@
 #!/usr/bin/python3
-"""Completions, the manual page, first configurations: made from the same lists as the help, so checked against it."""
+"""Completions and the manual page, which are made from the same lists as the help and so checked against it; first
+configurations; --json."""
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import shutil
 import subprocess
 import tomllib
 import unittest
 from pathlib import Path
+from typing import Any
 
-from support import BINARY, FULL, PLAIN, Case, environment, gradscape, main
+import numpy as np
+
+from support import PLAIN, TWO_VARIANTS, Case, attributes, datasets, environment, flip_a_bit, gradscape, main, whole_trace, write_tensors
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -219,6 +225,120 @@ class New(Case):
         gradscape("new", "own", "--out", self.place / "none/own.toml", expect=1, says=("none/own.toml", "cannot be made"))
         gradscape("new", "own", "--out", "/dev/full", expect=2, says=("is there already",))
         self.assertEqual(list(self.place.iterdir()), [])
+
+
+class Json(Case):
+    """One object, and nothing else, from every verb that has --json; what it says is what the files hold."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.config = cls.write_config(PLAIN, tail=TWO_VARIANTS)
+        cls.study = cls.shared / "study"
+        gradscape("run", cls.config, "--out", cls.study, "--quiet")
+
+    def ask(self, *arguments: object, **options: Any) -> dict:
+        def refuse(text: str) -> None:
+            raise AssertionError(f"{text} is no JSON")
+
+        done = gradscape(*arguments, "--json", **options)
+        document = json.loads(done.stdout, parse_constant=refuse)
+        self.assertIsInstance(document, dict)
+        if not options.get("expect"):
+            self.assertEqual([line for line in done.stderr.splitlines() if "gradscape:" in line], [])
+        return document
+
+    def test_one_object_from_each(self) -> None:
+        for command in (("info", self.config), ("info", self.study), ("status", self.study), ("verify", self.study, "--cells", 1),
+                        ("merge", self.study), ("numerics", self.study), ("plan", self.config, "--out", self.place / "p"),
+                        ("bench", self.config, "--variant", "bn", "--repetitions", 1)):
+            document = self.ask(*command)
+            names = set()
+
+            def collect(value: Any) -> None:
+                if isinstance(value, dict):
+                    names.update(value)
+                for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+                    collect(one)
+
+            collect({name: value for name, value in document.items() if command[0] not in ("numerics", "bench")})
+            for name in names:
+                self.assertRegex(name, r"^[a-z][a-z0-9_]*$")
+
+    def test_info_of_a_run(self) -> None:
+        document = self.ask("info", self.study)
+        self.assertEqual((document["path"], document["kind"], len(document["runs"])), (str(self.study), "runs", 2))
+        run, = (run for run in document["runs"] if run["variant"] == "bn")
+        directory = self.study / "bn"
+        self.assertEqual((run["directory"], run["step"], run["total_steps"], run["checkpoints"]), (str(directory), 10, 10, [0, 4, 8, 10]))
+        self.assertEqual(run["configuration"]["train"]["lr"], 0.05)
+        self.assertEqual(run["last_step"]["loss"], whole_trace(directory)["loss"][9], "all digits")
+        self.assertEqual(run["surveys"], [{"kind": "sweep", "name": "main", "shards": 4,
+                                           "merged": {"file": str(directory / "landscape.h5"), "stale_because": None}}])
+        stored = tomllib.loads((directory / "config.toml").read_text())
+        for section, keys in stored.items():
+            for key, value in keys.items():
+                self.assertEqual(run["configuration"][section][key], value, (section, key))
+
+    def test_info_of_files(self) -> None:
+        directory = self.study / "none"
+        grid = datasets(directory / "landscape.h5")
+        told = self.ask("info", directory / "landscape.h5")
+        self.assertEqual((told["kind"], told["steps"], told["multipliers"], told["direction"]), ("grid", grid["step"].tolist(), [0.5, 2.0], "gradient"))
+        self.assertEqual(sum(told["cells"].values()), grid["loss"].size)
+        self.assertEqual(told["data_fingerprint"], attributes(directory / "landscape.h5")["data_fingerprint"])
+        told = self.ask("info", directory / "checkpoints/step-00000004.h5")
+        self.assertEqual((told["kind"], told["step"], told["optimizer_state"]), ("checkpoint", 4, []))
+        trace = whole_trace(directory)
+        told = self.ask("info", directory / "trace/segment-00000004-00000008.h5")
+        self.assertEqual((told["kind"], told["first_step"], told["last_step"]["step"], told["last_step"]["grad_norm"]), ("trace", 4, 7, trace["grad_norm"][7]))
+        weights = write_tensors(self.place / "w.safetensors", {"a": np.zeros((2, 3), "<f4")}, {"by": "hand"})
+        told = self.ask("info", weights)
+        self.assertEqual((told["kind"], told["metadata"], told["values"]), ("safetensors", {"by": "hand"}, 6))
+        self.assertEqual(told["tensors"], [{"name": "a", "type": "F32", "shape": [2, 3]}])
+
+    def test_info_of_a_network(self) -> None:
+        networks = self.ask("info", self.config)["networks"]
+        self.assertEqual([network["variants"] for network in networks], [["none"], ["bn"]])
+        for network in networks:
+            self.assertEqual(sum(layer["parameters"] for layer in network["layers"]), network["parameters"])
+            self.assertEqual(sum(layer["multiply_adds"] for layer in network["layers"]), network["multiply_adds"])
+            self.assertIn("conv", network["text"])
+        gone = self.write_config(PLAIN | {"data.source": "idx", "data.path": str(self.place / "gone"), "model.arch": "mlp"})
+        self.assertIsNone(self.ask("info", gone)["networks"])
+
+    def test_merge_names_its_files(self) -> None:
+        document = self.ask("merge", self.study)
+        self.assertEqual(document, {"kind": "sweep", "name": "main", "files": [str(self.study / name / "landscape.h5") for name in ("bn", "none")]})
+        broken = self.copy(self.study)
+        (broken / "bn/sweep/main/segment-00000004-00000008.h5").unlink()
+        document = self.ask("merge", broken, expect=1, says=("bn",))
+        self.assertEqual(document["files"], [str(broken / "none/landscape.h5")])
+
+    def test_verify_lists_what_is_wrong(self) -> None:
+        document = self.ask("verify", self.study, "--cells", 2)
+        self.assertTrue(document["all_right"])
+        self.assertEqual([(run["directory"], run["cells"], run["problems"]) for run in document["runs"]],
+                         [(str(self.study / name), 2, []) for name in ("bn", "none")])
+        broken = self.copy(self.study)
+        flip_a_bit(broken / "bn/landscape.h5")
+        document = self.ask("verify", broken, "--cells", 0, expect=1, says=("problem",))
+        self.assertFalse(document["all_right"])
+        self.assertTrue(any("bn/landscape.h5" in problem for problem in document["problems"]))
+        self.assertEqual([bool(run["problems"]) for run in document["runs"]], [True, False])
+
+    def test_what_is_not_finite_is_null(self) -> None:
+        run = self.make("train", PLAIN | {"train.lr": 1e30, "train.steps": 4}, self.place / "run")
+        self.assertTrue(math.isnan(whole_trace(run)["loss"][3]))
+        self.assertIsNone(self.ask("info", run)["runs"][0]["last_step"]["loss"])
+
+    def test_errors_are_texts_on_stderr(self) -> None:
+        for command in (("info", self.place / "none"), ("status", self.place / "none"), ("verify", self.place / "none"), ("merge", self.place / "none"),
+                        ("numerics", self.place / "none"), ("bench", self.place / "none"), ("plan", self.place / "none")):
+            done = gradscape(*command, "--json", expect=(1, 2), says=(str(self.place / "none"),))
+            self.assertEqual(done.stdout, "")
+        gradscape("info", self.config, "--json", "--digest", expect=2, says=("--json", "--digest"))
+        gradscape("info", self.config, "--json", "--network", expect=2, says=("--json", "--network"))
 
 
 if __name__ == "__main__":
