@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <new>
 
+#include "gradscape/cli/debug.hpp"
 #include "gradscape/cli/program_help.hpp"
 #include "gradscape/cli/thread_count.hpp"
 #include "gradscape/cli/verbs.hpp"
@@ -41,6 +42,7 @@ struct Globals {
   int threads = 0;
   std::string isa = "auto";
   bool quiet = false;
+  bool debug = false;  // looked for in the arguments: an error may come before they are parsed
 };
 
 void add_globals(CLI::App& app, VerbHelp& help, Globals& globals) {
@@ -57,6 +59,7 @@ void add_globals(CLI::App& app, VerbHelp& help, Globals& globals) {
       .choices(isa_names())
       .group(group("--isa"));
   verb.flag("--quiet", globals.quiet, "no progress").group(group("--quiet"));
+  verb.flag("--debug", globals.debug, "with an error: what was done, and how to do it again");
 }
 
 std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
@@ -357,6 +360,16 @@ ExitCode run_and_tell(Work&& work) {
   return ExitCode::failure;
 }
 
+/// With --debug: what was being done when the last error came.
+void tell_debug(int argc, char** argv) noexcept {
+  try {
+    const std::vector<std::string> given(argv + 1, argv + std::max(argc, 1));
+    if (std::find(given.begin(), given.end(), "--debug") != given.end())
+      write_error(debug_text(argv[0], given, failed_work()));
+  } catch (...) {  // no memory for it
+  }
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -366,6 +379,7 @@ int run_command_line(int argc, char** argv) {
     CLI::App app("Loss landscapes of neural networks, with and without normalisation", "gradscape");
     run(app, argc, argv);
   });
+  if (code == ExitCode::failure || code == ExitCode::usage) tell_debug(argc, argv);
   const ExitCode written = run_and_tell(finish_output);
   return static_cast<int>(code == ExitCode::ok ? written : code);
 }

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from support import PLAIN, TWO_VARIANTS, Case, attributes, datasets, environment, flip_a_bit, gradscape, main, whole_trace, write_tensors
+from support import PLAIN, TWO_VARIANTS, Case, attributes, datasets, environment, falsified, flip_a_bit, gradscape, main, whole_trace, write_tensors
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -339,6 +339,66 @@ class Json(Case):
             self.assertEqual(done.stdout, "")
         gradscape("info", self.config, "--json", "--digest", expect=2, says=("--json", "--digest"))
         gradscape("info", self.config, "--json", "--network", expect=2, says=("--json", "--network"))
+
+
+class Debug(Case):
+    """What was being done, and a command that fails in the same way."""
+
+    @staticmethod
+    def first_line(text: str) -> str:
+        return next(line for line in text.splitlines() if line.startswith("gradscape: "))
+
+    def again(self, errors: str, **options: Any) -> subprocess.CompletedProcess:
+        command = re.search(r"(?m)^again: (.*)$", errors)[1]
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), **options)
+
+    def test_a_step_of_a_sweep(self) -> None:
+        """The command that it prints looks at the one run and the one step."""
+        config = self.write_config(PLAIN, tail=TWO_VARIANTS)
+        study = self.place / "the study"
+        gradscape("train", config, "--out", study, "--quiet")
+        with falsified(study / "none/trace/segment-00000004-00000008.h5") as file:
+            file["loss"][2] += 1  # of step 6
+        plain = gradscape("sweep", study, "--multipliers", "0.5,4", "--task=0/1", "--quiet", expect=1, says=("step 6: replay does not",))
+        self.assertNotIn("while:", plain.stderr)
+        done = gradscape("sweep", study, "--multipliers", "0.5,4", "--task=0/1", "--quiet", "--debug", expect=1)
+        self.assertTrue(done.stderr.startswith(plain.stderr))
+        trace = re.search(r"(?s)while:\n(.*?)again:", done.stderr)[1].splitlines()
+        self.assertEqual(trace[:3], ["  computing step 6", "  making the shard of steps 4 to 7", f"  sweep {study}/none"])
+        self.assertRegex(done.stderr, r"(?m)^program: \d+\.\d+\.\d+ \(.+\), 1 thread, avx")
+        command = re.search(r"(?m)^again: (.*)$", done.stderr)[1]
+        self.assertIn(f"'{study}/none' --multipliers 0.5,4", command)
+        self.assertIn("--steps 6", command)
+        self.assertNotIn("--task", command)
+        repeated = self.again(done.stderr)
+        self.assertEqual((repeated.returncode, self.first_line(repeated.stderr)), (1, self.first_line(done.stderr)))
+
+    def test_training(self) -> None:
+        run = self.make("train", PLAIN, self.place / "run")
+        (run / "trace/segment-00000004-00000008.h5").unlink()
+        with falsified(run / "checkpoints/step-00000008.h5") as file:
+            file["parameters/classifier.4.bias"][0] += 1
+        config = run / "config.toml"
+        done = gradscape("train", config, "--out", run, "--resume", "--quiet", "--debug", expect=1, says=("does not reproduce",))
+        self.assertIn(f"\n  training {run}\n", done.stderr)
+        repeated = self.again(done.stderr)
+        self.assertEqual((repeated.returncode, self.first_line(repeated.stderr)), (1, self.first_line(done.stderr)))
+
+    def test_files_and_arguments(self) -> None:
+        """Also where the command line itself is wrong."""
+        bad = self.place / "it's bad.h5"
+        bad.write_bytes(b"no HDF5 file")
+        done = gradscape("info", bad, "--debug", expect=1)
+        self.assertIn(f"while:\n  reading {bad}\n", done.stderr)
+        repeated = self.again(done.stderr)
+        self.assertEqual((repeated.returncode, repeated.stderr), (1, done.stderr))
+        config = self.write_config(PLAIN | {"train.lr": "fast"})
+        gradscape("run", config, "--debug", expect=2, says=(f"  reading the configuration {config}\n  gradscape run {config} --debug\n",))
+        done = gradscape("sweep", "--debug", "--bogus", expect=2, says=("while:\n  gradscape sweep --debug --bogus\n",))
+        self.assertEqual(self.again(done.stderr).stderr, done.stderr)
+
+    def test_nothing_where_nothing_failed(self) -> None:
+        self.assertEqual(gradscape("info", self.write_config(PLAIN), "--debug").stderr, "")
 
 
 if __name__ == "__main__":
