@@ -10,7 +10,8 @@
 #include <filesystem>
 #include <new>
 
-#include "gradscape/cli/help.hpp"
+#include "gradscape/cli/debug.hpp"
+#include "gradscape/cli/program_help.hpp"
 #include "gradscape/cli/thread_count.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/experiment.hpp"
@@ -27,22 +28,6 @@
 namespace gradscape {
 namespace {
 
-const std::vector<HelpEntry> kExamples = {
-    {"gradscape run CONFIG", "train, probe and merge every variant"},
-    {"gradscape train CONFIG --lr 0.01", "any key of the file is also a flag"},
-    {"gradscape sweep runs/NAME", "probe later, by exact replay"},
-    {"tools/plot.py landscape runs/NAME", "draw it; tools/plot.py --help: figures"}};
-
-constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 75 pre-empted by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP or SIGXCPU, 130 "
-    "Ctrl-C (75, 130: what was done is saved).";
-
-constexpr const char* kFieldsNote =
-    "Every key of the configuration is a flag too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
-    "--help-all lists them, with what is allowed and the defaults.";
-
-constexpr const char* kThreadsNote = "Threads: --threads, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all cores.";
-
 /// The group of options that the parser puts those in that name none.
 constexpr const char* kOptions = "Options";
 
@@ -57,12 +42,13 @@ struct Globals {
   int threads = 0;
   std::string isa = "auto";
   bool quiet = false;
+  bool debug = false;  // looked for in the arguments: an error may come before they are parsed
 };
 
-void add_globals(CLI::App& app, const VerbHelp& help, Globals& globals) {
+void add_globals(CLI::App& app, VerbHelp& help, Globals& globals) {
   // What has no effect is taken all the same, so that a script can give it to every verb; help leaves it out.
   const auto group = [&help](const std::string& name) { return help.ignored.contains(name) ? "" : kOptions; };
-  Verb verb(&app, nullptr, nullptr);
+  Verb verb(&app, nullptr, &help);
   verb.number(
           "--threads", [&globals](int threads) { globals.threads = checked_threads(threads, "--threads"); },
           "threads (results do not depend on them)")
@@ -70,8 +56,10 @@ void add_globals(CLI::App& app, const VerbHelp& help, Globals& globals) {
       .group(group("--threads"));
   verb.option("--isa", globals.isa, fmt::format("instruction set: {}", fmt::join(isa_names(), " | ")))
       .type_name("NAME")
+      .choices(isa_names())
       .group(group("--isa"));
   verb.flag("--quiet", globals.quiet, "no progress").group(group("--quiet"));
+  verb.flag("--debug", globals.debug, "with an error: what was done, and how to do it again");
 }
 
 std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
@@ -84,64 +72,51 @@ const CLI::App* find_verb(const CLI::App& app, const std::string& name) {
   return nullptr;
 }
 
-/// "--steps RANGES" and its meaning.
-HelpEntry describe(const CLI::Option& option) {
-  HelpEntry entry{option.get_name(option.get_positional()), option.get_description()};
-  const bool valued = option.get_items_expected_max() > 0;
-  if (valued && !option.get_positional() && !option.get_type_name().empty()) entry.name += " " + option.get_type_name();
-  if (valued && !option.get_default_str().empty())
-    entry.text += fmt::format(" (default: {})", option.get_default_str());
-  return entry;
+/// Whether options of the verb have a group for which this holds.
+bool any_group(const CLI::App& verb, bool (*holds)(const std::string& group)) {
+  const auto options = verb.get_options();
+  return std::any_of(options.begin(), options.end(),
+                     [&](const CLI::Option* option) { return holds(option->get_group()); });
 }
 
 /// Whether keys of a configuration are flags of the verb; they have groups of their own.
 bool takes_fields(const CLI::App& verb) {
-  const auto options = verb.get_options();
-  return std::any_of(options.begin(), options.end(), [](const CLI::Option* option) {
-    return !option->get_group().empty() && option->get_group() != kOptions;
-  });
+  return any_group(verb, [](const std::string& group) { return group.starts_with('['); });
 }
 
-/// `gradscape VERB --help`; `all`: with a flag for every field.
-HelpPage describe_verb(const CLI::App& verb, const VerbHelp& help, bool all) {
-  HelpPage page{fmt::format("gradscape {}: {}", verb.get_name(), verb.get_description()),
-                "gradscape " + verb.get_name(),
-                {{"", {}}, {kOptions, {}}},
-                help.notes};
-  const bool fields = takes_fields(verb);
-  for (const CLI::Option* option : verb.get_options()) {
-    const std::string& group = option->get_group();
-    if (option->get_positional()) {
-      page.usage +=
-          option->get_required() ? " " + option->get_name(true) : fmt::format(" [{}]", option->get_name(true));
-      page.groups[0].entries.push_back(describe(*option));
-      continue;
-    }
-    if (group.empty() || (option == verb.get_help_all_ptr() && !fields)) continue;
-    if (group != kOptions && !all) continue;
-    const auto same = std::find_if(page.groups.begin(), page.groups.end(),
-                                   [&](const HelpGroup& known) { return known.title == group; });
-    HelpGroup& place = same != page.groups.end() ? *same : page.groups.emplace_back(HelpGroup{group, {}});
-    place.entries.push_back(describe(*option));
+/// Whether --help-all tells more than --help.
+bool has_more(const CLI::App& verb) {
+  return any_group(verb, [](const std::string& group) { return !group.empty() && group != kOptions; });
+}
+
+OptionHelp describe(const CLI::Option& option, const VerbHelp& help) {
+  OptionHelp described;
+  described.positional = option.get_positional();
+  described.required = option.get_required();
+  described.valued = option.get_items_expected_max() > 0;
+  described.names = {option.get_name(described.positional)};
+  if (!described.positional)
+    for (const std::string& name : option.get_snames()) described.names.push_back("-" + name);
+  described.value = option.get_type_name();
+  described.text = option.get_description();
+  if (described.valued && !option.get_default_str().empty())
+    described.text += fmt::format(" (default: {})", option.get_default_str());
+  if (option.get_group() != kOptions) described.group = option.get_group();
+  if (const auto known = help.choices.find(&option); known != help.choices.end()) described.choices = known->second;
+  return described;
+}
+
+ProgramHelp describe(const CLI::App& app, VerbList& verbs) {
+  ProgramHelp program{app.get_description(), {}};
+  for (const CLI::App* verb : verbs_of(app)) {
+    const VerbHelp& help = verbs.help(verb->get_name());
+    VerbPage page{verb->get_group(), verb->get_name(), verb->get_description(), {}, help.notes, help.examples};
+    for (const CLI::Option* option : verb->get_options())
+      if (!option->get_group().empty() && (option != verb->get_help_all_ptr() || has_more(*verb)))
+        page.options.push_back(describe(*option, help));
+    program.verbs.push_back(std::move(page));
   }
-  page.usage += " [options]";
-  if (fields && !all) page.notes.insert(page.notes.begin(), kFieldsNote);
-  page.groups.push_back({"Examples", help.examples});
-  return page;
-}
-
-HelpPage describe_program(const CLI::App& app) {
-  HelpPage page{
-      fmt::format("gradscape: {}", app.get_description()), "gradscape VERB …", {{"Verbs", {}}, {kOptions, {}}}, {}};
-  for (const CLI::App* verb : verbs_of(app))
-    page.groups[0].entries.push_back({verb->get_name(), verb->get_description()});
-  page.groups[0].entries.push_back({"help VERB", "Options and examples of a verb; also VERB --help"});
-  for (const CLI::Option* option : app.get_options())
-    if (option != app.get_help_all_ptr()) page.groups[1].entries.push_back(describe(*option));
-  page.groups.push_back({"Examples", kExamples});
-  page.notes.emplace_back(kThreadsNote);
-  page.notes.emplace_back(kExitCodes);
-  return page;
+  return program;
 }
 
 /// Has the verb refuse values that a script with an unset variable makes: nothing, and the flag that came next.
@@ -297,31 +272,40 @@ void complain(const char* message) noexcept {
 void run(CLI::App& app, int argc, char** argv) {
   app.set_version_flag("--version", version_text(), "version, compiler and libraries");
   app.set_help_flag("-h,--help", "this text");
-  app.set_help_all_flag("--help-all", "this text with every key of the configuration");
+  app.set_help_all_flag("--help-all", "this text with every option");
   app.require_subcommand(1);
   const std::vector<std::string> given = read_arguments(argc, argv);
   Globals globals;
   Action selected;
   VerbList verbs(app, selected);
+  verbs.begin_group("Train and probe");
   add_run(verbs);
   add_train(verbs);
   add_sweep(verbs);
-  add_merge(verbs);
   add_shift(verbs);
   add_distributions(verbs);
   add_theorem(verbs);
   add_surface(verbs);
+  add_merge(verbs);
+  verbs.begin_group("Look");
+  add_watch(verbs);
   add_status(verbs);
-  add_verify(verbs);
   add_info(verbs);
+  add_verify(verbs);
   add_numerics(verbs);
-  add_import(verbs);
   add_evaluate(verbs);
+  verbs.begin_group("Files");
+  add_new(verbs);
+  add_import(verbs);
   add_export(verbs);
   add_export_surface(verbs);
   add_import_surface(verbs);
-  add_bench(verbs);
+  verbs.begin_group("Plan, and help");
   add_plan(verbs);
+  add_bench(verbs);
+  const auto describe_all = [&] { return describe(app, verbs); };
+  add_completion(verbs, describe_all);
+  add_manual(verbs, describe_all);
   for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
     add_globals(*verb, verbs.help(verb->get_name()), globals);
     guard_values(*verb);
@@ -329,8 +313,10 @@ void run(CLI::App& app, int argc, char** argv) {
   require_known_verb(app, given);
   const auto show_help = [&](bool all) {
     const auto named = app.get_subcommands();
-    const HelpPage page = named.empty() ? describe_program(app)
-                                        : describe_verb(*named.front(), verbs.help(named.front()->get_name()), all);
+    const ProgramHelp program = describe(app, verbs);
+    HelpPage page = help_page(program);
+    for (const VerbPage& verb : program.verbs)
+      if (!named.empty() && verb.name == named.front()->get_name()) page = help_page(verb, all);
     write_output(layout_help(page, terminal_columns(STDOUT_FILENO)));
   };
   try {
@@ -374,6 +360,16 @@ ExitCode run_and_tell(Work&& work) {
   return ExitCode::failure;
 }
 
+/// With --debug: what was being done when the last error came.
+void tell_debug(int argc, char** argv) noexcept {
+  try {
+    const std::vector<std::string> given(argv + 1, argv + std::max(argc, 1));
+    if (std::find(given.begin(), given.end(), "--debug") != given.end())
+      write_error(debug_text(argv[0], given, failed_work()));
+  } catch (...) {  // no memory for it
+  }
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -383,6 +379,7 @@ int run_command_line(int argc, char** argv) {
     CLI::App app("Loss landscapes of neural networks, with and without normalisation", "gradscape");
     run(app, argc, argv);
   });
+  if (code == ExitCode::failure || code == ExitCode::usage) tell_debug(argc, argv);
   const ExitCode written = run_and_tell(finish_output);
   return static_cast<int>(code == ExitCode::ok ? written : code);
 }

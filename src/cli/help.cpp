@@ -31,10 +31,15 @@ std::string paragraph(const std::string& text, std::size_t columns) {
   return fmt::format("{}\n", fmt::join(wrap(text, columns), "\n"));
 }
 
-std::string layout_group(const HelpGroup& group, std::size_t columns) {
+/// Columns of the widest name that others are aligned with.
+std::size_t widest_name(const HelpGroup& group) {
   std::size_t widest = 0;
   for (const HelpEntry& entry : group.entries)
     if (const std::size_t width = columns_of(entry.name); width <= kWidestName) widest = std::max(widest, width);
+  return widest;
+}
+
+std::string layout_group(const HelpGroup& group, std::size_t columns, std::size_t widest) {
   const std::size_t indent = std::min(2 + widest + 2, columns / 2);
   std::string text = group.title.empty() ? "" : group.title + ":\n";
   for (const HelpEntry& entry : group.entries) {
@@ -52,9 +57,18 @@ std::string layout_group(const HelpGroup& group, std::size_t columns) {
 
 std::string layout_help(const HelpPage& page, std::size_t columns) {
   columns = std::max(columns, kNarrowest);
-  std::string text = paragraph(page.title, columns) + "\n" + paragraph("Usage: " + page.usage, columns);
-  for (const HelpGroup& group : page.groups)
-    if (!group.entries.empty()) text.append("\n").append(layout_group(group, columns));
+  std::string text =
+      paragraph(page.title, columns) + (page.dense ? "" : "\n") + paragraph("Usage: " + page.usage, columns);
+  std::size_t widest = 0;
+  if (page.dense)
+    for (const HelpGroup& group : page.groups)
+      if (&group != &page.groups.back()) widest = std::max(widest, widest_name(group));
+  for (const HelpGroup& group : page.groups) {
+    if (group.entries.empty()) continue;
+    const bool together = page.dense && &group != &page.groups.back();
+    if (!together || &group == &page.groups.front()) text += "\n";
+    text += layout_group(group, columns, together ? widest : widest_name(group));
+  }
   for (const std::string& note : page.notes) text.append("\n").append(paragraph(note, columns));
   return text;
 }

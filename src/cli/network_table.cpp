@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/console.hpp"
@@ -112,6 +113,36 @@ void print_networks(const std::vector<Experiment>& experiments) {
     print_out("{}\n", headline(network));
     print_graph(network.graph);
   }
+}
+
+nlohmann::ordered_json network_members(const std::vector<Experiment>& experiments) {
+  using Json = nlohmann::ordered_json;
+  for (const Experiment& experiment : experiments) try {
+      (void)sample_shape(experiment.data);
+    } catch (const Error&) {
+      return nullptr;
+    }
+  Json networks = Json::array();
+  const auto number = [](const std::string& cell) { return cell.empty() ? Json(0) : Json(std::stoll(cell)); };
+  for (const Shown& network : different_networks(experiments)) {
+    const std::vector<Line> lines = lines_of(network.graph);
+    Json layers = Json::array();
+    for (std::size_t i = 1; i + 1 < lines.size(); ++i)
+      layers.push_back({{"name", lines[i][0]},
+                        {"kind", lines[i][1]},
+                        {"output", lines[i][2]},
+                        {"parameters", number(lines[i][3])},
+                        {"multiply_adds", number(lines[i][4])},
+                        {"fused_into", lines[i][5].empty() ? Json() : Json(lines[i][5])}});
+    networks.push_back({{"variants", network.variants},
+                        {"input", describe(network.graph.input)},
+                        {"outputs", output_shapes(network.graph).back().channels},
+                        {"parameters", number(lines.back()[3])},
+                        {"multiply_adds", number(lines.back()[4])},
+                        {"layers", layers},
+                        {"text", graph_text(network.graph)}});
+  }
+  return networks;
 }
 
 void print_network_texts(const std::vector<Experiment>& experiments) {

@@ -7,6 +7,12 @@
 
 namespace gradscape {
 
+std::vector<std::string> choices_of(const Field& field) {
+  const Experiment any;
+  if (std::holds_alternative<const bool*>(field.value(any))) return {"true", "false"};
+  return field.automatic ? std::vector<std::string>{"auto"} : field.choices;
+}
+
 void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&)) {
   const Experiment defaults;
   for (const Field& field : fields()) {
@@ -17,6 +23,7 @@ void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bo
     verb.text(
             "--" + name, [overrides, name](const std::string& text) { overrides->emplace_back(name, text); }, help)
         .type_name("")
+        .choices(choices_of(field))
         .group(fmt::format("[{}] (flags override the file)", field.section));
   }
 }

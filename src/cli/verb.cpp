@@ -47,35 +47,41 @@ VerbOption& VerbOption::shows_default() {
   option_->capture_default_str();
   return *this;
 }
+VerbOption& VerbOption::choices(std::vector<std::string> values) {
+  help_->choices[option_] = std::move(values);
+  return *this;
+}
 
 VerbOption Verb::option(const std::string& name, std::string& value, const std::string& help) {
-  return VerbOption(verb_->add_option(name, value, help));
+  return {verb_->add_option(name, value, help), help_};
 }
 VerbOption Verb::option(const std::string& name, std::optional<std::string>& value, const std::string& help) {
-  return VerbOption(verb_->add_option(name, value, help));
+  return {verb_->add_option(name, value, help), help_};
 }
 VerbOption Verb::option(const std::string& name, std::int64_t& value, const std::string& help) {
   CLI::Option* option = add_whole<std::int64_t>(
       *verb_, name, [&value](std::int64_t given) { value = given; }, help);
   option->default_str(std::to_string(value));
-  return VerbOption(option);
+  return {option, help_};
 }
 VerbOption Verb::option(const std::string& name, std::optional<int>& value, const std::string& help) {
-  return VerbOption(add_whole<int>(
-      *verb_, name, [&value](int given) { value = given; }, help));
+  return {add_whole<int>(
+              *verb_, name, [&value](int given) { value = given; }, help),
+          help_};
 }
 VerbOption Verb::option(const std::string& name, std::optional<std::int64_t>& value, const std::string& help) {
-  return VerbOption(add_whole<std::int64_t>(
-      *verb_, name, [&value](std::int64_t given) { value = given; }, help));
+  return {add_whole<std::int64_t>(
+              *verb_, name, [&value](std::int64_t given) { value = given; }, help),
+          help_};
 }
 VerbOption Verb::text(const std::string& name, std::function<void(const std::string&)> take, const std::string& help) {
-  return VerbOption(verb_->add_option_function<std::string>(name, take, help));
+  return {verb_->add_option_function<std::string>(name, take, help), help_};
 }
 VerbOption Verb::number(const std::string& name, std::function<void(int)> take, const std::string& help) {
-  return VerbOption(add_whole<int>(*verb_, name, std::move(take), help));
+  return {add_whole<int>(*verb_, name, std::move(take), help), help_};
 }
 VerbOption Verb::flag(const std::string& name, bool& value, const std::string& help) {
-  return VerbOption(verb_->add_flag(name, value, help));
+  return {verb_->add_flag(name, value, help), help_};
 }
 void Verb::note(const std::string& text) {
   help_->notes.push_back(text);
@@ -91,7 +97,7 @@ void Verb::runs(Action action) {
 }
 
 Verb VerbList::add(const std::string& name, const std::string& help) {
-  return {app_->add_subcommand(name, help), selected_, &help_[name]};
+  return {app_->add_subcommand(name, help)->group(group_), selected_, &help_[name]};
 }
 
 }  // namespace gradscape

@@ -70,7 +70,8 @@ void add_evaluate(VerbList& verbs) {
   verb.text(
           "--mode", [command](const std::string& text) { command->request.mode = mode_from(text); },
           "train: batch statistics; evaluation: running statistics (default); dropout is off in both")
-      .type_name("NAME");
+      .type_name("NAME")
+      .choices({"train", "evaluation"});
   verb.text(
           "--precision",
           [command](const std::string& text) {
@@ -80,7 +81,8 @@ void add_evaluate(VerbList& verbs) {
             command->request.precision = text;
           },
           "float | double (default: the run's)")
-      .type_name("NAME");
+      .type_name("NAME")
+      .choices({"float", "double"});
   verb.option("--to", command->request.to, "write the logits [N, K] to this safetensors file").type_name("FILE");
   verb.example("gradscape evaluate runs/NAME", "the last checkpoint on the test images");
   verb.example("gradscape evaluate runs/NAME@100 --images check.safetensors", "on images of your own");

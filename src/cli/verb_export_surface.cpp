@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -46,11 +47,18 @@ constexpr Format kFormats[] = {
      }},
 };
 
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (const Format& format : kFormats) names.emplace_back(format.name);
+  return names;
+}
+
 const Format& format_from(const std::string& text) {
   const auto found =
       std::find_if(std::begin(kFormats), std::end(kFormats), [&](const Format& f) { return f.name == text; });
   if (found == std::end(kFormats))
-    throw UsageError("--to", fmt::format("\"{}\" is no format", abridge(text)), "allowed: goldstein | vtk | csv | npz");
+    throw UsageError("--to", fmt::format("\"{}\" is no format", abridge(text)),
+                     fmt::format("allowed: {}", fmt::join(format_names(), " | ")));
   return *found;
 }
 
@@ -153,7 +161,8 @@ void add_export_surface(VerbList& verbs) {
           "--to", [command](const std::string& text) { command->format = &format_from(text); },
           "goldstein: h5 of tomgoldstein/loss-landscape; vtk: .vts; csv; npz")
       .required()
-      .type_name("FORMAT");
+      .type_name("FORMAT")
+      .choices(format_names());
   verb.option("--out", command->out, "the file to write (default: FILE with another ending; .h5 not in a run)")
       .type_name("FILE");
   verb.option("--repeat", command->repeat, "only this one (default: all, as FILE_0, FILE_1, …; csv holds all)")
@@ -161,7 +170,8 @@ void add_export_surface(VerbList& verbs) {
   verb.text(
           "--height", [command](const std::string& text) { command->height = height_from(text); },
           "of vtk: loss (default) | log, its decimal logarithm | flat")
-      .type_name("NAME");
+      .type_name("NAME")
+      .choices({"loss", "log", "flat"});
   verb.example("gradscape export-surface runs/a/surface.h5 --to vtk", "surface.vts, for ParaView");
   verb.example("gradscape export-surface runs/a/surface.h5 --to goldstein --out a.h5", "for its plot_2D.py");
   verb.ignores({"--threads", "--isa"});

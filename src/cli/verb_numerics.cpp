@@ -185,14 +185,14 @@ void add_numerics(VerbList& verbs) {
       .required();
   verb.option("--step", command->step, "RUN_DIR: the checkpoint of this step").type_name("N");
   verb.option("--variant", study.variant, "CONFIG: only this [[variant]] of the file").type_name("NAME");
-  verb.flag("--json", command->json, "print JSON: a list with one object per run");
+  verb.flag("--json", command->json, "print everything as JSON (docs/format.md)");
   add_field_flags(verb, {command->study, &study.overrides}, matters);
   verb.runs([command] {
     const std::vector<Report> reports = make_reports(*command);
     if (command->json) {
-      Json list = Json::array();
-      for (const Report& report : reports) list.push_back(to_json(report));
-      write_output(json_text(list));
+      Json runs = Json::array();
+      for (const Report& report : reports) runs.push_back(to_json(report));
+      write_output(json_text(Json{{"runs", runs}}));
     } else {
       for (std::size_t i = 0; i < reports.size(); ++i) {
         if (i > 0) print_out("\n");

@@ -241,6 +241,7 @@ void add_status(VerbList& verbs) {
   verb.option("--kind", command->id.kind,
               fmt::format("{}; with sweep, analyses that were begun are told of too", fmt::join(survey_names(), " | ")))
       .type_name("KIND")
+      .choices(survey_names())
       .shows_default();
   verb.option("--name", command->id.name, "name of the sweep or analysis").type_name("NAME").shows_default();
   verb.option("--tasks", command->tasks, "number of shares that the sweep is done in").type_name("N");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
@@ -62,37 +63,46 @@ void add_surface(VerbList& verbs) {
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
   verb.option("--name", command->id.name, "another one keeps other settings apart").type_name("NAME").shows_default();
   const auto flag = [&](const char* name, const char* field, const char* type, const char* help) {
-    verb.text(
+    return verb
+        .text(
             name,
             [command, name, field](const std::string& text) {
               command->overrides.emplace_back(field, text);
               command->flags.emplace_back(name);
             },
             help)
-        .type_name(type);
+        .type_name(type)
+        .choices(choices_of(*find_field(field)));
   };
   flag("--at", "surface.at", "STEP", "the step in the centre, or last (default: last)");
   flag("--x", "surface.x", "DIRECTION", "first axis (default: random)");
   flag("--y", "surface.y", "DIRECTION", "second axis; without it a line");
-  flag("--through", "surface.through", "A,B,C", "plane of three networks, each STEP or RUN@STEP");
-  flag("--directions", "surface.directions", "FILE", "those of another surface, or loss-landscape's");
+  flag("--through", "surface.through", "A,B,C", "a plane through three, each STEP or RUN@STEP");
+  flag("--directions", "surface.directions", "FILE",
+       "directions of another surface, or loss-landscape's file of them, in place of x and y")
+      .group(kMoreOptions);
   flag("--xlim", "surface.xlim", "FROM:TO:N", "N points of the first axis, as in -1:1:51");
   flag("--ylim", "surface.ylim", "FROM:TO:N", "of the second axis");
-  flag("--normalise", "surface.normalise", "NAME", "filter | layer | weight | dfilter | dlayer | none");
-  flag("--ignore", "surface.ignore", "NAME", "biasbn: biases and norms stay as they are | none");
-  flag("--random-seed", "surface.random_seed", "N", "of random directions");
-  flag("--repeats", "surface.repeats", "N", "how often random directions are drawn");
-  flag("--images", "surface.images", "N", "training images; 0: all (default: 1000)");
-  flag("--test-images", "surface.test_images", "N", "test images too; 0: all");
-  flag("--images-at-once", "surface.images_at_once", "N", "in a batch (default: train.batch_size)");
-  flag("--bn", "surface.batch_norm", "NAME", "batch | running | reestimate | moved | auto");
-  flag("--grad-norm", "surface.grad_norm", "true|false", "the gradient's norm in each cell too");
-  flag("--trajectory", "surface.trajectory", "STEPS", "checkpoints in the plane: all, none, or ranges");
-  flag("--data.path", "data.path", "DIR", "where the data lies now, if it was moved");
+  flag("--normalise", "surface.normalise", "NAME",
+       "random directions: filter | layer | weight | dfilter | dlayer | none");
+  flag("--ignore", "surface.ignore", "NAME", "random directions: biasbn, not along biases and norms, or none")
+      .group(kMoreOptions);
+  flag("--random-seed", "surface.random_seed", "N", "of random directions").group(kMoreOptions);
+  flag("--repeats", "surface.repeats", "N", "how often random directions are drawn").group(kMoreOptions);
+  flag("--images", "surface.images", "N", "training images of the loss; 0: all (default: 1000)");
+  flag("--test-images", "surface.test_images", "N", "test images too; 0: all").group(kMoreOptions);
+  flag("--images-at-once", "surface.images_at_once", "N", "in a batch (default: train.batch_size)").group(kMoreOptions);
+  flag("--bn", "surface.batch_norm", "NAME", "statistics: batch | running | reestimate | moved | auto");
+  flag("--grad-norm", "surface.grad_norm", "true|false", "the gradient's norm in each cell too").group(kMoreOptions);
+  flag("--trajectory", "surface.trajectory", "STEPS", "checkpoints drawn in the plane: all, none, or ranges")
+      .group(kMoreOptions);
+  flag("--data.path", "data.path", "DIR", "where the data lies now, if it was moved").group(kMoreOptions);
   verb.option("--task", command->task, "only the i-th of n shares, i from 0; auto: as Open MPI, PMI or Slurm say")
       .type_name("i/n|auto");
-  verb.note("DIRECTION: " + surface_direction_forms() +
-            "; docs/surfaces.md. What is not given is as the surface's shards have it, or the run's [surface].");
+  verb.note("A DIRECTION is one of " + surface_direction_forms() + ".");
+  verb.note(
+      "Li et al. 2018. Makes RUN_DIR/surface-NAME.h5 (docs/surfaces.md). What is not given is as the surface's "
+      "shards have it, or the run's [surface].");
   verb.example("gradscape surface runs/A --y random", "a plane, as Li et al. 2018");
   verb.example("gradscape surface runs/A --x to:0", "the line to the initial weights");
   verb.runs([command] { run_surface(*command); });

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "gradscape/cli/json_text.hpp"
 #include "gradscape/cli/step_selection.hpp"
+#include "gradscape/cli/study_options.hpp"
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/error.hpp"
@@ -147,7 +150,8 @@ void override_flag(Verb& verb, const std::shared_ptr<SurveyCommand>& command, co
             command->overrides.push_back({flag, field, text});
           },
           help)
-      .type_name(type);
+      .type_name(type)
+      .choices(choices_of(*find_field(field)));
 }
 
 constexpr const char* kDataHelp = "where the data lies now, if it was moved";
@@ -168,6 +172,7 @@ struct MergeCommand {
   std::string directory;
   SurveyId id;
   bool partial = false;
+  bool json = false;
 };
 
 }  // namespace
@@ -245,15 +250,29 @@ void add_merge(VerbList& verbs) {
   verb.ignores({"--threads", "--isa"});
   verb.option("--kind", command->id.kind, fmt::format("{}", fmt::join(survey_names(), " | ")))
       .type_name("KIND")
+      .choices(survey_names())
       .shows_default();
   verb.option("--name", command->id.name, "its name").type_name("NAME").shows_default();
   verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
+  verb.flag("--json", command->json, "print the files that were made as JSON (docs/format.md)");
   verb.example("gradscape merge runs/NAME", "RUN_DIR/landscape.h5 of every run there, to plot from");
   verb.example("gradscape merge runs/NAME --kind shift --name early", "of an analysis made in tasks");
   verb.runs([command] {
     require_survey_kind(command->id.kind);
     require_folder_name("--name", command->id.kind, command->id.name);
-    merge_runs(find_runs(command->directory), command->id, command->partial ? Holes::mark : Holes::refuse, print_path);
+    const std::vector<RunDirectory> runs = find_runs(command->directory);
+    const Holes holes = command->partial ? Holes::mark : Holes::refuse;
+    if (!command->json) return merge_runs(runs, command->id, holes, print_path);
+    nlohmann::ordered_json document = {{"kind", command->id.kind}, {"name", command->id.name}};
+    document["files"] = nlohmann::ordered_json::array();
+    const auto print = [&] { write_output(json_text(document)); };
+    try {
+      merge_runs(runs, command->id, holes, [&](const std::string& path) { document["files"].push_back(path); });
+    } catch (const Error&) {  // what could be merged was
+      print();
+      throw;
+    }
+    print();
   });
 }
 

@@ -12,6 +12,7 @@
 
 #include "gradscape/config/configuration_file.hpp"
 #include "gradscape/config/folder_name.hpp"
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/nearest.hpp"
 #include "gradscape/file/input_file.hpp"
@@ -321,6 +322,7 @@ void apply_overrides(const Overrides& overrides, Experiment& experiment) {
 }
 
 Study load_study(const std::string& path, const Overrides& overrides, const std::string& scale) {
+  const Doing doing("reading the configuration", path);
   const toml::table file = parse(read_configuration(path), path);
   if (!scale.empty()) require_folder_name("--scale", "scale", scale);
 

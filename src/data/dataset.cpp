@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
 #include "gradscape/core/named_table.hpp"
@@ -235,6 +236,7 @@ SampleShape sample_shape(const DataOptions& options) {
 }
 
 Dataset load_dataset(const DataOptions& options) {
+  const Doing doing("loading the data set", options.source);
   try {
     Dataset dataset = sources().find(options.source).load(options);
     dataset.train.truncate(options.train_limit);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/process_identity.hpp"
@@ -80,6 +81,7 @@ std::string full_disk_hint(const fs::path& directory) {
 
 /// Runs write(temporary path), which leaves a file synced to the disk, then makes it appear as `path`.
 void publish(const std::string& path, const std::function<void(const std::string&)>& write) {
+  const Doing doing("writing", path);
   const fs::path target(path);
   const fs::path directory = target.parent_path().empty() ? fs::path(".") : target.parent_path();
   std::error_code code;
@@ -207,6 +209,7 @@ h5::File open_published(const std::string& path, const std::string& file_type) {
 }
 
 h5::File peek_published(const std::string& path, const std::string& file_type) {
+  const Doing doing("reading", path);
   h5::File file = h5::File::open(path);
   if (!is_own(file) || !file.has_attribute("/", "file_type"))
     throw ForeignFile(path, "is an HDF5 file, but not one of gradscape's");

@@ -153,6 +153,17 @@ void remove_dead(const std::string& path, const Sight& dead) {
 
 }  // namespace
 
+std::optional<std::string> living_holder(const std::string& path) {
+  const auto found = look(path);
+  if (!found) return {};
+  const Life life = found->holder ? life_of(found->holder->process) : Life::unknown;
+  if (life == Life::dead) return {};
+  // Elsewhere only a heartbeat tells; another machine's clock may differ from this one's.
+  if (life == Life::unknown && std::time(nullptr) - found->touched.tv_sec > 3 * kSilence.count()) return {};
+  return found->holder ? fmt::format("process {} on {}", found->holder->process.pid, found->holder->process.host)
+                       : "another process";
+}
+
 RunLock::RunLock(const std::string& path) : path_(path) {
   const Holder holder = this_holder();
   const std::string own = path + ".tmp-" + process_suffix();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
@@ -103,6 +104,7 @@ class SurveyJob {
 
   /// Makes the rows that are missing of a segment. Steps whose rows are there are only trained again.
   void make_shard(const Segment& segment, Progress& progress) {
+    const Doing doing("making the shard of", "", segment.first, segment.last);
     // The step after the last update, or a snapshot: there is nothing to replay.
     const bool end = segment.first == run_.process().total_steps() || run_.process().imported();
     const WholeTrace trace = end ? WholeTrace{} : read_whole_trace(run_.directory(), segment.first, segment.last);
@@ -173,6 +175,7 @@ class SurveyJob {
 
 std::size_t survey_run(const SurveyRequest& request, const Experiment& experiment, const RunDirectory& directory,
                        const std::vector<Segment>& segments) {
+  const Doing doing(request.id.kind, directory.root());
   return with_precision(experiment,
                         [&]<class S>() { return SurveyJob<S>(request, experiment, directory).work(segments); });
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
@@ -267,6 +268,7 @@ class TrainJob {
 
   /// Publishes the segment. The checkpoint comes last: where it is, the rest is too.
   void save() {
+    const Doing doing("saving", "", segment_first_, state_.step);
     lock_.require_held();
     for (const auto& [id, rider] : riders_)
       if (rider.rows().size() > 0) write_shard(id, rider.rows(), segment_first_, state_.step);
@@ -326,6 +328,7 @@ void require_trainable(const Experiment& experiment, const RunDirectory& directo
 }
 
 void train(const Experiment& experiment, const RunDirectory& directory, const TrainRequest& request) {
+  const Doing doing("training", directory.root());
   with_precision(experiment, [&]<class S>() { TrainJob<S>(experiment, directory, request).run(); });
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
 #include "gradscape/core/same_value.hpp"
@@ -273,6 +274,7 @@ class Verifier {
 }  // namespace
 
 Verification verify_run(const RunDirectory& directory, const std::string& data_path, std::int64_t cells) {
+  const Doing doing("verifying", directory.root());
   Experiment experiment = read_stored_experiment(directory);
   if (!data_path.empty()) experiment.data.path = data_path;
   return with_precision(experiment, [&]<class S>() { return Verifier<S>(directory, experiment).run(cells); });

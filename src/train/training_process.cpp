@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/vector_math.hpp"
 #include "gradscape/host/interrupt.hpp"
@@ -76,6 +77,7 @@ TrainingState<S> TrainingProcess<S>::empty_state() const {
 
 template <class S>
 void TrainingProcess<S>::advance(TrainingState<S>& state, const StepObserver<S>& observe) {
+  const Doing doing("computing", "", state.step, state.step + 1);
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   batches_.batch(state.step, batch_);

@@ -22,10 +22,11 @@ OPTIONS = {"run": (STUDY, ("--resume", "--force")),
            "train": ((*STUDY, "--task"), ("--resume", "--force", "--list")),
            "sweep": (("--name", "--steps", "--task", "--multipliers", "--direction", "--per-layer", "--noise",
                       "--probe-precision", "--data.path"), ()),
-           "merge": (("--name",), ("--partial",)),
+           "merge": (("--name",), ("--partial", "--json")),
+           "watch": (("--name", "--every"), ("--once",)), "new": (("--out",), ()),
            "status": (("--out", "--name", "--tasks"), ("--missing", "--json")),
-           "verify": (("--cells", "--data.path"), ()),
-           "info": ((), ("--digest",)),
+           "verify": (("--cells", "--data.path"), ("--json",)),
+           "info": ((), ("--digest", "--json", "--debug")),
            "numerics": (("--step", "--variant", "--train.seed", "--data.path"), ("--json",)),
            "bench": (("--variant", "--repetitions", "--train.lr"), ("--per-layer", "--json")),
            "plan": ((*STUDY, "--tasks", "--rate-from"), ("--json",)),
@@ -175,7 +176,7 @@ class Arguments(Case):
         self.assertTrue(report["runs"][0]["directory"].endswith("/caf\ufffd"))
         plan = json.loads(gradscape("plan", self.config, "--json", "--out", os.fsdecode(place)).stdout)
         self.assertIn("caf\ufffd", json.dumps(plan, ensure_ascii=False))
-        for command in (("numerics", "--json"), ("info",), ("status",)):
+        for command in (("numerics", "--json"), ("info",), ("info", "--json"), ("verify", "--json"), ("merge", "--json"), ("status",)):
             gradscape(command[0], os.fsdecode(place), *command[1:])
 
 

@@ -176,7 +176,7 @@ class GridFile(Case):
         self.assertEqual(len(set(floor.tolist())), 3)
         for first in (0, 4, 8):
             self.assertEqual(len(set(floor[first:first + 4].tolist())), 1)
-            report, = json.loads(gradscape("numerics", self.run_directory, "--step", first, "--json").stdout)
+            report, = json.loads(gradscape("numerics", self.run_directory, "--step", first, "--json").stdout)["runs"]
             self.assertEqual(report["gradient"]["relative_error"], floor[first])
         self.assertTrue(((floor > 1e-8) & (floor < 1e-2)).all(), floor)
         self.assertIn("2 below noise", gradscape("info", self.path).stdout)

@@ -18,8 +18,8 @@ from pathlib import Path
 from support import BINARY, FULL, PLAIN, ROOT, Case, datasets, environment, gradscape, main, start, \
     toml_text, write_idx
 
-VERBS = ("run", "train", "sweep", "merge", "shift", "distributions", "theorem", "surface", "status", "verify", "info", "numerics", "import",
-         "evaluate", "export", "export-surface", "import-surface", "bench", "plan")
+VERBS = ("run", "train", "sweep", "merge", "shift", "distributions", "theorem", "surface", "watch", "status", "verify", "info", "numerics",
+         "new", "import", "evaluate", "export", "export-surface", "import-surface", "bench", "plan", "completion", "manual")
 # The names that configurations are promised to keep.
 FIXED = ("experiment.name data.source data.path data.standardise data.train_limit model.arch model.width model.hidden "
          "model.activation model.norm model.norm_dense train.optimizer train.lr train.batch_size train.steps "
@@ -61,8 +61,8 @@ class Interface(Case):
         for verb in VERBS:
             text = gradscape(verb, "--help").stdout
             self.assertIn(f"Usage: gradscape {verb} ", text)
-            self.assertEqual("--quiet" in text, verb not in ("status", "info"))
-            without = ("merge", "status", "info", "export-surface", "import-surface")
+            self.assertEqual("--quiet" in text, verb not in ("status", "info", "watch", "completion", "manual"))
+            without = ("merge", "status", "info", "watch", "new", "export-surface", "import-surface", "completion", "manual")
             self.assertEqual("--threads N" in text, verb not in without, "it has an effect")
             if verb not in without:
                 self.assertRegex(text, r"--isa NAME +instruction set: auto \| avx2 \| avx512")
@@ -234,7 +234,7 @@ class Interface(Case):
         for verb in VERBS:
             more = {"export": ("--to", self.place / "w.safetensors"), "export-surface": ("--to", "csv"),
                     "import-surface": ("--out", self.place / "s.h5")}.get(verb, ())
-            gradscape(verb, runs[0], *more, "--isa", "sse2", expect=2, says=("--isa", "\"sse2\"", "auto | avx2 | avx512"))
+            gradscape(verb, *(() if verb == "manual" else (runs[0],)), *more, "--isa", "sse2", expect=2, says=("--isa", "\"sse2\"", "auto | avx2 | avx512"))
 
     def test_quiet(self) -> None:
         for command in (("run", self.write_config(PLAIN), "--out", self.place / "run"), ("sweep", self.place / "run"),

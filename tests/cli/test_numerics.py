@@ -35,7 +35,7 @@ class Numerics(Case):
         cls.run_directory = cls.make("run", FULL, cls.shared / "run")
 
     def report(self, *arguments: object) -> list[dict]:
-        return json.loads(gradscape("numerics", *arguments, "--json").stdout)
+        return json.loads(gradscape("numerics", *arguments, "--json").stdout)["runs"]
 
     def assert_sizes(self, report: dict, checkpoint: Path) -> None:
         with h5py.File(checkpoint) as file:

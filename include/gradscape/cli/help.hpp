@@ -24,6 +24,7 @@ struct HelpPage {
   std::string usage;               // "gradscape run CONFIG [options]"
   std::vector<HelpGroup> groups;   // in this order
   std::vector<std::string> notes;  // paragraphs, below them
+  bool dense = false;              // names of all groups but the last in one column, without blank lines between
 };
 
 /// The page in lines of at most so many columns (at least 40), words whole where they fit. Texts stand in a column of

@@ -14,6 +14,9 @@ void add_study_options(Verb& verb, const std::shared_ptr<StudyOptions>& options,
 /// The same, and what to do with a run that is there.
 void add_training_options(Verb& verb, const std::shared_ptr<StudyOptions>& options, bool needs_config = true);
 
+/// The values that completions offer for a field: those of a text, true and false, auto; else none.
+std::vector<std::string> choices_of(const Field& field);
+
 /// Adds a flag --SECTION.KEY for every field of `wanted`; what is given is appended to `overrides`.
 void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&));
 

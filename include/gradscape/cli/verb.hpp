@@ -22,26 +22,30 @@ namespace gradscape {
 /// Set by the verb that the command line names; run after parsing, once the global options are in force.
 using Action = std::function<void()>;
 
+/// What a verb's help says beside its options.
+struct VerbHelp {
+  std::vector<std::string> notes;
+  std::vector<HelpEntry> examples;
+  std::map<const CLI::Option*, std::vector<std::string>> choices;
+  std::set<std::string> ignored;  // options of every verb that it takes, but that have no effect
+};
+
 /// An option that was declared, to be described further.
 class VerbOption {
  public:
-  explicit VerbOption(CLI::Option* option) : option_(option) {}
+  VerbOption(CLI::Option* option, VerbHelp* help) : option_(option), help_(help) {}
   VerbOption& required(bool needed = true);
   /// How help names the value; "" leaves it out.
   VerbOption& type_name(const std::string& name);
   VerbOption& group(const std::string& name);
   /// Help says the value that the variable has now.
   VerbOption& shows_default();
+  /// The values that it takes, for completions; whoever takes the value checks it.
+  VerbOption& choices(std::vector<std::string> values);
 
  private:
   CLI::Option* option_;
-};
-
-/// What a verb's help says beside its options.
-struct VerbHelp {
-  std::vector<std::string> notes;
-  std::vector<HelpEntry> examples;
-  std::set<std::string> ignored;  // options of every verb that it takes, but that have no effect
+  VerbHelp* help_;
 };
 
 /// Names are "--flag", or a word for what is given by its place. What `value` refers to must live until the verb has
@@ -78,14 +82,17 @@ class Verb {
 class VerbList {
  public:
   VerbList(CLI::App& app, Action& selected) : app_(&app), selected_(&selected) {}
+  /// Verbs added from now on stand under this title.
+  void begin_group(const std::string& title) { group_ = title; }
   /// `help`: in a line.
   Verb add(const std::string& name, const std::string& help);
   /// Of the verb of this name.
-  const VerbHelp& help(const std::string& name) const { return help_.at(name); }
+  VerbHelp& help(const std::string& name) { return help_.at(name); }
 
  private:
   CLI::App* app_;
   Action* selected_;
+  std::string group_;
   std::map<std::string, VerbHelp> help_;
 };
 

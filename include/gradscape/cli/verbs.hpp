@@ -1,8 +1,10 @@
 // The commands. Each add_… declares one verb with its options and what it does.
 #pragma once
 
+#include <functional>
 #include <string>
 
+#include "gradscape/cli/program_help.hpp"
 #include "gradscape/cli/verb.hpp"
 
 namespace gradscape {
@@ -11,10 +13,12 @@ void add_run(VerbList& verbs);
 void add_train(VerbList& verbs);
 void add_sweep(VerbList& verbs);
 void add_merge(VerbList& verbs);
+void add_watch(VerbList& verbs);
 void add_status(VerbList& verbs);
 void add_verify(VerbList& verbs);
 void add_info(VerbList& verbs);
 void add_numerics(VerbList& verbs);
+void add_new(VerbList& verbs);
 void add_import(VerbList& verbs);
 void add_evaluate(VerbList& verbs);
 void add_export(VerbList& verbs);
@@ -26,6 +30,9 @@ void add_distributions(VerbList& verbs);
 void add_theorem(VerbList& verbs);
 void add_surface(VerbList& verbs);
 void add_plan(VerbList& verbs);
+/// `program`: all there is, asked for once every verb is added.
+void add_completion(VerbList& verbs, std::function<ProgramHelp()> program);
+void add_manual(VerbList& verbs, std::function<ProgramHelp()> program);
 
 /// Prints the path of a file that was made.
 void print_path(const std::string& path);

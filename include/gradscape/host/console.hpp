@@ -32,6 +32,9 @@ void flush_output() noexcept;
 /// Columns of the terminal behind a descriptor; 80 where it is none, or does not say.
 std::size_t terminal_columns(int descriptor);
 
+/// Lines of it, likewise; else 24.
+std::size_t terminal_lines(int descriptor);
+
 /// Columns that a text of UTF-8 in one line takes on a terminal, where wide characters take two.
 std::size_t columns_of(std::string_view text);
 

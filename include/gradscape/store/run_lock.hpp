@@ -3,12 +3,17 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "gradscape/host/process_identity.hpp"
 
 namespace gradscape {
+
+/// Who holds a directory by the lock file `path`: "process 12 on HOST"; nothing where nobody living does. Error where
+/// the file is there and cannot be read.
+std::optional<std::string> living_holder(const std::string& path);
 
 /// Holds a directory by a file in it, for as long as the object lives. The file names its holder and is touched every
 /// few seconds (its heartbeat), so the file system needs no locks: only link() or O_EXCL, and rename(), are asked for.
