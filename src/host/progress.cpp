@@ -30,18 +30,18 @@ void say(const std::string& line) {
 }
 
 std::string progress_line(const ProgressFacts& facts, std::size_t columns) {
-  const std::string steps = fmt::format("step {}/{}", facts.done, facts.total);
+  const std::string steps = fmt::format("{} {}/{}", facts.unit, facts.done, facts.total);
   const std::string head = facts.label + ": " + steps;
   const double left = static_cast<double>(facts.total - facts.done) / facts.rate.value_or(1);
-  const std::string rate = facts.rate ? fmt::format("  {:.3g} steps/s", *facts.rate) : "";
+  const std::string rate = facts.rate ? fmt::format("  {:.3g} {}s/s", *facts.rate, facts.unit) : "";
   const std::string end = facts.rate ? fmt::format("  {} left", format_duration(left)) : "  estimating";
   for (const std::string& line : {head + "  " + facts.detail + rate + end, head + rate + end, head + end})
     if (columns_of(line) <= columns) return line;
   return cut_to_columns(steps + end, columns);
 }
 
-Progress::Progress(std::string label, std::int64_t total)
-    : label_(std::move(label)), total_(total), next_(Clock::now() + std::chrono::seconds(2)) {}
+Progress::Progress(std::string label, std::int64_t total, std::string unit)
+    : label_(std::move(label)), total_(total), unit_(std::move(unit)), next_(Clock::now() + std::chrono::seconds(2)) {}
 
 Progress::~Progress() {
   write_error(blank_);
@@ -58,7 +58,7 @@ void Progress::update(std::int64_t done, const std::string& detail) {
   const bool live = isatty(STDERR_FILENO) != 0;
   next_ = now + (live ? std::chrono::milliseconds(200) : std::chrono::milliseconds(5000));
 
-  ProgressFacts facts{label_, done, total_, detail, {}};
+  ProgressFacts facts{label_, done, total_, detail, {}, unit_};
   const double elapsed = std::chrono::duration<double>(now - counted_).count();
   if (done > first_ && elapsed >= kEnoughSeconds) facts.rate = static_cast<double>(done - first_) / elapsed;
   if (!live) {

@@ -42,7 +42,7 @@ class SurfaceJob {
     });
     std::int64_t points = 0;
     for (const Segment& segment : todo) points += static_cast<std::int64_t>(segment.probed.size());
-    Progress progress(fmt::format("surface {}", id_.name), points);
+    Progress progress(fmt::format("surface {}", id_.name), points, "point");
     for (const Segment& segment : todo) make_shard(segment, progress);
     return todo.size();
   }

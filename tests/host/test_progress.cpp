@@ -83,6 +83,8 @@ TEST(Progress, ALineFitsTheTerminal) {
   EXPECT_EQ(progress_line(facts, 32), "step 12/3412  6:40 left");
   EXPECT_EQ(progress_line(facts, 15), "step 12/3412  6");
   EXPECT_EQ(progress_line({"train", 1, 9, "loss 1", {}}, 80), "train: step 1/9  loss 1  estimating");
+  EXPECT_EQ(progress_line({"surface main", 2, 442, "loss 1", 0.5, "point"}, 80),
+            "surface main: point 2/442  loss 1  0.5 points/s  14:40 left");
 }
 
 // Names of variants hold what they like.

@@ -22,6 +22,7 @@ struct ProgressFacts {
   std::int64_t total = 0;
   std::string detail;          // "loss 1.234"
   std::optional<double> rate;  // steps per second, once there is one
+  std::string unit = "step";   // what is counted
 };
 
 /// "train bn: step 12/100  loss 1.234  8.5 steps/s  0:10 left"; "estimating" where there is no rate. In fewer than its
@@ -34,7 +35,7 @@ std::string progress_line(const ProgressFacts& facts, std::size_t columns);
 /// to its width at that moment: one that wraps cannot be written over.
 class Progress {
  public:
-  Progress(std::string label, std::int64_t total);
+  Progress(std::string label, std::int64_t total, std::string unit = "step");
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -47,6 +48,7 @@ class Progress {
 
   std::string label_;
   std::int64_t total_;
+  std::string unit_;
   Clock::time_point next_;     // no line before
   Clock::time_point counted_;  // end of the first update, from where on the rate counts
   std::int64_t first_ = -1;    // `done` at that moment
