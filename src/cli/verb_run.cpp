@@ -75,13 +75,16 @@ void take_weights(StudyOptions& options) {
   if (options.out.empty())
     throw UsageError("--out", "is missing: without a configuration the run has the name of the one it begins from");
   options.config = at.directory.config_path();
-  Overrides own = {{"train.imported", "false"}, {"experiment.variant", ""}};
+  const auto put = [&](const char* key,
+                       const std::string& value) {  // in front: what is given counts, as it comes later
+    options.overrides.insert(options.overrides.begin(), {key, value});
+  };
+  put("train.imported", "false");
+  put("experiment.variant", "");
   if (const TrainOptions defaults; read_stored_experiment(at.directory).train.imported) {
-    // An import's stand for its snapshots. What is given counts, as it comes later.
-    own.emplace_back("train.checkpoint_every", std::to_string(defaults.checkpoint_every));
-    own.emplace_back("train.test_every", std::to_string(defaults.test_every));
+    put("train.checkpoint_every", std::to_string(defaults.checkpoint_every));  // an import's stand for its snapshots
+    put("train.test_every", std::to_string(defaults.test_every));
   }
-  options.overrides.insert(options.overrides.begin(), own.begin(), own.end());
 }
 
 /// The runs that a task takes of a study's runs in turn.
