@@ -75,8 +75,8 @@ void take_weights(StudyOptions& options) {
   if (options.out.empty())
     throw UsageError("--out", "is missing: without a configuration the run has the name of the one it begins from");
   options.config = at.directory.config_path();
-  const auto put = [&](const char* key,
-                       const std::string& value) {  // in front: what is given counts, as it comes later
+  // In front: what is given counts, as it comes later.
+  const auto put = [&](const char* key, const std::string& value) {
     options.overrides.insert(options.overrides.begin(), {key, value});
   };
   put("train.imported", "false");
