@@ -277,6 +277,10 @@ std::string describe_axis(const Dimension& axis) {
   return fmt::format("{} values of {} from {} to {}", axis.size(), axis.name, axis.values.front(), axis.values.back());
 }
 
+/// What of a line has a barrier and a monotonicity: the prefix of their names, and what they are of.
+constexpr std::pair<const char*, const char*> kLineNumbers[] = {
+    {"", "loss"}, {"error_", "error"}, {"test_", "test loss"}, {"test_error_", "test error"}};
+
 void tell_surface(Page& page, const h5::File& file) {
   const Table table = read_surface(file.path());
   const auto axis = [&](const std::string& name) {
@@ -302,6 +306,18 @@ void tell_surface(Page& page, const h5::File& file) {
     page.line("loss", fmt::format("{:.6g} to {:.6g}", loss.min, loss.max), {{"loss", {loss.min, loss.max}}});
   if (const Variable* centre = table.find("centre_loss"))
     page.line("centre", fmt::format("loss {:.6g}", centre->values.front()), {{"centre_loss", centre->values.front()}});
+  for (const char* number : {"barrier", "monotonicity"}) {
+    std::string text;
+    Json all = Json::object();
+    for (const auto& [prefix, of] : kLineNumbers) {
+      const std::string name = std::string(prefix) + number;
+      if (!file.exists("/" + name)) continue;
+      const auto values = file.read<double>("/" + name);  // of each repeat
+      text += fmt::format("{}{} {:.3g}", text.empty() ? "" : ", ", of, fmt::join(values, " "));
+      all[name] = values;
+    }
+    if (!text.empty()) page.line(number, text, all);
+  }
 }
 
 void tell_h5(Page& page, const std::string& path) {

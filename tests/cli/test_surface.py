@@ -4,6 +4,7 @@ be (the faults of other tools by their numbers in the field's list)."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -131,6 +132,21 @@ class Surface(Case):
             for name, item in made["x/0"].items():
                 mean = (a["parameters"][name][()].astype(np.float64) + b["parameters"][name][()]) / 2
                 np.testing.assert_allclose(item[()], mean - last["parameters"][name][()], atol=1e-7)
+
+    def test_barriers_are_told(self) -> None:
+        """Heights over the chord, and rises, by their definition; `info` says them."""
+        run = self.run_copy()
+        gradscape("surface", run, "--x", "to:0", "--xlim=0:1:9", "--images", 64, "--test-images", 32, "--quiet")
+        told = json.loads(gradscape("info", run / "surface.h5", "--json").stdout)
+        with h5py.File(run / "surface.h5") as file:
+            loss = {"": file["loss"][0], "error_": 1 - file["accuracy"][0], "test_": file["test_loss"][0], "test_error_": 1 - file["test_accuracy"][0]}
+        for prefix, values in loss.items():
+            at = np.arange(9) / 8
+            np.testing.assert_allclose(told[prefix + "barrier"], [np.max(values - (1 - at) * values[0] - at * values[-1])], rtol=1e-12, atol=1e-15)
+            rises = [later - values[i] for i in range(9) for later in values[i + 1:]]
+            np.testing.assert_allclose(told[prefix + "monotonicity"], [max(0, *rises)], rtol=1e-12, atol=1e-15)
+        shown = gradscape("info", run / "surface.h5").stdout
+        self.assertRegex(shown, r"barrier +loss \S+, error \S+, test loss \S+, test error \S+\n")
 
     def test_planes_go_through_their_networks(self) -> None:
         run = self.run_copy()
