@@ -30,11 +30,15 @@ void add_completion(VerbList& verbs, std::function<ProgramHelp()> program) {
 
 void add_manual(VerbList& verbs, std::function<ProgramHelp()> program) {
   Verb verb = verbs.add("manual", "The manual page, for man");
+  const auto markdown = std::make_shared<bool>(false);
+  verb.flag("--markdown", *markdown, "in Markdown, as docs/reference.md is");
   verb.ignores({"--threads", "--isa", "--quiet"});
   verb.note("It holds the help of every verb and every key of the configuration.");
   verb.example("gradscape manual | man -l -", "read it");
   verb.example("gradscape manual > ~/.local/share/man/man1/gradscape.1", "then: man gradscape");
-  verb.runs([program = std::move(program)] { write_output(manual_page(program())); });
+  verb.runs([markdown, program = std::move(program)] {
+    write_output(*markdown ? reference_page(program()) : manual_page(program()));
+  });
 }
 
 }  // namespace gradscape
