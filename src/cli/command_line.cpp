@@ -332,6 +332,11 @@ void run(CLI::App& app, int argc, char** argv) {
     return print_out("{}\n", version.what());
   } catch (const CLI::ExtrasError& error) {
     throw explain_extra(app, error, given);
+  } catch (const CLI::ArgumentMismatch& error) {  // an option that came last, without its value
+    // The parser keeps the names of what help leaves out to itself.
+    const std::string told = error.what(), name = told.substr(0, told.find(':'));
+    throw UsageError(abridge(name.empty() ? given.back() : name), "its value is missing",
+                     fmt::format("gradscape {} --help", given.front()));
   } catch (const CLI::ParseError& error) {
     const auto named = app.get_subcommands();
     if (named.empty()) throw UsageError("", "a verb is missing", "gradscape --help lists them");

@@ -12,8 +12,8 @@ const std::vector<HelpEntry> kExamples = {{"gradscape new vgg", "write a first c
                                           {"tools/plot.py landscape runs/vgg", "draw it; plot.py --help: figures"}};
 
 constexpr const char* kFieldsNote =
-    "Every key of the configuration is a flag too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
-    "--help-all lists them, with what is allowed and the defaults.";
+    "Keys of the configuration are flags too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
+    "--help-all lists those that have an effect, with what is allowed and the defaults.";
 
 /// "Exit codes: 0 done, 1 failed, …"
 std::string exit_codes_note() {
