@@ -53,13 +53,15 @@ void add_globals(CLI::App& app, VerbHelp& help, Globals& globals) {
           "--threads", [&globals](int threads) { globals.threads = checked_threads(threads, "--threads"); },
           "threads (results do not depend on them)")
       .type_name("N")
-      .group(group("--threads"));
+      .group(group("--threads"))
+      .common();
   verb.option("--isa", globals.isa, fmt::format("instruction set: {}", fmt::join(isa_names(), " | ")))
       .type_name("NAME")
       .choices(isa_names())
-      .group(group("--isa"));
-  verb.flag("--quiet", globals.quiet, "no progress").group(group("--quiet"));
-  verb.flag("--debug", globals.debug, "with an error: what was done, and how to do it again");
+      .group(group("--isa"))
+      .common();
+  verb.flag("--quiet", globals.quiet, "no progress").group(group("--quiet")).common();
+  verb.flag("--debug", globals.debug, "with an error: what was done, and how to do it again").common();
 }
 
 std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
@@ -102,6 +104,7 @@ OptionHelp describe(const CLI::Option& option, const VerbHelp& help) {
   if (described.valued && !option.get_default_str().empty())
     described.text += fmt::format(" (default: {})", option.get_default_str());
   if (option.get_group() != kOptions) described.group = option.get_group();
+  described.common = help.common.contains(&option) || described.names.front().starts_with("--help");
   if (const auto known = help.choices.find(&option); known != help.choices.end()) described.choices = known->second;
   return described;
 }
@@ -329,6 +332,11 @@ void run(CLI::App& app, int argc, char** argv) {
     return print_out("{}\n", version.what());
   } catch (const CLI::ExtrasError& error) {
     throw explain_extra(app, error, given);
+  } catch (const CLI::ArgumentMismatch& error) {  // an option that came last, without its value
+    // The parser keeps the names of what help leaves out to itself.
+    const std::string told = error.what(), name = told.substr(0, told.find(':'));
+    throw UsageError(abridge(name.empty() ? given.back() : name), "its value is missing",
+                     fmt::format("gradscape {} --help", given.front()));
   } catch (const CLI::ParseError& error) {
     const auto named = app.get_subcommands();
     if (named.empty()) throw UsageError("", "a verb is missing", "gradscape --help lists them");

@@ -15,18 +15,6 @@ namespace {
 constexpr std::size_t kWidestName = 44;
 constexpr std::size_t kNarrowest = 40;
 
-/// Lines of whole words. A single word that is too long has a line of its own, beyond the width.
-std::vector<std::string> wrap(const std::string& text, std::size_t columns) {
-  std::vector<std::string> lines;
-  for (const std::string& word : split(text, ' ')) {
-    if (!lines.empty() && columns_of(lines.back()) + 1 + columns_of(word) <= columns)
-      lines.back() += " " + word;
-    else
-      lines.push_back(word);
-  }
-  return lines;
-}
-
 std::string paragraph(const std::string& text, std::size_t columns) {
   return fmt::format("{}\n", fmt::join(wrap(text, columns), "\n"));
 }
@@ -54,6 +42,17 @@ std::string layout_group(const HelpGroup& group, std::size_t columns, std::size_
 }
 
 }  // namespace
+
+std::vector<std::string> wrap(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines;
+  for (const std::string& word : split(text, ' ')) {
+    if (!lines.empty() && columns_of(lines.back()) + 1 + columns_of(word) <= columns)
+      lines.back() += " " + word;
+    else
+      lines.push_back(word);
+  }
+  return lines;
+}
 
 std::string layout_help(const HelpPage& page, std::size_t columns) {
   columns = std::max(columns, kNarrowest);

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cctype>
 
 #include "gradscape/cli/program_help.hpp"
 #include "gradscape/host/version.hpp"
@@ -72,28 +72,25 @@ std::string section(const VerbPage& verb) {
   return text;
 }
 
-/// Every key, from the verb that takes most.
-std::string fields_section(const ProgramHelp& program) {
-  const auto count = [](const VerbPage& verb) {
-    return std::count_if(verb.options.begin(), verb.options.end(),
-                         [](const OptionHelp& option) { return option.group.starts_with('['); });
-  };
-  const auto most = std::max_element(program.verbs.begin(), program.verbs.end(),
-                                     [&](const VerbPage& a, const VerbPage& b) { return count(a) < count(b); });
-  if (most == program.verbs.end()) return "";
+/// Every key.
+std::string fields_section() {
   std::string text = title("SH", "CONFIGURATION") +
                      plain(
                          "A configuration is a TOML file. Every key is also a flag, as in --train.lr 0.05, or --lr "
-                         "0.05 where its last "
-                         "part is unique. [[variant]] tables override keys for one run each.") +
+                         "0.05 where its last part is unique. [[variant]] tables override keys for one run each.") +
                      "\n",
-              group;
-  for (const OptionHelp& option : most->options) {
-    if (!option.group.starts_with('[')) continue;
-    if (option.group != group) text += title("SS", group = option.group);
-    text += item(option);
+              section;
+  for (const Field& field : fields()) {
+    if (field.section != section) text += title("SS", fmt::format("[{}]", section = field.section));
+    text += item(field.name(), field_help(field));
   }
   return text;
+}
+
+/// "Pre-empted: by SIGTERM, …."
+std::string sentence(std::string text) {
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text + ".";
 }
 
 }  // namespace
@@ -107,16 +104,11 @@ std::string manual_page(const ProgramHelp& program) {
     if (verb.group != group) page += title("SH", group = verb.group);
     page += section(verb);
   }
-  page += fields_section(program);
+  page += fields_section();
   page += title("SH", "EXIT STATUS");
-  page += item("0", "Done.") + item("1", "Failed.") + item("2", "Wrong usage or configuration.");
-  page += item("75", "Pre-empted by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP or SIGXCPU; what was done is saved.");
-  page += item("130", "Ctrl-C; what was done is saved.");
+  for (const ExitCodeHelp& code : exit_code_help()) page += item(code.code, sentence(code.text + ": " + code.detail));
   page += title("SH", "ENVIRONMENT");
-  page += item("OMP_NUM_THREADS, SLURM_CPUS_PER_TASK",
-               "Threads, in this order, where --threads is not given; else all cores.");
-  page += item("GRADSCAPE_CIFAR10, GRADSCAPE_CIFAR100",
-               "Where data.source = \"cifar10\" or \"cifar100\" is read from, unless data.path says.");
+  for (const HelpEntry& variable : environment_help()) page += item(variable.name, sentence(variable.text));
   return page;
 }
 

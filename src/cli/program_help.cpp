@@ -11,11 +11,17 @@ const std::vector<HelpEntry> kExamples = {{"gradscape new vgg", "write a first c
                                           {"gradscape run vgg.toml --lr 0.01", "any key of the file is also a flag"},
                                           {"tools/plot.py landscape runs/vgg", "draw it; plot.py --help: figures"}};
 
-constexpr const char* kExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 75 pre-empted, 130 Ctrl-C.";
-
 constexpr const char* kFieldsNote =
-    "Every key of the configuration is a flag too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
-    "--help-all lists them, with what is allowed and the defaults.";
+    "Keys of the configuration are flags too, as in --train.lr 0.05, or --lr 0.05 where it is the only such key. "
+    "--help-all lists those that have an effect, with what is allowed and the defaults.";
+
+/// "Exit codes: 0 done, 1 failed, …"
+std::string exit_codes_note() {
+  std::string note = "Exit codes:";
+  for (const ExitCodeHelp& code : exit_code_help())
+    note += fmt::format("{} {} {}", note.back() == ':' ? "" : ",", code.code, code.text);
+  return note + ".";
+}
 
 /// "--steps RANGES" and its meaning.
 HelpEntry entry_of(const OptionHelp& option) {
@@ -42,6 +48,33 @@ bool VerbPage::has_more() const {
   return std::any_of(options.begin(), options.end(), [](const OptionHelp& option) { return !option.group.empty(); });
 }
 
+const std::vector<ExitCodeHelp>& exit_code_help() {
+  static const std::vector<ExitCodeHelp> codes = {
+      {"0", "done", "all that was asked for is there"},
+      {"1", "failed",
+       "a file, the data or the machine is not as it must be; status, verify: something is missing or wrong"},
+      {"2", "wrong usage", "of the command line or in a configuration"},
+      {"75", "pre-empted", "by SIGTERM, SIGUSR1, SIGUSR2, SIGHUP or SIGXCPU; what was done is saved"},
+      {"130", "Ctrl-C", "what was done is saved"}};
+  return codes;
+}
+
+const std::vector<HelpEntry>& environment_help() {
+  static const std::vector<HelpEntry> variables = {
+      {"OMP_NUM_THREADS, SLURM_CPUS_PER_TASK", "threads, in this order, where --threads is not given; else all cores"},
+      {"GRADSCAPE_CIFAR10, GRADSCAPE_CIFAR100",
+       "where data.source = \"cifar10\" or \"cifar100\" is read from, unless data.path says"},
+      {"OMPI_COMM_WORLD_RANK, PMI_RANK, SLURM_ARRAY_TASK_ID, SLURM_PROCID",
+       "which share --task auto takes: the first of them that is set, with the variables that say of how many"},
+      {"OMP_WAIT_POLICY", "with passive, waiting threads do not spin, which is faster where others use the cores too"},
+      {"TMPDIR", "where plan and bench put temporary files, for as long as they run"}};
+  return variables;
+}
+
+std::string field_help(const Field& field) {
+  return fmt::format("{} [{}; default {}]", field.help, field.allowed(), field_text(field, Experiment()));
+}
+
 std::string usage_of(const VerbPage& verb) {
   std::string usage = "gradscape " + verb.name;
   for (const OptionHelp& option : verb.options)
@@ -51,7 +84,7 @@ std::string usage_of(const VerbPage& verb) {
 }
 
 HelpPage help_page(const ProgramHelp& program) {
-  HelpPage page{"gradscape: " + program.text, "gradscape VERB …", {}, {kExitCodes}};
+  HelpPage page{"gradscape: " + program.text, "gradscape VERB …", {}, {exit_codes_note()}};
   for (const VerbPage& verb : program.verbs) group_of(page, verb.group).entries.push_back({verb.name, verb.text});
   page.groups.back().entries.push_back({"help VERB", "Options and examples of a verb; also VERB --help"});
   page.groups.back().entries.push_back({"--version", "Version, compiler and libraries"});

@@ -1,9 +1,8 @@
 #include "gradscape/cli/study_options.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "gradscape/core/error.hpp"
+#include "gradscape/cli/program_help.hpp"
 
 namespace gradscape {
 
@@ -14,14 +13,12 @@ std::vector<std::string> choices_of(const Field& field) {
 }
 
 void add_field_flags(Verb& verb, const std::shared_ptr<Overrides>& overrides, bool (*wanted)(const Field&)) {
-  const Experiment defaults;
   for (const Field& field : fields()) {
     if (!wanted(field)) continue;
     const std::string name = field.name();
-    const std::string help =
-        fmt::format("{} [{}; default {}]", field.help, field.allowed(), field_text(field, defaults));
     verb.text(
-            "--" + name, [overrides, name](const std::string& text) { overrides->emplace_back(name, text); }, help)
+            "--" + name, [overrides, name](const std::string& text) { overrides->emplace_back(name, text); },
+            field_help(field))
         .type_name("")
         .choices(choices_of(field))
         .group(fmt::format("[{}] (flags override the file)", field.section));

@@ -51,6 +51,10 @@ VerbOption& VerbOption::choices(std::vector<std::string> values) {
   help_->choices[option_] = std::move(values);
   return *this;
 }
+VerbOption& VerbOption::common() {
+  help_->common.insert(option_);
+  return *this;
+}
 
 VerbOption Verb::option(const std::string& name, std::string& value, const std::string& help) {
   return {verb_->add_option(name, value, help), help_};

@@ -12,7 +12,7 @@
 namespace gradscape {
 
 void add_completion(VerbList& verbs, std::function<ProgramHelp()> program) {
-  Verb verb = verbs.add("completion", "A script by which bash, zsh or fish complete all this");
+  Verb verb = verbs.add("completion", "A script by which bash, zsh or fish complete commands");
   auto shell = std::make_shared<std::string>();
   const auto& shells = completion_shells();
   verb.option("SHELL", *shell, fmt::format("{}", fmt::join(shells, " | "))).required().choices(shells);
@@ -30,11 +30,15 @@ void add_completion(VerbList& verbs, std::function<ProgramHelp()> program) {
 
 void add_manual(VerbList& verbs, std::function<ProgramHelp()> program) {
   Verb verb = verbs.add("manual", "The manual page, for man");
+  const auto markdown = std::make_shared<bool>(false);
+  verb.flag("--markdown", *markdown, "print Markdown instead, as docs/reference.md holds it");
   verb.ignores({"--threads", "--isa", "--quiet"});
   verb.note("It holds the help of every verb and every key of the configuration.");
   verb.example("gradscape manual | man -l -", "read it");
   verb.example("gradscape manual > ~/.local/share/man/man1/gradscape.1", "then: man gradscape");
-  verb.runs([program = std::move(program)] { write_output(manual_page(program())); });
+  verb.runs([markdown, program = std::move(program)] {
+    write_output(*markdown ? reference_page(program()) : manual_page(program()));
+  });
 }
 
 }  // namespace gradscape

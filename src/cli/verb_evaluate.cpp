@@ -18,9 +18,8 @@ struct Place {
   std::string data_path;
 
   void add_to(Verb& verb) {
-    verb.option("run", run, "a run's directory and a checkpoint of it; without @: the last one")
-        .required()
-        .type_name("RUN_DIR[@STEP|@last]");
+    verb.option("RUN@STEP", run, "a run's directory, and which checkpoint of it: a step, or last; without @: last")
+        .required();
     verb.option("--data.path", data_path, "where the data lies now, if it was moved").type_name("DIR");
   }
 

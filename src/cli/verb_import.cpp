@@ -98,11 +98,13 @@ void add_import(VerbList& verbs) {
               "what is measured, on which data: [data], [sweep], train.lr, train.batch_size")
       .type_name("FILE");
   verb.option("--out", command->out, "the run's directory (default: runs/NET)").type_name("DIR");
-  verb.option("--map", command->map, "names where nothing else tells: lines NAME_IN_FILE = NAME_IN_NETWORK")
+  verb.option("--map", command->map,
+              "which tensor is which, where nothing else tells: lines NAME_IN_FILE = NAME_IN_NETWORK")
       .type_name("FILE");
   verb.flag("--recompute-norm", command->request.recompute_statistics,
-            "running statistics are averaged over the training images, whatever the files hold");
-  verb.flag("--without-statistics", command->request.without_statistics, "weights may lack running statistics");
+            "average batch norm's running statistics over the training images, whatever the files hold");
+  verb.flag("--without-statistics", command->request.without_statistics,
+            "the files may lack batch norm's running statistics");
   verb.flag("--force", command->request.force, "replace the run that is there");
   add_field_flags(verb, {command, &command->overrides}, of_import);
   verb.example("gradscape import net/ --data.source cifar10 --out runs/mine", "each file of weights is a snapshot");

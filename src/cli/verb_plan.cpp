@@ -151,9 +151,10 @@ void add_plan(VerbList& verbs) {
           },
           "tasks that share the sweep, and each analysis of sweep.also (default: 16)")
       .type_name("N");
-  verb.option("--rate-from", command->rate_from,
-              "bench: a timing here; RUN_DIR: the same, as much faster or slower as that run's recorded training "
-              "steps are (a run of the same model, trained where the study shall run)")
+  verb.option(
+          "--rate-from", command->rate_from,
+          "what speed to reckon with: bench, a timing here; RUN_DIR, that timing made as fast or slow as the recorded "
+          "steps of this run (of the same model, trained where the study shall run)")
       .type_name("RUN_DIR|bench")
       .shows_default();
   verb.flag("--json", command->json, "print one JSON object with every number");

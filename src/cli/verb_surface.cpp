@@ -61,7 +61,9 @@ void add_surface(VerbList& verbs) {
   Verb verb = verbs.add("surface", "The loss on a line or a plane through a checkpoint");
   auto command = std::make_shared<SurfaceCommand>();
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
-  verb.option("--name", command->id.name, "another one keeps other settings apart").type_name("NAME").shows_default();
+  verb.option("--name", command->id.name, "name of the surface; another one keeps other settings apart")
+      .type_name("NAME")
+      .shows_default();
   const auto flag = [&](const char* name, const char* field, const char* type, const char* help) {
     return verb
         .text(
@@ -82,16 +84,17 @@ void add_surface(VerbList& verbs) {
        "directions of another surface, or loss-landscape's file of them, in place of x and y")
       .group(kMoreOptions);
   flag("--xlim", "surface.xlim", "FROM:TO:N", "N points of the first axis, as in -1:1:51");
-  flag("--ylim", "surface.ylim", "FROM:TO:N", "of the second axis");
+  flag("--ylim", "surface.ylim", "FROM:TO:N", "the same of the second axis");
   flag("--normalise", "surface.normalise", "NAME",
        "random directions: filter | layer | weight | dfilter | dlayer | none");
   flag("--ignore", "surface.ignore", "NAME", "random directions: biasbn, not along biases and norms, or none")
       .group(kMoreOptions);
-  flag("--random-seed", "surface.random_seed", "N", "of random directions").group(kMoreOptions);
+  flag("--random-seed", "surface.random_seed", "N", "seed of random directions").group(kMoreOptions);
   flag("--repeats", "surface.repeats", "N", "how often random directions are drawn").group(kMoreOptions);
   flag("--images", "surface.images", "N", "training images of the loss; 0: all (default: 1000)");
   flag("--test-images", "surface.test_images", "N", "test images too; 0: all").group(kMoreOptions);
-  flag("--images-at-once", "surface.images_at_once", "N", "in a batch (default: train.batch_size)").group(kMoreOptions);
+  flag("--images-at-once", "surface.images_at_once", "N", "images in a batch (default: train.batch_size)")
+      .group(kMoreOptions);
   flag("--bn", "surface.batch_norm", "NAME", "statistics: batch | running | reestimate | moved | auto");
   flag("--grad-norm", "surface.grad_norm", "true|false", "the gradient's norm in each cell too").group(kMoreOptions);
   flag("--trajectory", "surface.trajectory", "STEPS", "checkpoints drawn in the plane: all, none, or ranges")

@@ -132,7 +132,9 @@ void run_survey(const SurveyCommand& command) {
 void add_survey_options(Verb& verb, const std::shared_ptr<SurveyCommand>& command) {
   const std::string& kind = command->request.id.kind;
   verb.option("RUN_DIR", command->directory, "a run, or a folder of runs").required();
-  verb.option("--name", command->request.id.name, "name of the " + kind + "; another name keeps other settings apart")
+  verb.option("--name", command->request.id.name,
+              std::string("name of the ") + (kind == "sweep" ? kind : "analysis") +
+                  "; another name keeps other settings apart")
       .type_name("NAME")
       .shows_default();
   verb.option("--steps", command->steps, kStepsHelp).type_name("STEPS");
@@ -195,7 +197,8 @@ void add_sweep(VerbList& verbs) {
                 "multiples of the learning rate, as in 0.5,1,2,4");
   override_flag(verb, command, "--step-sizes", "sweep.step_sizes", "LIST",
                 "step sizes in place of multiples, as in 0.05,0.1");
-  override_flag(verb, command, "--direction", "sweep.direction", "NAME", "gradient | update | random");
+  override_flag(verb, command, "--direction", "sweep.direction", "NAME",
+                "where to probe along: gradient | update | random");
   override_flag(verb, command, "--per-layer", "sweep.layers", "true|false",
                 "gradient difference and beta of each layer too");
   override_flag(verb, command, "--noise", "sweep.noise", "NAME",
@@ -252,7 +255,7 @@ void add_merge(VerbList& verbs) {
       .type_name("KIND")
       .choices(survey_names())
       .shows_default();
-  verb.option("--name", command->id.name, "its name").type_name("NAME").shows_default();
+  verb.option("--name", command->id.name, "name of the sweep or analysis").type_name("NAME").shows_default();
   verb.flag("--partial", command->partial, "steps that are missing become cells marked as not done, not an error");
   verb.flag("--json", command->json, "print the files that were made as JSON (docs/format.md)");
   verb.example("gradscape merge runs/NAME", "RUN_DIR/landscape.h5 of every run there, to plot from");

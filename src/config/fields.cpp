@@ -117,10 +117,10 @@ std::vector<Field> make_fields() {
              "sweep.kind = runs: a run for each of these, in a folder lr-X of its own, instead of train.lr", I::no),
 
       text("data.source", &DataOptions::source, "kind of data set", data_source_names(), I::no),
-      text(
-          "data.path", &DataOptions::path,
-          "folder of its files, hdf5: the file; default for cifar10, cifar100: $GRADSCAPE_CIFAR10, $GRADSCAPE_CIFAR100",
-          {}, I::no),
+      text("data.path", &DataOptions::path,
+           "folder of the set's files, hdf5: the file; default for cifar10, cifar100: $GRADSCAPE_CIFAR10, "
+           "$GRADSCAPE_CIFAR100",
+           {}, I::no),
       number("data.classes", &DataOptions::classes, between(0, 1e6),
              "idx, hdf5, npy: number of classes; 0: read off the training labels (idx: ten at least)", I::no),
       text("data.labels", &DataOptions::labels, "cifar100: 100 fine or 20 coarse classes", {"fine", "coarse"}, I::no),
@@ -269,14 +269,14 @@ std::vector<Field> make_fields() {
 
       text("surface.at", &SurfaceOptions::at, "step of the checkpoint in the centre, or last", {}, I::no),
       text("surface.x", &SurfaceOptions::x, "direction of the first axis: " + surface_direction_forms(), {}, I::no),
-      text("surface.y", &SurfaceOptions::y, "of the second axis; empty: a line", {}, I::no),
+      text("surface.y", &SurfaceOptions::y, "direction of the second axis; empty: a line", {}, I::no),
       as_list(text("surface.through", &SurfaceOptions::through,
                    "three networks RUN@STEP, the first in the centre, whose plane it is, in place of x and y", {},
                    I::no)),
       text("surface.directions", &SurfaceOptions::directions, "a directions file in place of x and y", {}, I::no),
       text("surface.xlim", &SurfaceOptions::xlim,
            "first:last:points of the first axis, as in -1:1:51; empty: as suits the direction", {}, I::no),
-      text("surface.ylim", &SurfaceOptions::ylim, "of the second axis; empty: likewise", {}, I::no),
+      text("surface.ylim", &SurfaceOptions::ylim, "the same of the second axis", {}, I::no),
       text("surface.normalise", &SurfaceOptions::normalise,
            "random directions: lengths as those of the weights' filters or layers (Li et al. 2018), products with the "
            "weights, or unit lengths of filters (dfilter) or layers (dlayer)",
@@ -288,8 +288,8 @@ std::vector<Field> make_fields() {
              I::no),
       number("surface.images", &SurfaceOptions::images, at_least(0),
              "training images of the loss, evenly spaced in the data set; 0: all", I::no),
-      number("surface.test_images", &SurfaceOptions::test_images, at_least(-1), "test images likewise; -1: none",
-             I::no),
+      number("surface.test_images", &SurfaceOptions::test_images, at_least(-1),
+             "test images of the loss, likewise; -1: none", I::no),
       number("surface.images_at_once", &SurfaceOptions::images_at_once, at_least(0),
              "images in a batch; 0: train.batch_size", I::no),
       text("surface.batch_norm", &SurfaceOptions::batch_norm,

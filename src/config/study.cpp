@@ -29,7 +29,12 @@ std::string position(const std::string& path, const toml::source_region& source)
 
 std::string node_text(const toml::node& node) {
   std::ostringstream text;
-  node.visit([&](const auto& value) { text << value; });
+  node.visit([&](const auto& value) {
+    if constexpr (toml::is_floating_point<decltype(value)>)
+      text << fmt::format("{}", *value);  // 0.1, not 0.10000000000000001
+    else
+      text << value;
+  });
   return text.str();
 }
 

@@ -14,8 +14,10 @@ bool Range::contains(double value) const {
 std::string Range::text() const {
   const bool below = std::isfinite(max);
   const bool above = std::isfinite(min);
-  const std::string low = fmt::format("{} {}", open_min ? ">" : ">=", min);
-  const std::string high = fmt::format("{} {}", open_max ? "<" : "<=", max);
+  constexpr double kMostInteger = 9007199254740992.0;
+  const auto bound = [](double value) { return value == kMostInteger ? "2^53" : fmt::format("{}", value); };
+  const std::string low = fmt::format("{} {}", open_min ? ">" : ">=", bound(min));
+  const std::string high = fmt::format("{} {}", open_max ? "<" : "<=", bound(max));
   if (above && below) return low + " and " + high;
   if (above) return low;
   return below ? high : without_zero ? "finite, not 0" : "finite";

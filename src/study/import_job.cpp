@@ -241,6 +241,9 @@ ImportResult import_run(const ImportRequest& request, const Experiment& experime
   if (fs::is_regular_file(request.folder))
     throw UsageError(request.folder, "is a file, and what is imported is a folder: network.toml and weights beside it",
                      "tools/from_pytorch.py makes one of a model and its .pth files, tools/from_onnx.py of a .onnx");
+  if (!fs::exists(request.folder))
+    throw UsageError(request.folder, "does not exist",
+                     "name a folder with network.toml and weights, as tools/from_pytorch.py and from_onnx.py write it");
   const NetworkFile network = read_network_file(request.folder + "/network.toml");
   const std::vector<std::string> files = weight_files(request.folder);
   if (files.empty())

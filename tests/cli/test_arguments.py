@@ -59,6 +59,7 @@ class Arguments(Case):
             for name in (*EVERY, *valued):
                 for flag in ("--quiet", "-h", "--frob=1"):
                     self.refuse(verb, place, name, flag, says=(name, "its value is missing", flag))
+                self.refuse(verb, place, name, says=(name, "its value is missing"))
                 self.refuse(verb, place, f"{name}=--quiet", says=(name, "its value is missing"))
                 if name == "--data.path":  # empty is its default
                     continue

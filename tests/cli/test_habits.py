@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Completions and the manual page, which are made from the same lists as the help and so checked against it; first
-configurations; --json."""
+"""Completions, the manual page and docs/reference.md, which are made from the same lists as the help and so checked against
+it; first configurations; --json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from support import PLAIN, TWO_VARIANTS, Case, attributes, datasets, environment, falsified, flip_a_bit, gradscape, main, whole_trace, write_tensors
+from support import BINARY, PLAIN, ROOT, TWO_VARIANTS, Case, attributes, datasets, environment, falsified, flip_a_bit, gradscape, main, whole_trace, write_tensors
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -160,8 +160,9 @@ class Manual(Case):
             for option in options(verb):
                 if "." not in option or option == "--data.path":
                     self.assertTrue(re.search(rf"(?m)^\\fB{re.escape(option)}\b", plain), (verb, option))
-        for option in options("run"):
-            self.assertTrue(re.search(rf"(?m)^\\fB{re.escape(option)}\b", plain), option)
+        for option in options("run"):  # keys of the configuration without their dashes
+            name = option[2:] if "." in option else option
+            self.assertTrue(re.search(rf"(?m)^\\fB{re.escape(name)}\b", plain), option)
         for code in ("0", "1", "2", "75", "130"):
             self.assertTrue(re.search(rf"(?m)^\\fB{code}\\fR$", plain), code)
 
@@ -180,6 +181,48 @@ class Manual(Case):
         path.write_text(gradscape("manual").stdout)
         done = subprocess.run(["man", "--warnings", "-l", path], capture_output=True, text=True, env=environment(MANPAGER="cat"))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+class Reference(Case):
+    def test_the_documentation_holds_what_the_program_prints(self) -> None:
+        path = ROOT / "docs/reference.md"
+        self.assertTrue(path.read_text() == gradscape("manual", "--markdown").stdout,
+                        f"docs/reference.md is not what the program prints; mend it with: {BINARY} manual --markdown > {path}")
+
+    def test_it_holds_all(self) -> None:
+        page = gradscape("manual", "--markdown").stdout
+        self.assertLessEqual(max(map(len, page.splitlines())), 160)
+        for verb in verbs():
+            section = re.search(rf"(?ms)^### {verb}\n(.*?)^##", page)[1]
+            self.assertIn(f"`gradscape {verb} ", section)
+            for option in options(verb):
+                if "." not in option or option == "--data.path" and verb == "sweep":
+                    self.assertRegex(section, rf"(?m)`{option}\b")
+        for option in options("run"):
+            if "." in option:
+                self.assertRegex(page, rf"(?m)^- `{re.escape(option[2:])}`: ")
+        for variable in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "GRADSCAPE_CIFAR10", "TMPDIR"):
+            self.assertRegex(page, rf"`[^`]*\b{variable}\b[^`]*`: ")
+        for code in ("0", "1", "2", "75", "130"):
+            self.assertIn(f"\n- `{code}`: ", page)
+
+    def test_markdown_takes_nothing_in_it_for_its_own(self) -> None:
+        """No line within an item begins as a list, a quotation or a heading does; code is closed on its line."""
+        fenced = False
+        for line in gradscape("manual", "--markdown").stdout.splitlines():
+            fenced ^= line.startswith("```")
+            if not fenced and not line.startswith("```"):
+                self.assertEqual(line.count("`") % 2, 0, line)
+                self.assertNotRegex(line, r"^ +(>|#|[-+*] |\d+[.)] )")
+                self.assertNotRegex(re.sub(r"`[^`]*`", "", line), r"(?<!\\)<\w|(?<!\\)\*", line)
+        self.assertFalse(fenced)
+
+    def test_its_links_lead_somewhere(self) -> None:
+        page = gradscape("manual", "--markdown").stdout
+        headings = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in re.findall(r"(?m)^##+ (.*)$", page)}
+        found = set(re.findall(r"\]\(#([^)]*)\)", page))
+        self.assertGreater(len(found), len(verbs()))
+        self.assertLessEqual(found, headings)
 
 
 class New(Case):

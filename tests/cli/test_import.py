@@ -276,7 +276,7 @@ class Import(Case):
             gradscape(verb, self.asked(), "--train.steps", 2, "--train.imported", "true", "--out", self.place / "out", expect=2,
                       says=("train.imported", "gradscape import"))
         refused(("m.txt:1", "no pair of names"), more=("--map", self.write("m.txt", "a\n")))
-        gradscape("import", self.place / "nowhere", expect=1, says=("nowhere/network.toml",))
+        gradscape("import", self.place / "nowhere", expect=2, says=("nowhere: does not exist", "tools/from_pytorch.py"))
         check = self.place / "bad/check.safetensors"
         images, logits = np.zeros((2, 3, 32, 32), "<f4"), np.zeros((2, 10))
         for content, says in (({"images": images[:, :, :16]}, ("check.safetensors", "images are [2, 3, 16, 32]", "[N, 3, 32, 32]")),

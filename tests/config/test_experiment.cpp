@@ -195,6 +195,7 @@ TEST(Fields, AllowedSaysTypeChoicesAndRange) {
   EXPECT_EQ(find_field("train.lr")->allowed(), "number > 0");
   EXPECT_EQ(find_field("model.dropout")->allowed(), "number >= 0 and < 1");
   EXPECT_EQ(find_field("data.augment_crop")->allowed(), "whole number >= 0 and <= 16");
+  EXPECT_EQ(find_field("train.seed")->allowed(), "whole number >= 0 and <= 2^53");
   EXPECT_EQ(find_field("sweep.multipliers")->allowed(), "list of numbers finite, not 0");
   EXPECT_NE(find_field("model.hidden")->allowed().find("list of whole numbers >= 1"), std::string::npos);
 }

@@ -224,6 +224,7 @@ TEST_F(StudyFile, PathsBecomeAbsolute) {
 
 TEST_F(StudyFile, UnknownNamesAreRefusedWithTheNearestOne) {
   expect_refused("[train]\nsteps = 1\nlearning_rat = 0.5\n", "3", {"unknown key", "train.learning_rat", "0.5"});
+  expect_refused("[train]\nlearning_rate = 0.1\n", "2", {"train.learning_rate = 0.1\n", "train.lr"});
   expect_refused("[train]\nbatchsize = 8\n", "2", {"unknown key", "train.batchsize = 8", "train.batch_size"});
   expect_refused("[train]\nmomentm = 0.5\n", "2", {"train.momentm = 0.5", "did you mean train.momentum?"});
   expect_refused("[model]\nwidth = 1.0\n\nbatch_size = 8\n", "4", {"model.batch_size", "there is train.batch_size"});

@@ -27,6 +27,9 @@ struct HelpPage {
   bool dense = false;              // names of all groups but the last in one column, without blank lines between
 };
 
+/// The words of a text in lines of at most so many columns; a single word that is too long has a line of its own.
+std::vector<std::string> wrap(const std::string& text, std::size_t columns);
+
 /// The page in lines of at most so many columns (at least 40), words whole where they fit. Texts stand in a column of
 /// their own, below a name that is too long for its own.
 std::string layout_help(const HelpPage& page, std::size_t columns);

@@ -1,11 +1,12 @@
-// All that the program says of itself: its verbs and their options, as the parser has them. Help, completions and the
-// manual page are made from it, and from nothing else.
+// All that the program says of itself: its verbs and their options, as the parser has them. Help, completions, the
+// manual page and docs/reference.md are made from it and the list of fields, and from nothing else.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "gradscape/cli/help.hpp"
+#include "gradscape/config/experiment.hpp"
 
 namespace gradscape {
 
@@ -17,6 +18,7 @@ struct OptionHelp {
   bool positional = false;
   bool required = false;
   bool valued = false;  // not a flag
+  bool common = false;  // the same in every verb that has it: --quiet
   std::string value;    // how its value is called: "DIR"; may be empty
   std::string text;     // what it means, with its default
   std::string group;    // empty: of --help; kMoreOptions, or a section of the configuration in brackets: of --help-all
@@ -58,5 +60,22 @@ const std::vector<std::string>& completion_shells();
 
 /// The manual page, in roff's man macros and ASCII.
 std::string manual_page(const ProgramHelp& program);
+
+/// The same in Markdown, in lines of at most 160 columns: docs/reference.md.
+std::string reference_page(const ProgramHelp& program);
+
+/// What the program returns: "75", "pre-empted", and when that is.
+struct ExitCodeHelp {
+  std::string code;
+  std::string text;
+  std::string detail;
+};
+const std::vector<ExitCodeHelp>& exit_code_help();
+
+/// Variables of the environment that it reads, and what for.
+const std::vector<HelpEntry>& environment_help();
+
+/// What a field means, what it takes, and its default, as flags and the manual page say it.
+std::string field_help(const Field& field);
 
 }  // namespace gradscape

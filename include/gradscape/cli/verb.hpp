@@ -27,6 +27,7 @@ struct VerbHelp {
   std::vector<std::string> notes;
   std::vector<HelpEntry> examples;
   std::map<const CLI::Option*, std::vector<std::string>> choices;
+  std::set<const CLI::Option*> common;
   std::set<std::string> ignored;  // options of every verb that it takes, but that have no effect
 };
 
@@ -42,6 +43,8 @@ class VerbOption {
   VerbOption& shows_default();
   /// The values that it takes, for completions; whoever takes the value checks it.
   VerbOption& choices(std::vector<std::string> values);
+  /// It is the same in every verb that has it.
+  VerbOption& common();
 
  private:
   CLI::Option* option_;
