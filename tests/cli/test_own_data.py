@@ -310,10 +310,10 @@ class OwnData(Case):
         self.refused("npy", self.place / "none", "none", "does not exist", "data.path")
 
     def test_the_documentation_works_as_typed(self) -> None:
-        """Every Python block, configuration and call of docs/data.md, in the order of the text."""
+        """Every Python block, configuration and call of docs/guide/own-data.md, in the order of the text."""
         path = {"PATH": f"{Path(BINARY).resolve().parent}:{os.environ['PATH']}"}
         kinds = []
-        for kind, text in re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs/data.md").read_text(), re.S):
+        for kind, text in re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs/guide/own-data.md").read_text(), re.S):
             if kind == "toml":
                 (self.place / text.split()[1]).write_text(text)
             elif kind == "python":
