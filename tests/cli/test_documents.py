@@ -130,7 +130,7 @@ def check_call(words: list[str]) -> None:
         verb, *_ = arguments
         if verb == "help":
             arguments, verb = [], arguments[1]
-        if not verb.startswith("--"):
+        if not verb.startswith("--") and verb != "VERB":
             check_flags(flags, {"--help-all", *re.findall(r"(?m)^  (--[\w.-]+)", help_of(BINARY, verb, "--help-all"))}, f"gradscape {verb}")
     elif flags and program.startswith(FOLDERS):
         if program.endswith(".py"):
