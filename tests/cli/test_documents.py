@@ -19,7 +19,9 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
@@ -180,67 +182,64 @@ def same_text(expected: str, printed: str) -> bool:
     return bool(re.fullmatch("".join(map(pattern, expected.splitlines())), PROGRESS.sub("", printed)))
 
 
-class Documents(Case):
-    ran = checked = 0
+class Reader:
+    """Works through one document; `ran` and `checked` count commands."""
 
-    @classmethod
-    def tearDownClass(cls) -> None:
-        print(f"{len(DOCUMENTS)} documents: {cls.ran} commands were run, {cls.checked} only checked", file=sys.stderr)
+    def __init__(self, path: Path, place: Path) -> None:
+        (place / "checkout").mkdir()
+        self.path, self.place = path, place
+        self.checkout = Checkout(place / "checkout", place / "variables")
+        self.ran = self.checked = 0
 
-    def work_through(self, path: Path) -> None:
-        folder = self.place / "checkout"
-        folder.mkdir()
-        checkout = Checkout(folder, self.place / "variables")
-        printed = None
-        for block in blocks(path):
+    def read(self) -> None:
+        """Raises Problem, which says where and what."""
+        printed: str | None = None
+        for block in blocks(self.path):
             needs = set(filter(None, block.markers.get("needs", "").split(", ")))
-            self.assertLessEqual(needs, set(THERE), block.place)
+            if not needs <= set(THERE):
+                raise Problem(f"{block.place}: needs {', '.join(needs - set(THERE))}, of which {Path(__file__).name} does not know where it is")
             runs = "reason" not in block.markers and all(THERE[need] for need in needs)
             try:
-                if block.kind == "text":
-                    if "output" in block.markers and printed is not None and not same_text(block.text, printed):
-                        raise Problem(f"it prints this instead:\n{printed}")
-                elif runs:
-                    printed = self.run_block(checkout, block)
-                else:
-                    self.check_block(block)
-                    printed = None
-            except Problem as problem:
-                raise self.failureException(f"{block.place}: {problem}") from None
-        for place, command in spoken_commands(path):
+                if block.kind != "text":
+                    printed = self.run_block(block) if runs else self.check_block(block)
+                elif "output" in block.markers and printed is not None and not same_text(block.text, printed):
+                    raise Problem(f"it prints this instead:\n{printed}")
+            except (Problem, ValueError) as problem:
+                raise Problem(f"{block.place}: {problem}") from None
+        for place, command in spoken_commands(self.path):
             try:
                 check(command)
             except (Problem, ValueError) as problem:
-                raise self.failureException(f"{place}: {command}: {problem}") from None
+                raise Problem(f"{place}: {command}: {problem}") from None
 
-    def run_block(self, checkout: Checkout, block: Block) -> str:
-        expected = int(block.markers.get("code", 0))
+    def run_block(self, block: Block) -> str:
+        """What it prints."""
         if name := re.match(r"# (\S+\.(?:toml|py))\b", block.text):
-            (checkout.folder / name[1]).write_text(block.text)
+            (self.checkout.folder / name[1]).write_text(block.text)
             return ""
         if block.kind == "toml":
-            self.try_part(checkout, block)
+            self.try_part(block)
             return ""
-        if block.kind == "python":
-            calls = [f"{shlex.quote(sys.executable)} - <<'end of the block'\n{block.text}end of the block"]
-        else:
-            calls = list(commands(block.text))
-        more = {"GRADSCAPE_CIFAR10": CIFAR} if block.markers.get("needs") == "CIFAR-10" else {}
+        calls = list(commands(block.text)) if block.kind == "sh" else \
+            [f"{shlex.quote(sys.executable)} - <<'end of the block'\n{block.text}end of the block"]
+        more = {"GRADSCAPE_CIFAR10": CIFAR} if "CIFAR-10" in block.markers.get("needs", "") else {}
+        expected = int(block.markers.get("code", 0))
         printed = ""
         for command in calls:
-            done = checkout.run(command, **more)
+            done = self.checkout.run(command, **more)
             printed += done.stdout
-            type(self).ran += 1
+            self.ran += 1
             if done.code != expected:
                 raise Problem(f"{command}\nends with code {done.code}, not {expected}, and prints\n{printed}")
         return printed
 
-    def try_part(self, checkout: Checkout, block: Block) -> None:
+    def try_part(self, block: Block) -> None:
         text = block.text
         if not re.search(r"(?m)^(train\.)?(steps|epochs) *=", text):
             text = re.sub(r"(?m)^\[train\]", "[train]\nsteps = 1", text) if "[train]" in text else text + "[train]\nsteps = 1\n"
-        (self.place / "part.toml").write_text(text)
-        done = checkout.run(f"gradscape info {shlex.quote(str(self.place / 'part.toml'))}")
+        part = self.place / "part.toml"
+        part.write_text(text)
+        done = self.checkout.run(f"gradscape info {shlex.quote(str(part))}")
         if done.code:
             raise Problem(f"this part of a configuration is refused: {done.stdout}")
 
@@ -249,14 +248,25 @@ class Documents(Case):
             compile(block.text, block.place, "exec")
         elif block.kind == "sh":
             for command in commands(block.text):
-                type(self).checked += 1
+                self.checked += 1
                 check(command)
 
 
-def add_a_test_for_each_document() -> None:
-    for path in DOCUMENTS:
-        name = re.sub(r"\W", "_", str(path.relative_to(ROOT).with_suffix("")))
-        setattr(Documents, f"test_{name}", lambda self, path=path: self.work_through(path))
+class Documents(Case):
+    def test_every_document(self) -> None:
+        """Several at once; GRADSCAPE_DOCUMENTS=docs/guide/own-data.md,README.md chooses."""
+        chosen = os.environ.get("GRADSCAPE_DOCUMENTS", "")
+        documents = [ROOT / name for name in chosen.split(",")] if chosen else DOCUMENTS
+        readers = [Reader(path, Path(tempfile.mkdtemp(dir=self.place))) for path in documents]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for reader, outcome in [(reader, pool.submit(reader.read)) for reader in readers]:
+                with self.subTest(reader.path.name):
+                    try:
+                        outcome.result()
+                    except Problem as problem:
+                        raise self.failureException(problem) from None
+        print(f"{len(readers)} documents: {sum(reader.ran for reader in readers)} commands were run, "
+              f"{sum(reader.checked for reader in readers)} only checked", file=sys.stderr)
 
 
 class TheTestItself(unittest.TestCase):
@@ -288,8 +298,6 @@ class TheTestItself(unittest.TestCase):
         with self.assertRaises(Problem):
             list(commands("for i in 1 2; do\n"))
 
-
-add_a_test_for_each_document()
 
 if __name__ == "__main__":
     main()
