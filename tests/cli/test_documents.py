@@ -20,12 +20,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
-from support import BINARY, ROOT, Case, Done, environment, gradscape, main
+from support import BINARY, ROOT, Case, Done, environment, main
 
 DOCUMENTS = [path for path in (ROOT / "README.md", ROOT / "docs/tutorial.md", ROOT / "docs/performance.md", ROOT / "docs/building.md",
                                *sorted((ROOT / "docs/guide").glob("*.md"))) if path.exists()]
@@ -55,12 +54,14 @@ def blocks(path: Path) -> Iterator[Block]:
     number = 0
     while number < len(lines):
         line, number = lines[number], number + 1
-        place = f"{path.relative_to(ROOT)}:{number}"
+        place = f"{os.path.relpath(path, ROOT)}:{number}"
         if line.startswith("```"):
-            end = lines.index("```", number)
             kind = line[3:]
-            if kind not in ("sh", "text", "toml", "python"):
-                raise Problem(f"{place}: a block of kind {kind!r}: sh, text, toml and python are known")
+            if kind not in ("sh", "text", "toml", "python") or "```" not in lines[number:]:
+                raise Problem(f"{place}: a block of kind {kind!r}, or one without an end: sh, text, toml and python are known")
+            if ("output" in markers and kind != "text") or ("code" in markers and kind != "sh"):
+                raise Problem(f"{place}: the marker is not one of a {kind} block")
+            end = lines.index("```", number)
             yield Block(place, kind, "\n".join(lines[number:end]) + "\n", markers)
             number, markers = end + 1, {}
         elif marker := MARKER.fullmatch(line):
@@ -269,7 +270,7 @@ class Documents(Case):
               f"{sum(reader.checked for reader in readers)} only checked", file=sys.stderr)
 
 
-class TheTestItself(unittest.TestCase):
+class TheTestItself(Case):
     """What it has to find, and what it may not complain of."""
 
     def test_what_is_only_checked(self) -> None:
@@ -291,6 +292,16 @@ class TheTestItself(unittest.TestCase):
                                         ("a\n…\n", "a\n", True), ("a\n", "a\nb\n", False), ("a … c\n", "a b\nc\n", False),
                                         ("a\n", "train x: step 3/9  loss 1  estimating\na\n", True)):
             self.assertEqual(same_text(expected, printed), same, (expected, printed))
+
+    def test_blocks(self) -> None:
+        path = self.place / "page.md"
+        path.write_text("<!-- exit code 1 -->\n```sh\nls\n```\n\n```text\nx\n```\n")
+        self.assertEqual([block[1:] for block in blocks(path)], [("sh", "ls\n", {"code": "1"}), ("text", "x\n", {})])
+        for text in ("```sh\nls\n", "```bash\nls\n```\n", "<!-- not run -->\n```sh\nls\n```\n", "<!-- output -->\n```sh\nls\n```\n",
+                     "<!-- exit code 1 -->\n```text\nls\n```\n", "<!-- output -->\n\n```text\nls\n```\n", "    gradscape run x\n"):
+            path.write_text(text)
+            with self.assertRaises(Problem, msg=text):
+                list(blocks(path))
 
     def test_commands(self) -> None:
         text = "# nothing\na b   # c\n\nfor i in 1 2; do\n  echo $i\ndone\na \\\n  b\n"
