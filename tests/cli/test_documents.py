@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The documents work as typed: README.md, the tutorial, the guides. Every command, configuration and Python block of a document runs,
-in the order of the text, in a folder that looks like a checkout. Comments just before a block say what is special about it:
+"""The documents work as typed: README.md, the tutorial, the guides, and some more. Every command, configuration and Python block of a
+document runs, in the order of the text, in a folder that looks like a checkout. Comments just before a block say what is special about it:
 
     <!-- not run: REASON -->    a test cannot run it: only checked (verbs, flags, files of the tree; of Python the syntax)
     <!-- needs CIFAR-10 -->     only checked where that is not there; likewise PyTorch, ONNX; several with commas
@@ -26,8 +26,8 @@ from typing import Iterator, NamedTuple
 
 from support import BINARY, ROOT, Case, Done, environment, main
 
-DOCUMENTS = [path for path in (ROOT / "README.md", ROOT / "docs/tutorial.md", ROOT / "docs/performance.md", ROOT / "docs/building.md",
-                               *sorted((ROOT / "docs/guide").glob("*.md"))) if path.exists()]
+PAGES = ("README.md", "docs/tutorial.md", "docs/building.md", "docs/performance.md", "docs/results.md", "docs/scaling.md", "tools/slurm/README.md")
+DOCUMENTS = [path for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs/guide").glob("*.md"))) if path.exists()]
 FOLDERS = ("tools", "configs", "docs", "tests")
 CIFAR = os.environ.get("GRADSCAPE_CIFAR10", "")
 THERE = {"CIFAR-10": bool(CIFAR), "PyTorch": bool(importlib.util.find_spec("torch")), "ONNX": bool(importlib.util.find_spec("onnx"))}
