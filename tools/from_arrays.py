@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the HDF5 file that gradscape reads with data.source = "hdf5" (docs/data.md):
+"""Makes the HDF5 file that gradscape reads with data.source = "hdf5" (docs/guide/own-data.md):
 
     from_arrays.py data.npz -o data.h5              arrays images, labels or targets; x_train, y_train and the like
     from_arrays.py pictures/ -o data.h5 --size 32x32      a folder for each class, as torchvision's ImageFolder has them;
@@ -91,7 +91,7 @@ def from_npz(path: Path, layout: str, put) -> None:
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):  # which is no context manager
-            raise Refusal(path, "is one array, not an archive of several", "gradscape reads NPY files itself: docs/data.md")
+            raise Refusal(path, "is one array, not an archive of several", "gradscape reads NPY files itself: docs/guide/own-data.md")
         with file:
             given = {ours: next((name for name in names if name in file.files), None) for ours, names in NAMES.items()}
             if given["images"] is None:

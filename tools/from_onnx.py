@@ -47,7 +47,7 @@ CURES = {"Softplus": "", "PRelu": "its slope is learned; LeakyRelu has a fixed o
          "channel shuffles and tokens are not supported", "MatMul": "attention and products of values are not supported",
          "Split": "channel shuffles and split channels are not supported", "Resize": "gradscape has no layer that enlarges images",
          "Upsample": "gradscape has no layer that enlarges images", "ConvTranspose": "gradscape has no layer that enlarges images"}
-SUPPORTED = "docs/networks.md lists the layers there are"
+SUPPORTED = "docs/guide/own-networks.md lists the layers there are"
 WINDOWS = ("Conv", "MaxPool", "AveragePool")
 ELEMENTWISE = {"Sigmoid": "sigmoid", "Tanh": "tanh", "HardSwish": "hard-swish"}
 

@@ -13,7 +13,7 @@ The way back, of a file that `gradscape export` wrote: model.load_state_dict(loa
 
 It writes a folder, or nothing where it refuses:
 
-    network.toml        the input's shape, the number of classes, the loss, and the layers as text (docs/networks.md)
+    network.toml        the input's shape, the number of classes, the loss, and the layers as text (docs/guide/own-networks.md)
     NAME.safetensors    for each file of weights, or weights.safetensors of the model as it is; names as in state_dict
     check.safetensors   up to eight images with labels, and what PyTorch makes of them: by it `gradscape import` can tell
                         how far it is from PyTorch. In evaluation mode and in train mode (batch statistics, no dropout):
@@ -118,7 +118,7 @@ class Statement:
 
 
 class Network:
-    """Statements of docs/networks.md, made one after the other; every operation checks what it is given. `place` says in
+    """Statements of docs/guide/own-networks.md, made one after the other; every operation checks what it is given. `place` says in
     messages where we are, `hint` is the name of a value that needs one."""
 
     def __init__(self, shape, dims):
@@ -613,7 +613,7 @@ CURES = {
     "stochastic_depth": "build the model without it (a probability of 0)",
     "detach": "it hides a part of the gradient",
 }
-SUPPORTED = "docs/networks.md lists the layers there are: build the network from those, or leave this one out"
+SUPPORTED = "docs/guide/own-networks.md lists the layers there are: build the network from those, or leave this one out"
 
 
 def pair(value) -> tuple:

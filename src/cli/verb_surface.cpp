@@ -104,7 +104,7 @@ void add_surface(VerbList& verbs) {
       .type_name("i/n|auto");
   verb.note("A DIRECTION is one of " + surface_direction_forms() + ".");
   verb.note(
-      "Li et al. 2018. Makes RUN_DIR/surface-NAME.h5 (docs/surfaces.md). What is not given is as the surface's "
+      "Li et al. 2018. Makes RUN_DIR/surface-NAME.h5 (docs/guide/surfaces.md). What is not given is as the surface's "
       "shards have it, or the run's [surface].");
   verb.example("gradscape surface runs/A --y random", "a plane, as Li et al. 2018");
   verb.example("gradscape surface runs/A --x to:0", "the line to the initial weights");

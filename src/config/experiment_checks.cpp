@@ -37,7 +37,8 @@ void check_layers(const Experiment& experiment, const std::string& where) {
   const ModelOptions& model = experiment.model;
   if (model.layers.empty()) {
     if (model.arch != kLayersArch) return;
-    throw UsageError(where, "model.arch = \"layers\" needs model.layers", "the network as text: docs/networks.md");
+    throw UsageError(where, "model.arch = \"layers\" needs model.layers",
+                     "the network as text: docs/guide/own-networks.md");
   }
   if (model.arch != kLayersArch)
     throw UsageError(where, fmt::format("model.arch = \"{}\" and model.layers are both given", model.arch),

@@ -144,7 +144,8 @@ std::vector<Field> make_fields() {
              "linear: standard deviation of the entries of A", I::no),
 
       text("model.arch", &ModelOptions::arch, "network", arch_names()),
-      as_lines(text("model.layers", &ModelOptions::layers, "the network as text (docs/networks.md), in place of arch")),
+      as_lines(text("model.layers", &ModelOptions::layers,
+                    "the network as text (docs/guide/own-networks.md), in place of arch")),
       text(
           "model.shortcut", &ModelOptions::shortcut,
           "resnet, wrn: where channels change, A (zeros) or B (1x1 convolution); none: no shortcuts at all; auto: A in "

@@ -18,7 +18,7 @@
 namespace gradscape {
 namespace {
 
-constexpr const char* kShapes = "images are [N, C, H, W], labels [N], targets [N, K]: docs/data.md";
+constexpr const char* kShapes = "images are [N, C, H, W], labels [N], targets [N, K]: docs/guide/own-data.md";
 
 /// An array before its values are read.
 struct ArrayInfo {

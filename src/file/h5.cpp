@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kDamaged = "it is damaged or was changed; a damaged file of a run can be deleted and made again";
 constexpr const char* kNotRead =
-    "it is damaged, or uses what is not read here: docs/data.md says what is of images, docs/surfaces.md of surfaces";
+    "it is damaged, or uses what is not read here: docs/guide/own-data.md says what is of images, "
+    "docs/guide/surfaces.md of surfaces";
 
 /// As what numbers of a user's file are read; none: they are no such numbers.
 std::optional<Element> element_of_type(hid_t type) {
@@ -107,7 +108,7 @@ File File::open(const std::string& path, Origin origin) {
     if (failure.access) throw AccessError(path, "cannot be opened" + text);
     throw Error(path, "cannot be read as an HDF5 file" + text,
                 origin == Origin::anyone
-                    ? "is it the right file? h5py writes such, tools/from_arrays.py of images (docs/data.md)"
+                    ? "is it the right file? h5py writes such, tools/from_arrays.py of images (docs/guide/own-data.md)"
                     : "it is damaged or not made by gradscape; a damaged file of a run can be deleted and made again");
   }
   hsize_t size = 0;

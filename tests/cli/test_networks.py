@@ -118,8 +118,8 @@ class Networks(Case):
             self.assert_same_files(there, here, ("checkpoints", "trace"))
 
     def test_documented_networks(self) -> None:
-        """Those of docs/networks.md; ResNet-20 has as many parameters as it should."""
-        texts = re.findall(r"(?ms)^```toml\n(.*?)^```", (ROOT / "docs/networks.md").read_text())
+        """Those of docs/guide/own-networks.md; ResNet-20 has as many parameters as it should."""
+        texts = re.findall(r"(?ms)^```toml\n(\[model\].*?)^```", (ROOT / "docs/guide/own-networks.md").read_text())
         self.assertEqual(len(texts), 2)
         for text, parameters in zip(texts, (64 * 28 + 2 * 64 + 128 * 577 + 2 * 128 + 1290, 269722)):
             path = self.place / "own.toml"
@@ -174,7 +174,7 @@ class Networks(Case):
         self.refused(mine | {"model.arch": "vgg-a"}, 'model.arch = "vgg-a" and model.layers are both given', "leave one")
         self.refused(mine | {"model.width": 0.5, "model.dropout": 0.1},
                      "model.layers does not take model.width, model.dropout")
-        self.refused(PLAIN | {"model.arch": "layers"}, 'model.arch = "layers" needs model.layers', "docs/networks.md")
+        self.refused(PLAIN | {"model.arch": "layers"}, 'model.arch = "layers" needs model.layers', "docs/guide/own-networks.md")
         self.refused(mine | {"model.layers": LAYERS + "# " + 8000 * "a comment" + "\n"}, "the configuration takes 7",
                      "at most 64000")
         gradscape("info", self.whole, "--network", "--digest", expect=2, says=("--digest", "--network"))

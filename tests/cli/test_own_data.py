@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import struct
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from support import BINARY, PLAIN, ROOT, Case, attributes, environment, gradscape, main
+from support import BINARY, PLAIN, Case, attributes, environment, gradscape, main
 
 MLP = {"model.arch": "mlp", "model.hidden": [8], "train.steps": 3, "train.batch_size": 16}
 MNIST_MAGIC = {3: 0x803, 1: 0x801}
@@ -308,25 +306,6 @@ class OwnData(Case):
         path.unlink()
         self.refused("npy", folder, "images.npy", "does not exist")
         self.refused("npy", self.place / "none", "none", "does not exist", "data.path")
-
-    def test_the_documentation_works_as_typed(self) -> None:
-        """Every Python block, configuration and call of docs/data.md, in the order of the text."""
-        path = {"PATH": f"{Path(BINARY).resolve().parent}:{os.environ['PATH']}"}
-        kinds = []
-        for kind, text in re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs/data.md").read_text(), re.S):
-            if kind == "toml":
-                (self.place / text.split()[1]).write_text(text)
-            elif kind == "python":
-                subprocess.run([sys.executable, "-c", text], check=True, cwd=self.place)
-            elif text.startswith("gradscape"):
-                subprocess.run(["bash", "-euc", text], check=True, cwd=self.place, env=environment(**path),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            else:
-                continue
-            kinds.append(kind)
-        self.assertEqual(kinds, ["python", "toml", "sh", "python", "sh"])
-        self.assertTrue((self.place / "runs/own/landscape.h5").exists())
-        self.assertTrue((self.place / "runs/npy/checkpoints").exists())
 
     def test_versions_of_npy(self) -> None:
         expected = None

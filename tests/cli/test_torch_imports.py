@@ -64,8 +64,8 @@ class OwnTraining(Case):
         self.assertLess(max(map(float, found.values())), 1e-9)
 
     def test_back_into_pytorch(self) -> None:
-        """The lines of docs/networks.md."""
-        lines, = re.findall(r"(?ms)^```python\n(from from_pytorch import load_export\n.*?)^```", (ROOT / "docs/networks.md").read_text())
+        """The lines of docs/guide/own-networks.md."""
+        lines, = re.findall(r"(?ms)^```python\n(from from_pytorch import load_export\n.*?)^```", (ROOT / "docs/guide/own-networks.md").read_text())
         gradscape("export", f"{self.run_directory}@last", "--to", self.place / "w.safetensors")
         model = own_training.resnet8().double()
         exec(lines.replace("w.safetensors", str(self.place / "w.safetensors")), {"model": model})

@@ -30,7 +30,7 @@ std::vector<std::string> wiring(const ModelGraph& graph) {
   return all;
 }
 
-// docs/networks.md, row by row, beside the fields that torch.nn's arguments of these names have.
+// docs/guide/own-networks.md, row by row, beside the fields that torch.nn's arguments of these names have.
 TEST(LayerText, EachStatementIsItsOp) {
   const auto relu_like = [](ActivationKind kind, double a = 0, double b = 0) { return Op(ActivationOp{kind, a, b}); };
   const std::vector<std::pair<std::string, Op>> rows = {

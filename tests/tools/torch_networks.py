@@ -1,5 +1,5 @@
 """What the tests of the front-ends share: networks in PyTorch, a reader of the files they write, and the language of
-docs/networks.md in PyTorch operations, read from its description and from nothing of the front-ends."""
+docs/guide/own-networks.md in PyTorch operations, read from its description and from nothing of the front-ends."""
 
 from __future__ import annotations
 

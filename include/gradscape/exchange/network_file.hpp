@@ -10,7 +10,7 @@ namespace gradscape {
 struct NetworkFile {
   FeatureShape input;  // of one image
   Index classes = 0;
-  std::string layers;  // docs/networks.md
+  std::string layers;  // docs/guide/own-networks.md
   std::string loss = "cross-entropy";
   double label_smoothing = 0;
 };

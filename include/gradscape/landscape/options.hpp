@@ -39,7 +39,7 @@ struct SweepOptions {
   const std::vector<double>& points() const { return step_sizes.empty() ? multipliers : step_sizes; }
 };
 
-/// Section [surface]: the loss on a line or a plane through a checkpoint (Li et al. 2018; docs/surfaces.md).
+/// Section [surface]: the loss on a line or a plane through a checkpoint (Li et al. 2018; docs/guide/surfaces.md).
 struct SurfaceOptions {
   std::string at = "last";   // the step of theta_c, the centre
   std::string x = "random";  // direction: landscape/surface.hpp

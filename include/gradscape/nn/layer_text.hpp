@@ -1,4 +1,4 @@
-// Networks as text: the language of docs/networks.md.
+// Networks as text: the language of docs/guide/own-networks.md.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The words of one op in a network's text (docs/networks.md): one description of its arguments serves for reading,
-// writing and help.
+// The words of one op in a network's text (docs/guide/own-networks.md): one description of its arguments serves for
+// reading, writing and help.
 #pragma once
 
 #include <string>

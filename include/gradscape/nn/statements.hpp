@@ -1,4 +1,4 @@
-// A network's text as its statements, before they become nodes (docs/networks.md).
+// A network's text as its statements, before they become nodes (docs/guide/own-networks.md).
 #pragma once
 
 #include <optional>
