@@ -135,7 +135,7 @@ struct ImportCommand {
 };
 
 void import_surface(const ImportCommand& command) {
-  if (!command.files.projection.empty() && command.files.directions.empty())
+  if (!command.files.projection.empty() && command.files.directions.empty() && !has_multiples(command.files.projection))
     throw UsageError("--projection", "needs --directions", "a path's coordinates are lengths along them");
   if (owner_of(command.files.surface) == Owner::gradscape)
     throw UsageError(command.files.surface, "is a file of gradscape", "tools/plot.py surface draws it as it is");
@@ -184,7 +184,8 @@ void add_import_surface(VerbList& verbs) {
   verb.option("FILE", command->files.surface, "its surface file: xcoordinates, ycoordinates, train_loss, …").required();
   verb.option("--directions", command->files.directions, "its direction file: norms, cosine, variances")
       .type_name("FILE");
-  verb.option("--projection", command->files.projection, "its file ..._proj_cos.h5: the path of training")
+  verb.option("--projection", command->files.projection,
+              "its file ..._proj_cos.h5 or ..._proj_lstsq.h5: the path of training")
       .type_name("FILE");
   verb.option("--out", command->out, "the file to write, surface-NAME.h5").required().type_name("FILE");
   verb.example("gradscape import-surface resnet56.h5 --out surface-resnet56.h5", "then: tools/plot.py surface");

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <numeric>
+#include <optional>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/exchange/surface_table.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr double kUndone = -1;
 constexpr double kPercent = 100;
+constexpr const char* kMultiples = "_proj_lstsq.h5";  // by its name a path's coordinates are multiples of directions
 constexpr const char* kWhat = "a surface of tomgoldstein/loss-landscape holds xcoordinates, ycoordinates, train_loss";
 
 /// Its name for one of our variables of cells, and what its values are multiplied with.
@@ -122,11 +124,18 @@ std::vector<double> read_projection(const h5::File& file, const std::string& nam
   return values;
 }
 
-void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& files, const AxisProducts& axes) {
+/// `axes` may be none where coordinates are multiples already.
+void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& files,
+                     const std::optional<AxisProducts>& known) {
   const h5::File file = h5::File::open(files.projection, h5::Origin::anyone);
   std::vector<double> x = read_projection(file, "/proj_xcoord"), y = read_projection(file, "/proj_ycoord");
   if (x.size() != y.size() || x.empty()) throw Error(file.path(), "proj_xcoord and proj_ycoord do not belong together");
-  if (!files.projection.ends_with("_proj_lstsq.h5")) {
+  if (!has_multiples(files.projection)) {
+    if (!known)
+      throw Error(files.directions.empty() ? files.projection : files.directions,
+                  "holds no directions, and the path's coordinates are lengths along them",
+                  "a direction file of tomgoldstein/loss-landscape holds xdirection/0, xdirection/1, …");
+    const AxisProducts& axes = *known;
     constexpr double kParallel = 1e-12;  // 1 - cosine^2 of directions that rounding alone tells apart
     if (!(axes.xx * axes.yy - axes.xy * axes.xy > kParallel * axes.xx * axes.yy))
       throw Error(files.directions, "its directions are parallel or 0: they give no coordinates");
@@ -143,8 +152,9 @@ void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& fi
   add_variable(table, schema, "trajectory_y", std::move(y));
 }
 
-void add_directions(Table& table, const Table& schema, const GoldsteinFiles& files, bool plane) {
-  const h5::File file = h5::File::open(files.directions, h5::Origin::anyone);
+/// Norms and cosine; none of a file that holds the variances alone, as write_goldstein() makes it.
+std::optional<AxisProducts> add_axes(Table& table, const Table& schema, const h5::File& file, bool plane) {
+  if (!file.exists("/xdirection") && file.exists("/explained_variance_ratio_")) return std::nullopt;
   const std::vector<double> x = read_direction(file, "/xdirection");
   AxisProducts axes{dot(x, x), 0, 0};
   add_variable(table, schema, "x_norm", {std::sqrt(axes.xx)});
@@ -155,8 +165,13 @@ void add_directions(Table& table, const Table& schema, const GoldsteinFiles& fil
     axes.yy = dot(y, y);
     add_variable(table, schema, "y_norm", {std::sqrt(axes.yy)});
     add_variable(table, schema, "cosine", {axes.xy / std::sqrt(axes.xx * axes.yy)});
-    if (!files.projection.empty()) add_checkpoints(table, schema, files, axes);
   }
+  return axes;
+}
+
+std::optional<AxisProducts> add_directions(Table& table, const Table& schema, const std::string& path, bool plane) {
+  const h5::File file = h5::File::open(path, h5::Origin::anyone);
+  const std::optional<AxisProducts> axes = add_axes(table, schema, file, plane);
   if (file.exists("/explained_variance_ratio_")) {
     std::vector<double> ratio = file.read<double>("/explained_variance_ratio_");
     table.dimensions.push_back(schema.dimension("component"));
@@ -165,6 +180,7 @@ void add_directions(Table& table, const Table& schema, const GoldsteinFiles& fil
     table.attributes["x_direction"] = "pca:1";
     if (plane) table.attributes["y_direction"] = "pca:2";
   }
+  return axes;
 }
 
 void publish_plain(const std::string& path, const std::function<void(h5::File&)>& fill) {
@@ -177,6 +193,10 @@ void publish_plain(const std::string& path, const std::function<void(h5::File&)>
 }
 
 }  // namespace
+
+bool has_multiples(const std::string& projection) {
+  return projection.ends_with(kMultiples);
+}
 
 Table read_goldstein(const GoldsteinFiles& files) {
   const h5::File file = h5::File::open(files.surface, h5::Origin::anyone);
@@ -210,7 +230,9 @@ Table read_goldstein(const GoldsteinFiles& files) {
   }
   add_status(table, schema);
   add_centre(table, schema, x, y);
-  if (!files.directions.empty()) add_directions(table, schema, files, plane);
+  std::optional<AxisProducts> axes;
+  if (!files.directions.empty()) axes = add_directions(table, schema, files.directions, plane);
+  if (!files.projection.empty()) add_checkpoints(table, schema, files, axes);
   return table;
 }
 
@@ -220,7 +242,7 @@ std::vector<std::string> write_goldstein(const std::string& path, const Table& t
   const h5::Shape shape = view.is_plane() ? h5::Shape{view.y().size(), view.x().size()} : h5::Shape{view.x().size()};
   const bool path_there = view.is_plane() && table.find("trajectory_x") && table.find("trajectory_y");
   const std::filesystem::path stem = std::filesystem::path(path).replace_extension();
-  const std::string directions = stem.string() + "_dir.h5", projection = directions + "_proj_cos.h5";
+  const std::string directions = stem.string() + "_dir.h5", projection = directions + kMultiples;
   publish_plain(path, [&](h5::File& file) {
     file.write_text("/dir_file", std::filesystem::path(directions).filename().string());
     file.write("/xcoordinates", view.x().data(), {view.x().size()});

@@ -193,7 +193,7 @@ class Exchange(Case):
         ours = self.write_surface(checkpoint=[0, 10], trajectory_x=[0.5, 0.0], trajectory_y=[0.25, 0.0],
                                   component=np.arange(1, 4), explained_variance_ratio=[0.5, 0.25, 0.125])
         surface, directions, projection = self.export(ours, "goldstein", "--out", self.place / "s.h5")
-        self.assertEqual((directions.name, projection.name), ("s_dir.h5", "s_dir.h5_proj_cos.h5"))
+        self.assertEqual((directions.name, projection.name), ("s_dir.h5", "s_dir.h5_proj_lstsq.h5"))
         with h5py.File(surface) as file:
             self.assertEqual(file["dir_file"][()], b"s_dir.h5")
         with h5py.File(directions) as file:
@@ -201,6 +201,13 @@ class Exchange(Case):
         with h5py.File(projection) as file:
             np.testing.assert_array_equal(file["proj_xcoord"][:], [[0.5], [0]])
             np.testing.assert_array_equal(file["proj_ycoord"][:], [[0.25], [0]])
+        for more in (("--directions", directions), ()):
+            back = self.imported(surface, "--projection", projection, *more)
+            np.testing.assert_array_equal(back["trajectory_x"], [0.5, 0])
+            np.testing.assert_array_equal(back["trajectory_y"], [0.25, 0])
+        renamed = projection.rename(self.place / "s_dir.h5_proj_cos.h5")
+        gradscape("import-surface", surface, "--projection", renamed, "--directions", directions, "--out", self.place / "x.h5", expect=1,
+                  says=("holds no directions", "lengths along them"))
 
     # --- directions, for surfaces of gradscape's own ---
 
