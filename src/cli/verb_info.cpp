@@ -13,6 +13,7 @@
 #include "gradscape/cli/verbs.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/extremes.hpp"
+#include "gradscape/core/number.hpp"
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/file/dimensions.hpp"
 #include "gradscape/file/safetensors.hpp"
@@ -164,7 +165,8 @@ void tell_trace(Page& page, const Experiment& experiment, const std::map<std::in
         std::isnan(last.accuracy) ? "" : fmt::format("accuracy {:.1f} % of the batch, ", 100 * last.accuracy);
     page.line(
         "last loss",
-        fmt::format("{:.6g} at step {} ({}gradient norm {:.4g})", last.loss, last.step, accuracy, last.grad_norm),
+        fmt::format("{:.6g} at step {} ({}gradient norm {:.4g})", printable(last.loss), last.step, accuracy,
+                    printable(last.grad_norm)),
         {{"last_step",
           {{"step", last.step}, {"loss", last.loss}, {"accuracy", last.accuracy}, {"grad_norm", last.grad_norm}}}});
     tell_decay(page, experiment, last);
@@ -174,10 +176,10 @@ void tell_trace(Page& page, const Experiment& experiment, const std::map<std::in
     const bool none = std::isnan(last.loss) && std::isnan(last.accuracy);
     const std::string accuracy =
         std::isnan(last.accuracy) ? "" : fmt::format("accuracy {:.2f} %, ", 100 * last.accuracy);
-    page.line(
-        "test",
-        none ? "there are no test images" : fmt::format("{}loss {:.6g} after {} steps", accuracy, last.loss, last.step),
-        {{"last_test", {{"step", last.step}, {"loss", last.loss}, {"accuracy", last.accuracy}}}});
+    page.line("test",
+              none ? "there are no test images"
+                   : fmt::format("{}loss {:.6g} after {} steps", accuracy, printable(last.loss), last.step),
+              {{"last_test", {{"step", last.step}, {"loss", last.loss}, {"accuracy", last.accuracy}}}});
   }
 }
 
@@ -305,7 +307,8 @@ void tell_surface(Page& page, const h5::File& file) {
   if (loss.min <= loss.max)
     page.line("loss", fmt::format("{:.6g} to {:.6g}", loss.min, loss.max), {{"loss", {loss.min, loss.max}}});
   if (const Variable* centre = table.find("centre_loss"))
-    page.line("centre", fmt::format("loss {:.6g}", centre->values.front()), {{"centre_loss", centre->values.front()}});
+    page.line("centre", fmt::format("loss {:.6g}", printable(centre->values.front())),
+              {{"centre_loss", centre->values.front()}});
   for (const char* number : {"barrier", "monotonicity"}) {
     std::string text;
     Json all = Json::object();

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/number.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
@@ -74,7 +75,8 @@ class SurfaceJob {
       }
       if (begun.rows.size() == 0 || begun.rows.find_row(static_cast<double>(key)) == begun.rows.size())
         surface_.add(key, made);
-      progress.update(++done_, made.size() > 0 ? fmt::format("loss {:.4f}", made.variable("loss").values.back()) : "");
+      progress.update(
+          ++done_, made.size() > 0 ? fmt::format("loss {:.4f}", printable(made.variable("loss").values.back())) : "");
     }
     publish(directory_.shard_path(id_, segment.first, segment.last));
     remove_partial(segment);

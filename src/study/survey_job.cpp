@@ -9,6 +9,7 @@
 
 #include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/number.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/landscape/replay.hpp"
@@ -117,7 +118,7 @@ class SurveyJob {
     TrainingState<S> state = read_state(segment.first);
     const auto observe = [&](const StepView<S>& view) {
       rider_.see(view);
-      progress.update(++done_, fmt::format("at step {}, loss {:.4f}", view.record.step, view.record.loss));
+      progress.update(++done_, fmt::format("at step {}, loss {:.4f}", view.record.step, printable(view.record.loss)));
     };
     if (end) {
       run_.process().preview(state, observe);

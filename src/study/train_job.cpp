@@ -8,6 +8,7 @@
 
 #include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/number.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/landscape/replay.hpp"
@@ -249,7 +250,7 @@ class TrainJob {
       for (auto& [id, rider] : riders_) rider.see(view);
     });
     if (is_tested(state_.step)) trace_.tests.push_back(process_.test(state_));
-    std::string detail = fmt::format("loss {:.4f}", loss);
+    std::string detail = fmt::format("loss {:.4f}", printable(loss));
     if (!trace_.tests.empty()) detail += fmt::format("  test {:.1f} %", 100 * trace_.tests.back().accuracy);
     progress.update(state_.step, detail);
   }

@@ -169,6 +169,9 @@ class GridFile(Case):
         self.assertEqual(set(data["status"].ravel().tolist()), {1, 2})
         self.assert_derived(data)
         self.assertIn("non-finite", gradscape("info", run / "landscape.h5").stdout)
+        told = gradscape("info", run).stdout  # NaN has no sign, though printf shows one
+        self.assertRegex(told, r"last loss +nan at step")
+        self.assertNotIn("-nan", told)
 
     def test_noise_floor(self) -> None:
         """One per segment of 4 steps, of the size of float's rounding; a numerics report of its step gives it too."""

@@ -1,7 +1,9 @@
-// Numbers in texts: how they are read, and which are admitted.
+// Numbers in texts: how they are read and printed, and which are admitted.
 #pragma once
 
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <string>
 
 namespace gradscape {
@@ -18,6 +20,11 @@ struct Range {
   /// "> 0", ">= 0 and <= 1", "finite, not 0"
   std::string text() const;
 };
+
+/// A value to print: NaN without a sign, which means nothing and would show as "-nan".
+inline double printable(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+}
 
 /// Whether the whole text is a number of this type, which then is in `value`; a sign + is admitted.
 template <class T>
