@@ -289,7 +289,7 @@
       }
       const seen = points.filter(each => Number.isFinite(number(each[3])));
       if (seen.length) traces.push({type: "scatter3d", x: seen.map(each => each[0]), y: seen.map(each => each[1]), z: seen.map(each => number(each[3])), mode: "markers+text",
-        text: seen.map(each => text(each[2])), textfont: {color: ink}, marker: {color: ink, size: 5}, hovertemplate: "%{text}<extra></extra>", name: "weights", showlegend: true});
+        text: seen.map(each => text(each[2])), textfont: {color: ink}, marker: {color: "#D55E00", size: 5}, hovertemplate: "%{text}<extra></extra>", name: "weights", showlegend: true});
       const axis = {gridcolor: css("--line"), color: ink, backgroundcolor: "rgba(0,0,0,0)", exponentformat: "power"};
       layout.scene = {xaxis: {...axis, title: {text: "x"}}, yaxis: {...axis, title: {text: "y"}}, zaxis: {...axis, title: {text: text(this.quantity().y)}, type: table.log ? "log" : "linear"},
         camera: {eye: {x: 1.35, y: -1.45, z: .95}}, aspectmode: "manual", aspectratio: {x: 1, y: 1, z: .7}, uirevision: "kept"};
