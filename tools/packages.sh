@@ -5,8 +5,8 @@ set -euo pipefail
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libeigen3-dev libhdf5-dev libcli11-dev libfmt-dev libtomlplusplus-dev
                 librandom123-dev libxxhash-dev nlohmann-json3-dev zlib1g-dev git ca-certificates)
-PLOT_PACKAGES=(python3 python3-h5py python3-numpy python3-matplotlib python3-plotly)
-TEST_PACKAGES=(libgtest-dev clang-format python3-xarray python3-netcdf4 python3-h5netcdf python3-torch
+PLOT_PACKAGES=(python3 python3-h5py python3-numpy python3-matplotlib python3-plotly python3-xarray python3-h5netcdf)
+TEST_PACKAGES=(libgtest-dev clang-format python3-netcdf4 python3-torch
                python3-onnx libonnx-testdata python3-pil python3-yaml curl python3-vtk9
                slurm-wlm munge)
 SLOW_TEST_PACKAGES=(qemu-user openmpi-bin chromium python3-pip python3-wheel)

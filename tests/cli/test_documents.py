@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The documents work as typed: README.md, the tutorial, the guides, and some more. Every command, configuration and Python block of a
+"""The documents work as typed: README.md, the tutorial, the guides, and the others. Every command, configuration and Python block of a
 document runs, in the order of the text, in a folder that looks like a checkout. Comments just before a block say what is special about it:
 
     <!-- not run: REASON -->    a test cannot run it: only checked (verbs, flags, files of the tree; of Python the syntax)
@@ -26,8 +26,8 @@ from typing import Iterator, NamedTuple
 
 from support import BINARY, ROOT, Case, Done, environment, main
 
-PAGES = ("README.md", "docs/tutorial.md", "docs/building.md", "docs/performance.md", "docs/results.md", "docs/scaling.md", "tools/slurm/README.md")
-DOCUMENTS = [path for path in (*(ROOT / name for name in PAGES), *sorted((ROOT / "docs/guide").glob("*.md"))) if path.exists()]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "tools/slurm/README.md"]
+REFERENCE = ROOT / "docs/reference.md"  # its examples name runs that stand for the reader's: only checked
 FOLDERS = ("tools", "configs", "docs", "tests")
 CIFAR = os.environ.get("GRADSCAPE_CIFAR10", "")
 THERE = {"CIFAR-10": bool(CIFAR), "PyTorch": bool(importlib.util.find_spec("torch")), "ONNX": bool(importlib.util.find_spec("onnx"))}
@@ -121,7 +121,7 @@ def help_of(*command: str) -> str:
 def check_flags(flags: list[str], known: set[str], of: str) -> None:
     last_parts = [flag.rpartition(".")[2] for flag in known]
     for flag in flags:
-        if flag not in known and last_parts.count(flag[2:]) != 1:
+        if flag not in known and last_parts.count(flag[2:].replace("-", "_")) != 1:
             raise Problem(f"{of} has no flag {flag}")
 
 
@@ -199,7 +199,7 @@ class Reader:
             needs = set(filter(None, block.markers.get("needs", "").split(", ")))
             if not needs <= set(THERE):
                 raise Problem(f"{block.place}: needs {', '.join(needs - set(THERE))}, of which {Path(__file__).name} does not know where it is")
-            runs = "reason" not in block.markers and all(THERE[need] for need in needs)
+            runs = self.path != REFERENCE and "reason" not in block.markers and all(THERE[need] for need in needs)
             try:
                 if block.kind != "text":
                     printed = self.run_block(block) if runs else self.check_block(block)
@@ -277,7 +277,7 @@ class TheTestItself(Case):
         for command in ("gradscape train CONFIG --train.steps 5 --lr 0.1 && gradscape merge runs/NAME --kind shift",
                         "build/release/gradscape sweep RUN_DIR [--steps 0:end:1] [--task i/n|auto]   # --no-flag",
                         "tools/plot.py landscape runs/a --paper column", "mpirun -n 8 gradscape sweep runs/a --task auto",
-                        "gradscape help sweep", "tools/paper.sh 4 --scale small -- --threads 1", "cmake --preset release; ls --color"):
+                        "gradscape help sweep", "gradscape train CONFIG --batch-size 8", "tools/paper.sh 4 --scale small -- --threads 1", "cmake --preset release; ls --color"):
             check(command)
         for command, says in (("gradscape swep runs/a", "swep"), ("gradscape sweep runs/a --stps 3", "no flag --stps"),
                               ("true && gradscape merge runs/a --lr 3", "no flag --lr"), ("X=1 gradscape info a --seeds 1", "--seeds"),

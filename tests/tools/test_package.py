@@ -100,9 +100,12 @@ class Opening(Case):
                     file[scale] = values
                     file[scale].make_scale(scale)
                     file[other] = values / 2
+                    file[other].attrs["units"] = "loss"
                     file[other].dims[0].attach_scale(file[scale])
-                file.attrs["program"] = "gradscape"
+                file.attrs.update({"program": "gradscape", "first": first, "content_hash": "0"})
         data = gradscape.open(run, "trace")
+        self.assertEqual((data["loss"].attrs["units"], data["test_loss"].attrs["units"]), ("loss", "loss"))
+        self.assertEqual((data.attrs["first"], "content_hash" in data.attrs), (2, False), "the last segment's; of the whole there is no hash")
         np.testing.assert_array_equal(data["step"], np.arange(5))
         np.testing.assert_array_equal(data["loss"], np.arange(5) / 2)
         np.testing.assert_array_equal(data["test_loss"], [1, 2.5])
@@ -111,8 +114,11 @@ class Opening(Case):
         run = self.run_directory("run")
         (run / "shift.h5").write_bytes(b"nonsense")
         write_grid(run / "foreign.h5", [(1, 2)], [(1, 2)], [1])
+        for variant in ("none", "bn"):
+            write_grid(self.run_directory(f"study/{variant}") / "landscape.h5", [(1, 2)], [(1, 2)], [1])
         for arguments, words in (((run,), "landscape.h5; there is foreign.h5, shift.h5"), ((run, "shift"), "shift.h5: cannot be read"),
                                  ((run, "trace"), "has no trace"), ((run, "colour"), "colour is no kind of file"),
+                                 ((self.place / "study",), "has no landscape.h5; there is bn/landscape.h5, none/landscape.h5"),
                                  ((self.place / "nothing.h5",), "does not exist"), ((run / "foreign.h5",), "no file of gradscape")):
             with self.subTest(words), self.assertRaisesRegex(gradscape.figures.Error, words):
                 gradscape.open(*arguments)

@@ -101,6 +101,16 @@ class Shown(ReportCase):
         training = self.tables(page, "Training and tests", 1)["none"]["columns"]
         np.testing.assert_allclose(training["accuracy"], [40, 20, 60, 30])
 
+    def test_points_of_a_plane_lie_on_it(self) -> None:
+        """Of a loss that is linear along each axis, so that what is between four cells is known."""
+        x, y = np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 7))
+        run = self.write_surface(self.run_directory("run"), (5 + x + 2 * y + x * y)[np.newaxis], labels="a,b,c,d",
+                                 more={"point_x": [-0.75, 0.75, 1.0, 2.0], "point_y": [-0.75, -0.5, 1.0, 0.0]}.items())
+        points = self.tables(self.page(run), "Surface", 0, 0)["run"]["points"]
+        self.assertEqual([point[2] for point in points], ["a", "b", "c", "d"])
+        np.testing.assert_allclose([point[3] for point in points[:3]], [5 - 0.75 - 1.5 + 0.5625, 5 + 0.75 - 1 - 0.375, 9], rtol=1e-12)
+        self.assertIsNone(points[3][3], "outside of the plane")
+
     def test_differences_are_marked(self) -> None:
         page = self.page(self.write_study())
         self.assertIn('<th scope="row">model.norm</th><td><mark>none</mark></td><td><mark>batch</mark></td>', page)

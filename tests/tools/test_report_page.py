@@ -134,6 +134,30 @@ class Page(Case):
         self.assertEqual([band.count(None) for band in bands], [2, 1], "a polygon for each part; runs in the order of their names")
         self.assertFalse([x for x in bands[0] if x is not None and 90 < x < 200])
 
+    def test_more_than_three_bands_have_a_panel_each(self) -> None:
+        """With one scale, the run's own holes and name, and the slider's line in each."""
+        random = np.random.default_rng(2)
+        for at in range(4):
+            low = random.random(STEPS)
+            low[10:20] = NAN if at == 3 else low[10:20]
+            write_grid(self.run_directory(f"study/v{at}") / "landscape.h5", np.stack([low, low + 1], 1), np.stack([low, 2 * low], 1), 10 * low)
+        report.write(self.place / "study", self.place / "report.html")
+        for (width, height), columns in zip(SIZES, (2, 1)):
+            self.browser.look(width, height)
+            self.open(self.browser, self.place / "report.html")
+            figure = self.show(self.browser, self.numbered(self.browser)["Bands of loss and gradient"])
+            plot = f"document.querySelector('{figure} .plot')"
+            bands = self.browser.value(f"{plot}.data.filter(each => each.fill === 'toself').map(each => [each.name, each.xaxis, each.yaxis])")
+            self.assertEqual(bands, [["v0", "x", "y"], ["v1", "x2", "y2"], ["v2", "x3", "y3"], ["v3", "x4", "y4"]])
+            shapes = self.browser.value(f"{plot}.layout.shapes.map(each => [each.type, each.xref])")
+            self.assertEqual(shapes, [["rect", "x4"], *(["line", axis] for axis in ("x", "x2", "x3", "x4"))])
+            axes = self.browser.value(f"['xaxis', 'xaxis2', 'xaxis3', 'xaxis4'].map(each => {plot}._fullLayout[each].domain[0])")
+            self.assertEqual(len(set(axes)), columns)
+            ranges = self.browser.value(f"['yaxis', 'yaxis2', 'yaxis3', 'yaxis4'].map(each => {plot}._fullLayout[each].range)")
+            self.assertEqual(ranges, [ranges[0]] * 4)
+            self.assertEqual(self.browser.value("document.documentElement.scrollWidth"), width)
+            self.assertEqual(self.browser.errors, [])
+
     def test_numbers_are_downloaded(self) -> None:
         self.browser.look(*SIZES[0])
         page = self.make()

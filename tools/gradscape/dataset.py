@@ -40,7 +40,8 @@ def open(path: str | Path, what: str = "landscape", *, masked: bool = True) -> x
     if kind != "trace":
         file = place / f"{what}.h5"
         if not file.is_file():
-            there = ", ".join(sorted(other.name for other in place.glob("*.h5"))) or "no file of gradscape"
+            there = ", ".join(sorted(other.name for other in place.glob("*.h5"))) or \
+                ", ".join(sorted(str(other.relative_to(place)) for other in place.glob(f"*/{file.name}"))) or "no file of gradscape"
             raise Error(f"{place}: has no {file.name}; there is {there}")
         return opened(file, masked)
     segments = sorted((place / "trace").glob("segment-*.h5"))
@@ -51,8 +52,9 @@ def open(path: str | Path, what: str = "landscape", *, masked: bool = True) -> x
         with opened(segment, masked) as part:
             parts.append(part.load())
     joined = xarray.merge([xarray.concat([part[[name for name in part.variables if scale in part[name].dims]] for part in parts], scale)
-                           for scale in ("step", "test_step")], combine_attrs="drop")
-    return joined.assign_attrs({name: value for name, value in parts[-1].attrs.items() if name != "content_hash"})
+                           for scale in ("step", "test_step")], combine_attrs="override")  # "drop" would take the variables' too
+    joined.attrs = {name: value for name, value in parts[-1].attrs.items() if name != "content_hash"}
+    return joined
 
 
 def opened(file: Path, masked: bool) -> xarray.Dataset:

@@ -47,7 +47,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     for function in FIGURES:
         text = " ".join(inspect.getdoc(function).split()).replace("%", "%%")
         is_landscape = function is landscape
-        command = figures.add_parser(function.__name__, description=text, help=re.split(r"\. | \(S", text)[0],
+        command = figures.add_parser(function.__name__, description=text, help=re.split(r"\. | \([A-Z]", text)[0],
                                      epilog=EXAMPLES if is_landscape else None,
                                      formatter_class=Help if is_landscape else argparse.HelpFormatter)
         add = command.add_argument

@@ -95,7 +95,7 @@ def draw_panel(look: StepLook, name: str, runs: list[Run], direction: Direction,
     if name == "beta":
         panel.references = {run.group: reference_lines(run) for run in runs}
         if any(panel.references.values()):
-            panel.note = "dashed: 2/lr, the edge of stability, and 1/η_min, where β saturates"
+            panel.note = "dashed, where within the axis: 2/lr, the edge of stability, and 1/η_min, where β saturates"
     return panel
 
 

@@ -4,6 +4,7 @@
 (async () => {
   const DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"};
   const FEW = 60;  // records that are drawn with marks
+  const MOST_BANDS = 3;  // in one panel, as in figures' files
   const dark = matchMedia("(prefers-color-scheme: dark)"), narrow = matchMedia("(max-width: 600px)");
 
   async function unpacked(id) {
@@ -190,17 +191,42 @@
         yaxis: {...axis, title: {text: text(this.quantity().y || ""), standoff: 6}, type: log}};
     }
 
+    // The runs that have a panel each: all, where more than three bands would lie on each other.
+    panels() {
+      const tables = this.data.kind === "series" ? this.tables().filter(table => table.run !== null) : [], runs = chosen => [...new Set(chosen.map(table => table.run))];
+      return runs(tables.filter(table => table.draw.some(each => each.type === "band" && !each.pale))).length > MOST_BANDS ? runs(tables) : [];
+    }
+    columns() { return narrow.matches ? 1 : 2; }
+
+    // A panel for each run, all with the same axes. What belongs to no run is drawn in each.
+    apart(traces, layout) {
+      const runs = this.panels(), rows = Math.ceil(runs.length / this.columns());
+      this.plot.style.height = runs.length ? `${90 + 230 * rows}px` : "";
+      if (!runs.length) return [traces, layout];
+      const {xaxis, yaxis} = layout, columns = this.columns(), part = (at, of, before, behind) => [at / of + before / of, (at + 1) / of - behind / of];
+      layout = {...layout, showlegend: false, annotations: []};
+      runs.forEach((run, at) => {
+        const end = at ? at + 1 : "", row = Math.floor(at / columns), lowest = at + columns >= runs.length;
+        layout[`xaxis${end}`] = {...xaxis, anchor: `y${end}`, domain: columns > 1 ? part(at % columns, columns, .05, .02) : [0, 1], title: {...xaxis.title, text: lowest ? xaxis.title.text : ""}, ...(at ? {matches: "x"} : {})};
+        layout[`yaxis${end}`] = {...yaxis, anchor: `x${end}`, domain: part(rows - 1 - row, rows, .16, .1), title: {...yaxis.title, text: at % columns ? "" : yaxis.title.text}, ...(at ? {matches: "y"} : {})};
+        layout.annotations.push({text: `<b>${text(this.runs[run].label)}</b>`, xref: `x${end} domain`, yref: `y${end} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false, font: {color: colour(this.runs[run])}});
+      });
+      const placed = (trace, at) => ({...trace, xaxis: `x${at ? at + 1 : ""}`, yaxis: `y${at ? at + 1 : ""}`});
+      return [traces.flatMap(trace => trace.legendgroup === "null" ? runs.map((_, at) => placed(trace, at)) : [placed(trace, runs.indexOf(Number(trace.legendgroup)))]), layout];
+    }
+
     shapes() {
-      const seen = new Set(), result = [];
-      for (const table of this.tables()) for (const hole of table.holes || []) {
-        const key = `${hole.from} ${hole.to}`;
+      const seen = new Set(), result = [], runs = this.panels(), all = runs.length ? runs.map((_, at) => at ? at + 1 : "") : [""];
+      const reference = end => ({xref: `x${end}`, yref: runs.length ? `y${end} domain` : "paper"});
+      for (const table of this.tables()) for (const hole of table.holes || []) for (const end of runs.length && table.run !== null ? [all[runs.indexOf(table.run)]] : all) {
+        const key = `${hole.from} ${hole.to} ${end}`;
         if (seen.has(key)) continue;
         seen.add(key);
-        result.push({type: "rect", xref: "x", yref: "paper", x0: hole.from, x1: hole.to, y0: 0, y1: 1, fillcolor: css("--hole"), layer: "below",
+        result.push({type: "rect", ...reference(end), x0: hole.from, x1: hole.to, y0: 0, y1: 1, fillcolor: css("--hole"), layer: "below",
           line: {width: 1, color: css("--hole")}});
       }
-      if (this.slider && this.data.kind === "series")
-        result.push({type: "line", xref: "x", yref: "paper", x0: this.step(), x1: this.step(), y0: 0, y1: 1, line: {color: css("--soft"), width: 1.5, dash: "dot"}});
+      if (this.slider && this.data.kind === "series") for (const end of all)
+        result.push({type: "line", ...reference(end), x0: this.step(), x1: this.step(), y0: 0, y1: 1, line: {color: css("--soft"), width: 1.5, dash: "dot"}});
       return result;
     }
 
@@ -235,7 +261,7 @@
           }
         }
       }
-      return [traces, {...this.layout(), shapes: this.shapes()}];
+      return this.apart(traces, {...this.layout(), shapes: this.shapes()});
     }
 
     slices() {
@@ -287,6 +313,9 @@
         traces.push({type: "scatter3d", x: path.x.map((x, i) => inside[i] ? x : null), y: path.y.map((y, i) => inside[i] ? y : null), z: path.z.map((value, i) => inside[i] ? number(value) : null),
           mode: "lines+markers", line: {color: ink, width: 5}, marker: {color: "#D55E00", size: 4}, text: told, hovertemplate: "%{text}<extra></extra>", name: "path of training", showlegend: true});
       }
+      const seen = points.filter(each => Number.isFinite(number(each[3])));
+      if (seen.length) traces.push({type: "scatter3d", x: seen.map(each => each[0]), y: seen.map(each => each[1]), z: seen.map(each => number(each[3])), mode: "markers+text",
+        text: seen.map(each => text(each[2])), textfont: {color: ink}, marker: {color: "#D55E00", size: 5}, hovertemplate: "%{text}<extra></extra>", name: "weights", showlegend: true});
       const axis = {gridcolor: css("--line"), color: ink, backgroundcolor: "rgba(0,0,0,0)", exponentformat: "power"};
       layout.scene = {xaxis: {...axis, title: {text: "x"}}, yaxis: {...axis, title: {text: "y"}}, zaxis: {...axis, title: {text: text(this.quantity().y)}, type: table.log ? "log" : "linear"},
         camera: {eye: {x: 1.35, y: -1.45, z: .95}}, aspectmode: "manual", aspectratio: {x: 1, y: 1, z: .7}, uirevision: "kept"};

@@ -495,6 +495,16 @@ def place_label(surface: Surface, files: int) -> str:
     return plain(surface.group.label) + (f", {plain(surface.file.path.parent.name)}" if files > 1 else "")
 
 
+def height(surface: Surface, values: Array, x: float, y: float) -> float:
+    """At a point of a plane with values [y, x], between the four cells around it; NaN outside."""
+    if not surface.inside(x, y):
+        return math.nan
+    column, row = (min(int(np.searchsorted(axis, at, "right")), axis.size - 1) - 1 for axis, at in ((surface.x, x), (surface.y, y)))
+    right = (x - surface.x[column]) / (surface.x[column + 1] - surface.x[column])
+    up = (y - surface.y[row]) / (surface.y[row + 1] - surface.y[row])
+    return float(np.array([1 - up, up]) @ values[row:row + 2, column:column + 2] @ np.array([1 - right, right]))
+
+
 def plane(report: Report, title: str, shown: list[tuple[Surface, int]], variables: list[str]) -> Figure:
     names = [place_label(*each) for each in shown]
     figure = Figure("surface", "plane", title, "x", [("run", [{"name": name} for name in names]),
@@ -509,7 +519,8 @@ def plane(report: Report, title: str, shown: list[tuple[Surface, int]], variable
                 figure.notes.append(f"{names[at]}, {LABELS[variable]}: every {every}. value along x and y is shown; "
                                     f"of all, {np.nanmin(values):.6g} is the least and {np.nanmax(values):.6g} the largest.")
             made = {"run": report.run(surface.group), "choice": [at, place], "x": surface.x[::every], "y": surface.y[::every],
-                    "z": values[::every, ::every], "log": scale_of([values], None, None).log, "points": surface.points(), "quantity": variable,
+                    "z": values[::every, ::every], "log": scale_of([values], None, None).log, "quantity": variable,
+                    "points": [(x, y, label, height(surface, values, x, y)) for x, y, label in surface.points()],
                     "empty": int(np.isnan(values).sum())}
             path = surface.trajectory()
             if path is not None:
