@@ -242,6 +242,10 @@ void require_known_verb(const CLI::App& app, const std::vector<std::string>& giv
     const std::string tool = program_file("tools/plot.py");
     hint = fmt::format("figures are drawn by {0}, as in {0} landscape runs/NAME -o figure.png",
                        tool.empty() ? "plot.py" : tool);
+  } else if (typed == "report") {
+    const std::string tool = program_file("tools/report.py");
+    hint =
+        fmt::format("{} makes a report, as in report.py runs/NAME -o report.html", tool.empty() ? "report.py" : tool);
   } else if (const std::string near = nearest(typed, names); !near.empty()) {
     hint = "did you mean " + near + "?";
   } else {

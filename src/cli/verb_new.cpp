@@ -78,7 +78,7 @@ model.norm = "batch"       # none | batch | l1 | l2 | linf | layer | group
 )";
 
 constexpr const char* kText = R"(# {1}.
-# gradscape run {0}.toml        trains and probes, in runs/{0}
+# gradscape run {5}        trains and probes, in runs/{0}
 # gradscape watch runs/{0}      shows how far it is
 # gradscape run --help-all      lists every key; each is also a flag, as in --lr 0.01
 
@@ -116,10 +116,12 @@ std::vector<std::string> template_names() {
   return names;
 }
 
-std::string text_of(const Template& one) {
+/// `path`: as what it is written; named in a comment, which ends with a line.
+std::string text_of(const Template& one, const std::string& path) {
   const bool own = one.name == std::string("own");
   std::string about = one.about;
-  return fmt::format(fmt::runtime(kText), one.name, about, one.model, one.training, own ? "" : kVariants);
+  return fmt::format(fmt::runtime(kText), one.name, about, one.model, one.training, own ? "" : kVariants,
+                     path.find_first_of("\r\n") == std::string::npos ? path : fmt::format("{}.toml", one.name));
 }
 
 /// Writes a file that must not be there.
@@ -155,7 +157,7 @@ void add_new(VerbList& verbs) {
       throw UsageError("KIND", fmt::format("there is no \"{}\" to begin with", abridge(*kind)),
                        fmt::format("one of: {}", fmt::join(template_names(), ", ")));
     const std::string path = out->empty() ? fmt::format("{}.toml", found->name) : *out;
-    write_new(path, text_of(*found));
+    write_new(path, text_of(*found, path));
     print_path(path);
     say(fmt::format("run it with: gradscape run {}", path));
   });

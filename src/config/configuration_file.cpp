@@ -31,7 +31,7 @@ std::vector<std::string> names_ending(const fs::path& folder, const std::string&
 /// An example's path where there is one to see, else nothing.
 std::string example_hint() {
   const std::string example = program_file("configs/quickstart.toml");
-  return example.empty() ? "" : example + " is an example of a configuration";
+  return example.empty() ? "gradscape new writes one" : "gradscape new writes one; an example: " + example;
 }
 
 /// What may have been meant by a path without a file.

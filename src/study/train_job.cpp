@@ -22,6 +22,14 @@
 namespace gradscape {
 namespace {
 
+/// "bn", or of several runs of a variant "bn/seed-1".
+std::string label_of(const Experiment& experiment, const std::string& root) {
+  const std::string& variant = experiment.experiment.variant;
+  const std::string own = std::filesystem::path(root).filename().string();
+  return (variant.empty() ? experiment.experiment.name : variant) +
+         (own.starts_with("seed-") || own.starts_with("lr-") ? "/" + own : "");
+}
+
 /// What a directory holds that this run could go on from.
 enum class Found { nothing, configuration, checkpoint };
 
@@ -138,8 +146,7 @@ class TrainJob {
 
   void run() {
     const std::int64_t total = process_.total_steps();
-    const std::string label =
-        experiment_.experiment.variant.empty() ? experiment_.experiment.name : experiment_.experiment.variant;
+    const std::string label = label_of(experiment_, directory_.root());
     if (state_.step >= total) {
       say(fmt::format("{}: all {} steps are done", directory_.root(), total));
     } else {

@@ -226,6 +226,7 @@ class BadConfig(Case):
         for line in """
                 | --help
                 plot | plot.py landscape
+                report | report.py runs/NAME
                 draw RUN | plot.py landscape
                 frob | there are: run, train
                 help frob | no verb "frob"

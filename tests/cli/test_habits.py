@@ -239,6 +239,13 @@ class New(Case):
             gradscape("train", path, "--train.steps", 2, "--data.synthetic_train", 128, "--data.synthetic_test", 32, "--quiet", cwd=self.place)
             self.assertTrue(list((self.place / f"runs/{kind}").rglob("checkpoints/step-00000002.h5")))
 
+    def test_it_names_itself(self) -> None:
+        gradscape("new", "mlp", "--out", self.place / "first.toml")
+        self.assertIn(f"# gradscape run {self.place}/first.toml  ", (self.place / "first.toml").read_text())
+        gradscape("new", "mlp", "--out", self.place / "two\nlines.toml")
+        self.assertIn("# gradscape run mlp.toml", (self.place / "two\nlines.toml").read_text())
+        self.assertIn("network", gradscape("info", self.place / "two\nlines.toml").stdout)
+
     def test_its_comments_are_keys(self) -> None:
         """What a comment offers is taken once the # is gone: CIFAR-10, seeds, epochs."""
         gradscape("new", "vgg", cwd=self.place, says=("run it with",))
