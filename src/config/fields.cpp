@@ -145,7 +145,7 @@ std::vector<Field> make_fields() {
 
       text("model.arch", &ModelOptions::arch, "network", arch_names()),
       as_lines(text("model.layers", &ModelOptions::layers,
-                    "the network as text (docs/guide/own-networks.md), in place of arch")),
+                    "the network as text, in place of arch (own-networks.md)")),
       text(
           "model.shortcut", &ModelOptions::shortcut,
           "resnet, wrn: where channels change, A (zeros) or B (1x1 convolution); none: no shortcuts at all; auto: A in "

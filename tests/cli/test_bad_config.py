@@ -193,14 +193,14 @@ class BadConfig(Case):
         (folder / "quickstart.toml").write_text(toml_text(PLAIN))
         for typed in ("configs/quikstart.toml", "configs/quickstart", "configs/quickstart.tml"):
             gradscape("train", typed, expect=2, says=(typed, "did you mean configs/quickstart.toml?"), cwd=self.place)
-        gradscape("train", "other", expect=2, says=("hint: configs/quickstart.toml is an example",), cwd=self.place)
+        gradscape("train", "other", expect=2, says=("hint: gradscape new writes one; an example: configs/quickstart.toml\n",), cwd=self.place)
         program = self.place / "alone/program"
         program.parent.mkdir()
         shutil.copy(BINARY, program)
         elsewhere = gradscape("train", "other", expect=2, cwd="/", binary=str(program)).stderr
-        self.assertIn(f"hint: {folder}/quickstart.toml is an example", elsewhere)
+        self.assertIn(f"; an example: {folder}/quickstart.toml\n", elsewhere)
         shutil.rmtree(folder)
-        self.assertNotIn("hint", gradscape("train", "other", expect=2, cwd="/", binary=str(program)).stderr)
+        self.assertIn("hint: gradscape new writes one\n", gradscape("train", "other", expect=2, cwd="/", binary=str(program)).stderr)
 
     def test_who_is_to_blame(self) -> None:
         run = self.make("train", PLAIN | {"train.steps": 3}, self.place / "run")
