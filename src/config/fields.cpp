@@ -144,8 +144,7 @@ std::vector<Field> make_fields() {
              "linear: standard deviation of the entries of A", I::no),
 
       text("model.arch", &ModelOptions::arch, "network", arch_names()),
-      as_lines(text("model.layers", &ModelOptions::layers,
-                    "the network as text, in place of arch (own-networks.md)")),
+      as_lines(text("model.layers", &ModelOptions::layers, "the network as text, in place of arch (own-networks.md)")),
       text(
           "model.shortcut", &ModelOptions::shortcut,
           "resnet, wrn: where channels change, A (zeros) or B (1x1 convolution); none: no shortcuts at all; auto: A in "
