@@ -149,7 +149,7 @@ class Case(unittest.TestCase):
     def write_surface(self, run: Path, loss, name: str = "surface.h5", labels: str = "", trajectory=(), leave_out=(), more=(),
                       **attributes) -> Path:
         """`loss`: [repeat, x] of a line, [repeat, y, x] of a plane, over −1 … 1. Accuracy is 1/(1 + loss), of test images the loss
-        1 more and the accuracy half. `trajectory`: (x, y) of checkpoints, whose loss is 3 and in the plane 2. `labels`: of points
+        1 more and the accuracy half. `trajectory`: (x, y) of checkpoints, whose loss is 3, in the plane 2, and the accuracy there 1/4. `labels`: of points
         at 3/4 of the way to the corners."""
         loss = np.asarray(loss, float)
         repeats = len(loss)
@@ -162,7 +162,8 @@ class Case(unittest.TestCase):
         if len(trajectory):
             x, y = np.array(trajectory, float).T
             data |= {"checkpoint": 10 * np.arange(x.size), "trajectory_x": x, "trajectory_y": y, "trajectory_loss": np.full(x.size, 3.0),
-                     "trajectory_plane_loss": np.full(x.size, 2.0), "component": np.arange(2), "explained_variance_ratio": [0.7, 0.2]}
+                     "trajectory_plane_loss": np.full(x.size, 2.0), "trajectory_plane_accuracy": np.full(x.size, 0.25), "component": np.arange(2),
+                     "explained_variance_ratio": [0.7, 0.2]}
         if labels:
             corners = 0.75 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])[:labels.count(",") + 1]
             data |= {"point": np.arange(len(corners)), "point_x": corners[:, 0], "point_y": corners[:, 1]}

@@ -98,6 +98,7 @@ class Shown(ReportCase):
         self.assertEqual(shift["shift_cos"], [1, 0.5, -0.5], "of layer 2: layer 1 has no shift")
         surface = self.tables(page, "Surface", 0, 0)["none"]
         self.assertEqual((surface["z"], surface["trajectory"]["z"]), (bowl(7, 9).tolist(), [2, 2, 2]))
+        self.assertEqual(self.tables(page, "Surface", 0, 1)["none"]["trajectory"]["z"], [25, 25, 25], "accuracy, in percent")
         training = self.tables(page, "Training and tests", 1)["none"]["columns"]
         np.testing.assert_allclose(training["accuracy"], [40, 20, 60, 30])
 

@@ -26,7 +26,7 @@ from .style import GREY, Look, Plot, escape
 CELLS = ("repeat", "y?", "x")
 LABELS = {"loss": "loss", "accuracy": "accuracy, %", "test_loss": "test loss", "test_accuracy": "test accuracy, %",
           "grad_norm": "gradient norm"}
-TRAJECTORY = tuple(f"trajectory_{name}" for name in ("x", "y", "loss", "plane_loss"))
+TRAJECTORY = ("trajectory_x", "trajectory_y", *(f"trajectory_plane_{name}" for name in LABELS))
 NUMBERS = ("barrier", "error_barrier", "test_barrier", "test_error_barrier", "monotonicity")  # of lines between two weights
 NORMALISED = {"filter": "normalised filter by filter", "layer": "normalised layer by layer", "weight": "multiplied with the weights",
               "dfilter": "filters of norm 1", "dlayer": "layers of norm 1", "none": "not normalised"}
@@ -84,13 +84,14 @@ class Surface:
             raise UsageError(f"--repeat: {self.file.path} has no repeat {repeat}; there are {', '.join(map(str, self.repeats[:20]))}")
         return 0 if repeat is None else self.repeats.index(repeat)
 
-    def trajectory(self) -> tuple[Array, Array, Array] | None:
-        """x, y and loss in the plane of each checkpoint."""
+    def trajectory(self, variable: str = "loss") -> tuple[Array, Array, Array] | None:
+        """x, y and the variable's value in the plane of each checkpoint, NaN where there is none."""
         if not all(name in self.file for name in ("trajectory_x", "trajectory_y")):
             return None
         x, y = self.file["trajectory_x"][0], self.file["trajectory_y"][0]
-        loss = self.file["trajectory_plane_loss"][0] if "trajectory_plane_loss" in self.file else np.full(x.shape, np.nan)
-        return x, y, loss
+        name = f"trajectory_plane_{variable}"
+        values = self.file[name][0] if name in self.file else np.full(x.shape, np.nan)
+        return x, y, values * (100 if "accuracy" in variable else 1)
 
     def points(self) -> list[tuple[float, float, str]]:
         """The weights that a plane goes through."""
@@ -182,7 +183,7 @@ def planes(surfaces: list[Surface], look: Look, style: str, variable: str, repea
     scale = scale_of(values, log, limits)
     panels = []
     for column, (each, own) in enumerate(zip(surfaces, values)):
-        draw = draw_relief(each, own, scale) if style == "3d" else draw_plane(each, own, scale, style)
+        draw = draw_relief(each, own, variable, scale) if style == "3d" else draw_plane(each, own, scale, style)
         names = [f"${axis}$" if style == "3d" else axis_label(axis, each.file.attributes[f"{axis}_direction"]) for axis in "xy"]
         panels.append(Panel(escape(each.group.label), *names, draw, column=column, colour=each.group.style["color"],
                             projection="3d" if style == "3d" else None))
@@ -253,7 +254,7 @@ def numbered(points: list[tuple[float, float, str]]) -> list[tuple[float, float,
     return [(x, y, str(number)) for number, (x, y, _) in enumerate(points, 1)]
 
 
-def draw_relief(surface: Surface, values: Array, scale: Scale) -> Callable[[Axes], None]:
+def draw_relief(surface: Surface, values: Array, variable: str, scale: Scale) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
         height = (lambda value: np.log10(value)) if scale.log else (lambda value: value)
         heights = height(np.clip(values, scale.low, scale.high))
@@ -262,11 +263,11 @@ def draw_relief(surface: Surface, values: Array, scale: Scale) -> Callable[[Axes
         faces = np.pad(np.nan_to_num(faces, nan=height(scale.low)), (0, 1))  # matplotlib takes as many as points
         colours = COLOURS(Normalize(height(scale.low), height(scale.high))(faces))
         axes.plot_surface(x, y, heights, rstride=1, cstride=1, facecolors=colours, linewidth=0, antialiased=False, shade=False)
-        path = surface.trajectory()
+        path = surface.trajectory(variable)
         if path is not None:
-            x, y, loss = path
-            loss = np.where(surface.inside(x, y) & np.isfinite(loss), np.clip(loss, scale.low, scale.high), np.nan)
-            axes.plot(x, y, height(loss), "o-", markersize=2.5, linewidth=1.1, color="black", zorder=10)
+            x, y, own = path
+            own = np.where(surface.inside(x, y) & np.isfinite(own), np.clip(own, scale.low, scale.high), np.nan)
+            axes.plot(x, y, height(own), "o-", markersize=2.5, linewidth=1.1, color="black", zorder=10)
         axes.set_zlim(height(scale.low), height(scale.high))
         for which, low, high in (("x", surface.x[0], surface.x[-1]), ("y", surface.y[0], surface.y[-1])):
             ticks = linear_ticks(low, high, 3)

@@ -522,11 +522,9 @@ def plane(report: Report, title: str, shown: list[tuple[Surface, int]], variable
                     "z": values[::every, ::every], "log": scale_of([values], None, None).log, "quantity": variable,
                     "points": [(x, y, label, height(surface, values, x, y)) for x, y, label in surface.points()],
                     "empty": int(np.isnan(values).sum())}
-            path = surface.trajectory()
+            path = surface.trajectory(variable)
             if path is not None:
-                heights = surface.file.data.get(f"trajectory_plane_{variable}", np.full((1, path[0].size), np.nan))[0]
-                made["trajectory"] = {"checkpoint": surface.file["checkpoint"], "x": path[0], "y": path[1],
-                                      "z": heights * (100 if "accuracy" in variable else 1)}
+                made["trajectory"] = {"checkpoint": surface.file["checkpoint"]} | dict(zip("xyz", path))
             figure.tables.append(made)
         if directions(surface):
             figure.notes.append(f"{names[at]}: {directions(surface)}.")
