@@ -290,6 +290,19 @@ class Bad(ReportCase):
             path.unlink()
         self.assertIn(f"gradscape merge {study / 'bn'}", " ".join(Tags(self.page(study, warns=True)).words))
 
+    def test_a_named_sweep_that_is_not_merged_is_told(self) -> None:
+        """Though main is merged; in the run itself, and above the seeds for all of them."""
+        run = self.write_landscape(self.run_directory("run"))
+        for name in ("main", "fine", "done"):
+            (run / f"sweep/{name}").mkdir(parents=True)
+        self.write_landscape(run, "landscape-done.h5")
+        self.assertEqual(report.write(run, self.place / "r.html").problems,
+                         [f"{run}: its sweep fine is not merged, and not shown; gradscape merge {run} --name fine"])
+        seed = self.run_directory("s/bn/seed-1")
+        (seed / "sweep/main").mkdir(parents=True)
+        self.write_landscape(seed.parent)
+        self.assertEqual(report.write(self.place / "s", self.place / "r.html").problems, [])
+
     def test_different_grids(self) -> None:
         write_grid(self.run_directory("g/a") / "landscape.h5", [(1, 2)] * 4, [(1, 2)] * 4, [1] * 4, every=7)
         write_grid(self.run_directory("g/b") / "landscape.h5", [(1, 2)] * 3, [(1, 2)] * 3, [1] * 3, every=10, alpha=(0.25, 1, 8), lr=0.5)

@@ -69,6 +69,11 @@ def wanted_file(kind: str, name: str) -> str:
     return f"{kind}.h5" if name == "main" else f"{kind}-{name}.h5"
 
 
+def named(run: Path, name: str) -> str:
+    """A run in a command that makes such a file."""
+    return str(run) + ("" if name == "main" else f" --name {name}")
+
+
 def read_file(path: Path, needed: Schema, mend: str, optional: Schema | None = None) -> File:
     """The datasets `needed`, and those of `optional` that are there. Error, which ends with how to `mend` it, for a file that
     is none of gradscape's, is damaged, lacks one of them, or has another extent than its dimensions say. Links out of the

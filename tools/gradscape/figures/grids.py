@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import Array, Error, File, Schema, read_file, wanted_file
+from .files import Array, Error, File, Schema, named, read_file, wanted_file
 from .series import Group, stacked
 
 BANDS = {"loss": ("loss_min", "loss_max"), "grad_norm": ("grad_norm_min", "grad_norm_max"),
@@ -28,14 +28,13 @@ def wanted_grid(name: str) -> str:
 
 def load_grid(run: Path, file: Path | None, name: str, needed: Schema, mend: str = "") -> File:
     """A merged landscape, which must have these variables; those of cells are NaN where the cell is below noise or not done."""
-    named = f"{run}" + ("" if name == "main" else f" --name {name}")
-    merge = f"gradscape merge {named}"
+    merge = f"gradscape merge {named(run, name)}"
     if file is None:
         others = sorted(other.name for other in run.glob("landscape*.h5"))
         hint = f" (there is {', '.join(others)}: see --name)" if others else ""
         raise Error(f"{run}: has no {wanted_grid(name)}{hint}; make it with: {merge}{mend}")
     schema = {"step": ("step",), "alpha": ("alpha",), "status": CELLS, "lr": ("step",)} | needed
-    grid = read_file(file, schema, f"write it again with: gradscape sweep {named}, then {merge}{mend}", {
+    grid = read_file(file, schema, f"write it again with: gradscape sweep {named(run, name)}, then {merge}{mend}", {
         "grad_norm": CELLS, **{edge: ("step",) for edge in ("train_grad_norm", "noise_floor", "set_loss_at_theta", *BANDS["grad_norm"],
                                                              *BANDS["set_loss"])}})
     left_out = (grid["status"] == NOT_DONE) | (grid["status"] == BELOW_NOISE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import Array, Error, File, Schema, UsageError, read_file, root_number, shown, wanted_file, warn
+from .files import Array, Error, File, Schema, UsageError, named, read_file, root_number, shown, wanted_file, warn
 from .style import Look, Style, colour_of, settings_of, styles_of
 
 Places = str | Path | list[str | Path]
@@ -230,7 +230,7 @@ def planned_steps(run: Path, config: str) -> int:
 
 def load_series(run: Path, file: Path | None, kind: str, schema: Schema, name: str = "main") -> File:
     """The file that `gradscape KIND RUN_DIR --name NAME` made, with these variables."""
-    mend = f"make it with: gradscape {kind} {run}" + ("" if name == "main" else f" --name {name}")
+    mend = f"make it with: gradscape {kind} {named(run, name)}"
     if file is None:
         raise Error(f"{run}: has no {wanted_file(kind, name)}; {mend}")
     return read_file(file, {"step": ("step",), "layer": ("layer",)} | schema, mend)

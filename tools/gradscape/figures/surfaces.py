@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from .axes import HUGE, alone, linear_ticks, log_ticks
-from .files import Array, Error, File, UsageError, read_file, shown, wanted_file
+from .files import Array, Error, File, UsageError, named, read_file, shown, wanted_file
 from .layout import Bar, Cell, compose
 from .options import figure
 from .panels import Panel
@@ -43,12 +43,11 @@ def wanted_surface(name: str) -> str:
 
 
 def load_surface(run: Path, file: Path | None, name: str, variable: str) -> File:
-    named = f"{run}" + ("" if name == "main" else f" --name {name}")
     if file is None:
         others = sorted(other.name for other in run.glob("surface*.h5"))
         hint = f" (there is {', '.join(others)}: see --name)" if others else ""
-        raise Error(f"{run}: has no {wanted_surface(name)}{hint}; make it with: gradscape surface {named}")
-    mend = f"make it again with: gradscape surface {named}"
+        raise Error(f"{run}: has no {wanted_surface(name)}{hint}; make it with: gradscape surface {named(run, name)}")
+    mend = f"make it again with: gradscape surface {named(run, name)}"
     numbers = ("x_norm", "y_norm", "cosine", *(f"centre_{name}" for name in LABELS), *NUMBERS)
     read = read_file(file, {"repeat": ("repeat",), "x": ("x",), "status": CELLS, variable: CELLS}, mend, {
         "y": ("y",), "checkpoint": ("checkpoint",), "point": ("point",), "component": ("component",),

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..figures.files import Array, Error, File, read_file, text_of, wanted_file
+from ..figures.files import Array, Error, File, named, read_file, text_of, wanted_file
 from ..figures.grids import (BELOW_NOISE, NOT_DONE, Run, are_sizes, direction_of, load_grid, load_landscape, summarise, wanted_grid)
 from ..figures.histograms import density, schema_of
 from ..figures.series import (Group, Places, choose_layers, find_groups, gather, is_run, load_series, load_trace, of_layer, place_of, planned_steps, stacked)
@@ -563,8 +563,9 @@ def collect(places: Places) -> Report:
             warnings.simplefilter("ignore")  # means of nothing are no news
             part()
     for run in (run for group in found for run in group.runs):
-        if (run / "sweep").is_dir() and not any((*run.glob("landscape*.h5"), *run.parent.glob("landscape*.h5"))):
-            report.notice(f"{run}: its sweep is not merged, and not shown; gradscape merge {run}")
+        for name in sorted(sweep.name for sweep in (run / "sweep").glob("*") if sweep.is_dir()):
+            if not any((place / wanted_grid(name)).is_file() for place in (run, run.parent)):
+                report.notice(f"{run}: its sweep {plain(name)} is not merged, and not shown; gradscape merge {named(run, name)}")
     return report
 
 
