@@ -138,6 +138,14 @@ class Parts(Case):
         code = "import sys, gradscape; sys.exit(bool({'torch', 'matplotlib', 'xarray', 'h5py', 'onnx'} & set(sys.modules)))"
         subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(TOOLS)}, timeout=100)
 
+    def test_a_module_that_opening_needs_is_named(self) -> None:
+        """Not the file, as if that were damaged."""
+        write_grid(self.place / "landscape.h5", [(1, 2)], [(1, 2)], [1])
+        code = f"import sys; sys.modules['h5netcdf'] = None; import gradscape; gradscape.open({str(self.place / 'landscape.h5')!r})"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(TOOLS)}, timeout=100)
+        self.assertEqual((done.returncode, "h5netcdf" in done.stderr.splitlines()[-1]), (1, True), done.stderr)
+        self.assertTrue(done.stderr.splitlines()[-1].startswith("ModuleNotFoundError: "), done.stderr)
+
     def test_from_pytorch_is_one_file(self) -> None:
         """Copied alone elsewhere it starts, and asks for nothing of ours."""
         alone = shutil.copy(TOOLS / "gradscape/from_pytorch.py", self.place)

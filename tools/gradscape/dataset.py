@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5netcdf  # noqa: F401  without it xarray's open_dataset raises ValueError, which would be told as damage of the file
 import numpy as np
 import xarray
 from xarray.backends import BackendArray
@@ -62,8 +63,6 @@ def opened(file: Path, masked: bool) -> xarray.Dataset:
         raise Error(f"{file}: {'is no file' if file.exists() else 'does not exist'}")
     try:
         data = xarray.open_dataset(file, engine="h5netcdf", phony_dims="access", mask_and_scale=False, decode_times=False, cache=False)
-    except ImportError:
-        raise
     except Exception as failure:  # HDF5's libraries raise nearly every kind of exception on a damaged file
         raise Error(f"{file}: cannot be read ({shown(failure) or type(failure).__name__})") from failure
     if text_of(data.attrs.get("program")) != "gradscape" or not data.dims:
