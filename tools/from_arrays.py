@@ -13,6 +13,7 @@ NumPy's arrays are admitted in them, and a file that asks for anything else is r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pickle
 import re
@@ -257,7 +258,9 @@ def write(source: str | Path, out: str | Path, layout: str = "auto", size: tuple
     labels  of CIFAR-100: "fine" or "coarse"
     """
     source, out = Path(source), Path(out)
-    begun = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    if not out.name:
+        raise Refusal(out, "names no file", "give one, as data.h5")
+    begun = out.with_name(f".{out.name[:100]}.{os.getpid()}.tmp")
     how = {"compression": "gzip", "shuffle": True} if gzip else {}
     try:
         with h5py.File(begun, "w", libver="v110") as file:  # whose every structure has a checksum
@@ -292,7 +295,8 @@ def write(source: str | Path, out: str | Path, layout: str = "auto", size: tuple
             text = ", ".join(f"{name} {list(data.shape)} {data.dtype}" for name, data in file.items())
         os.replace(begun, out)
     finally:
-        begun.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what could not be begun cannot be removed: the first error counts
+            begun.unlink()
     say(f"{out}: {text}")
 
 

@@ -95,11 +95,17 @@ class FromArrays(unittest.TestCase):
         np.savez(self.place / "a.npz", images=np.zeros((4, 1, 5, 5), np.uint8), labels=np.arange(4))
         self.out = self.place / "no/data.h5"
         self.run_on(self.place / "a.npz", expect=1, says=(f"{self.out}: cannot be written",))
-        self.out = self.place / "folder"
-        self.out.mkdir()
-        done = subprocess.run([sys.executable, PROGRAM, self.place / "a.npz", "-o", self.out], capture_output=True, text=True)
-        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
-        self.assertIn(f"{self.out}: cannot be written", done.stderr)
+        (self.place / "folder").mkdir()
+        for out, words in ((self.place / "folder", "cannot be written"), (long, "cannot be written: [Errno 36]"), (long / "a.h5", "cannot be written: [Errno 36]"),
+                           (self.place / "a.npz/a.h5", "cannot be written: [Errno 20]"), (Path("."), "names no file"), (Path("/"), "names no file")):
+            done = subprocess.run([sys.executable, PROGRAM, self.place / "a.npz", "-o", out], capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+            self.assertIn(f"{out}: {words}", done.stderr)
+
+    def test_a_name_as_long_as_the_system_takes(self) -> None:
+        np.savez(self.place / "a.npz", images=np.zeros((4, 1, 5, 5), np.uint8), labels=np.arange(4))
+        self.out = self.place / ("n" * 252 + ".h5")
+        self.assertEqual(self.run_on(self.place / "a.npz")["images"].shape, (4, 1, 5, 5))
 
     def test_without_its_modules_it_says_what_to_install(self) -> None:
         for module in ("h5py", "numpy"):
