@@ -14,6 +14,7 @@ import shutil
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -22,6 +23,7 @@ from support import INF, NAN, SLOW, Case, bowl, write_grid
 from test_plot_damage import Mutator, written_as_gradscape_does
 
 from gradscape import report
+from gradscape.figures import series
 from gradscape.report import cli, reduce, sections
 
 STRANGE = ("<script>alert(1)</script>", "\"quoted\" & 'single'", "ünïcødé 日本 €", "</title><img src=x onerror=alert(1)>", "%{x} $a$ <b>bold</b>")
@@ -282,6 +284,30 @@ class Bad(ReportCase):
         words = " ".join(Tags(page).words)
         self.assertIn("Grey, run: no value at step 10 to 20 (not done).", words)
         self.assertIn("Grey, run: no value at step 2 to 4, 7 to 9 (missing or not trained yet).", words)
+
+    def test_a_trace_is_opened_once(self) -> None:
+        """For all of its quantities; what a segment lacks, as the accuracy here, is missing there and nowhere else."""
+        run = self.write_trace(self.run_directory("run"), [4, 2, 6, 3])
+        with h5py.File(run / "trace/segment-00000001-00000004.h5", "a") as file:
+            file["theta_norm"] = [7, 8, 9.0]
+            del file["accuracy"]
+        with mock.patch.object(series, "read_file", side_effect=series.read_file) as read:
+            page = self.page(run)
+        self.assertEqual([call.args[0].name for call in read.call_args_list], ["segment-00000000-00000001.h5", "segment-00000001-00000004.h5"])
+        for place, (name, values) in enumerate((("loss", [4, 2, 6, 3]), ("accuracy", [40, None, None, None]), ("theta_norm", [None, 7, 8, 9]))):
+            table = self.tables(page, "Training and tests", place)["run"]
+            self.assertEqual(table["columns"], {"step": [0, 1, 2, 3], name: values})
+            self.assertEqual({hole["why"] for hole in table["holes"]}, {"missing"} if None in values else set())
+
+    def test_only_figures_of_several_seeds_say_so(self) -> None:
+        """Here the landscape, of two seeds; the trace is of one, in a place of its own."""
+        for seed in (1, 2):
+            self.write_landscape(self.run_directory(f"s/bn/seed-{seed}"))
+        self.write_trace(self.run_directory("single"), [4, 2, 6, 3])
+        made = report.write([self.place / "s", self.place / "single"], self.place / "r.html")
+        self.assertEqual({figure.title: any("several seeds" in note for note in figure.notes) for figure in made.figures if figure.kind == "series"},
+                         {"Bands of loss and gradient": True, "Effective β-smoothness": True, "Training and tests": False,
+                          "What single layers contribute": True})
 
     def test_a_sweep_that_is_not_merged_is_told(self) -> None:
         study = self.write_study()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -181,8 +181,9 @@ def dressed(groups: list[Group], found: list[Group], look: Look) -> list[Group]:
     return groups
 
 
-def load_trace(run: Path, file: Path | None, value: str) -> File:
-    """The recorded training steps and tests of a run: "accuracy" or "loss". Where steps are missing stands a NaN."""
+def load_trace(run: Path, file: Path | None, value: str, more: Iterable[str] = ()) -> File:
+    """The recorded training steps and tests of a run: `value`, "accuracy" or "loss", and of `more` what any file has. NaN stands
+    where steps are missing, and at the steps of a file without one of `more`."""
     mend = f"make it with: gradscape train {run / 'config.toml'} --out {run} --resume"
     paths = [file] if file else sorted((run / "trace").glob("segment-*.h5"))
     if not paths:
@@ -191,8 +192,9 @@ def load_trace(run: Path, file: Path | None, value: str) -> File:
     failures: list[Error] = []
     for path in paths:
         try:
-            parts.append(read_file(path, {"step": ("step",), value: ("step",)}, mend,
-                                   {"test_step": ("test_step",), f"test_{value}": ("test_step",)}))
+            parts.append(read_file(path, {"step": ("step",), value: ("step",)}, mend, {
+                "test_step": ("test_step",), **{name: ("step",) for name in more},
+                **{f"test_{name}": ("test_step",) for name in (value, *more)}}))
         except Error as failure:
             failures.append(failure)
     if not parts:
@@ -200,17 +202,19 @@ def load_trace(run: Path, file: Path | None, value: str) -> File:
     for failure in failures:
         warn(f"left out: {failure}")
     data: dict[str, Array] = {}
-    for scale, name in (("step", value), ("test_step", f"test_{value}")):
-        tested = [part for part in parts if name in part]
-        steps = np.concatenate([part[scale] for part in tested] or [np.zeros(0, np.int64)])
-        values = np.concatenate([part[name][0] for part in tested] or [np.zeros(0)])
+    for scale, names in (("step", [value, *more]), ("test_step", [f"test_{name}" for name in (value, *more)])):
+        there = [part for part in parts if any(name in part for name in names)]
+        steps = np.concatenate([part[scale] for part in there] or [np.zeros(0, np.int64)])
         steps, order = np.unique(steps, return_index=True)
         holes = np.flatnonzero(np.diff(steps) > 1) + 1 if scale == "step" else np.zeros(0, int)
         if holes.size:
             ranges = ", ".join(f"{steps[at - 1] + 1} to {steps[at] - 1}" for at in holes[:3].tolist())
             warn(f"{run}: its trace lacks steps {ranges}{', …' if holes.size > 3 else ''}; {mend}")
         data[scale] = np.insert(steps, holes, steps[holes - 1] + 1)
-        data[name] = np.insert(values[order], holes, np.nan)[np.newaxis]
+        for name in names:
+            values = [part[name][0] if name in part else np.full(part[scale].size, np.nan) for part in there]
+            if name == names[0] or any(name in part for part in there):
+                data[name] = np.insert(np.concatenate(values or [np.zeros(0)])[order], holes, np.nan)[np.newaxis]
     last = int(data["step"][-1]) + 1
     planned = 0 if file else planned_steps(run, parts[-1].attributes["config"])
     if planned > last:

@@ -8,7 +8,7 @@ import functools
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -146,7 +146,7 @@ def of_seeds(values: Array, name: str) -> tuple[dict[str, Array], list[dict[str,
     return columns, [band(f"{name}_least", f"{name}_largest", True), line(name)]
 
 
-def seeds_note(groups: Iterable[Group]) -> list[str]:
+def seeds_note(groups: list[Group]) -> list[str]:
     return ["Of several seeds the mean; in pale the range over the seeds."] if any(group.seeds > 1 for group in groups) else []
 
 
@@ -284,25 +284,29 @@ TRACE = {"loss": ("loss", "loss", False), "accuracy": ("accuracy", "accuracy, %"
 def training(report: Report) -> None:
     if not any(path for place in map(Path, report.places) for pattern in ("trace", "*/trace", "*/*/trace") for path in place.glob(pattern)):
         return
-    found = {key: report.gathered("", lambda run, file: load_trace(run, file, key), quiet=key not in ("loss", "accuracy")) for key in TRACE}
-    found = {key: groups for key, groups in found.items() if any(np.isfinite(file[key]).any() for group in groups for file in group.files)}
+    first, *more = TRACE
+    groups = report.gathered("", lambda run, file: load_trace(run, file, first, more))
+    found = [key for key in TRACE if any(key in file and np.isfinite(file[key]).any() for group in groups for file in group.files)]
     figure = Figure("series", "training", "Training and tests", "training step", [("quantity", [choice(*TRACE[key]) for key in found])])
-    for place, (key, groups) in enumerate(found.items()):
+    for place, key in enumerate(found):
         scale = 100 if key == "accuracy" else 1
         for group in groups:
+            files, tested = ([file for file in group.files if name in file] for name in (key, f"test_{key}"))
+            if not files:
+                continue
             at = report.run(group)
-            steps, values = stacked(group.files, key)
+            steps, values = stacked(files, key)
             columns, draw = of_seeds(scale * values, key)
             planned = max(planned_steps(run, group.config) for run in group.runs)
             made = table(at, [place], "step", {"step": steps} | columns, draw, np.where(np.isnan(values).all(0), "missing", "not finite"), whole=planned)
             made["holes"] = [hole | {"last": max(hole["last"], hole["to"] - 1)} if hole["why"] == "missing" else hole for hole in made["holes"]]
             figure.tables.append(made)
-            if any(f"test_{key}" in file and np.isfinite(file[f"test_{key}"]).any() for file in group.files):
-                steps, values = stacked(group.files, f"test_{key}", "test_step")
+            if any(np.isfinite(file[f"test_{key}"]).any() for file in tested):
+                steps, values = stacked(tested, f"test_{key}", "test_step")
                 columns, draw = of_seeds(scale * values, f"test_{key}")
                 draw[-1] |= {"dash": "dash", "name": "test", "markers": "yes"}
                 figure.tables.append(table(at, [place], "test_step", {"test_step": steps} | columns, draw, name="test"))
-    figure.notes = seeds_note(report.groups.values()) + ["Solid: the step's batch; dashed with marks: the test images, in evaluation mode."]
+    figure.notes = seeds_note(groups) + ["Solid: the step's batch; dashed with marks: the test images, in evaluation mode."]
     report.add(figure)
 
 
