@@ -204,8 +204,20 @@ class Layout(Case):
             self.assertTrue(function(run, name="fine").numbers)
             with self.assertRaisesRegex(figures.Error, "landscape-fine.h5: see --name"):
                 function(run)
-        self.write_shift(run, [[0, 1.0]], [[1, 1.0]])
-        self.assertIn("shift reads no sweep", self.command("shift", run, "--name", "fine", "--json").stderr)
+        self.write_trace(run, [4, 2])
+        self.assertIn("accuracy reads no sweep", self.command("accuracy", run, "--name", "fine", "--json").stderr)
+
+    def test_a_named_analysis(self) -> None:
+        """Is that of the name, and no other where there is none of it."""
+        run = self.write_all(self.run_directory("run"))
+        for kind, functions in (("shift", ["shift"]), ("distributions", ["drift", "moments", "ridgelines", "weights"]), ("theorem", ["theorem"])):
+            main = {function: self.command(function, run, "--json").stdout for function in functions}
+            (run / f"{kind}.h5").rename(run / f"{kind}-fine.h5")
+            for function in functions:
+                named = self.command(function, run, "--name", "fine", "--json")
+                self.assertEqual((named.stdout, named.stderr), (main[function], ""), function)
+                self.assert_error(function, run, "--json", says=(f"has no {kind}.h5", f"there is {kind}-fine.h5: see --name"))
+                self.assert_error(function, run, "--name", "rough", "--json", says=(f"has no {kind}-rough.h5", f"gradscape {kind} {run} --name rough"))
 
     def test_no_setting_is_left_behind(self) -> None:
         import matplotlib

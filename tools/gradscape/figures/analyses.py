@@ -17,7 +17,7 @@ from .grids import are_sizes, direction_of, load_grid, wanted_grid
 from .layout import Cell, compose
 from .options import figure
 from .panels import Curves, Panel
-from .series import Group, Layer, Places, choose_layers, gather, load_series, of_layer
+from .series import Group, Layer, Places, choose_layers, gather, gather_series, of_layer
 from .style import Look, Plot, StepLook, escape
 
 LAYERS = 4  # drawn, where none are asked for
@@ -71,7 +71,7 @@ def shift(places: Places, look: StepLook, layers: list[str] | None = None) -> Pl
     distance ‖G − G'‖₂ and the cosine of a layer's gradient G before and G' after the layers below it took their step.
     Layer 1 has nothing below: it is drawn only where asked for. figure.numbers: mean cosines."""
     schema = {name: ("step", "layer") for name in ("shift_norm", "shift_cos")}
-    groups = gather(places, look, "shift.h5", lambda run, file: load_series(run, file, "shift", schema))
+    groups = gather_series(places, look, "shift", schema)
     rows: Rows = [("shift_norm", r"$\Vert G - G'\Vert_2$", True, None), ("shift_cos", r"$\cos(G, G')$", False, (-1.05, 1.05))]
     notes = ["G, G': a layer's gradient before and after the layers below took their step"]
     if any(layer.number == 1 for layer in choose_layers(groups, layers, LAYERS, 2)):
@@ -85,7 +85,7 @@ def drift(places: Places, look: StepLook, layers: list[str] | None = None) -> Pl
     square, over a layer's units, of the change of a unit's mean and of its variance in one step, on the same batch.
     figure.numbers: mean drifts of the means."""
     schema = {name: ("step", "layer") for name in ("drift_mean", "drift_variance")}
-    groups = gather(places, look, "distributions.h5", lambda run, file: load_series(run, file, "distributions", schema))
+    groups = gather_series(places, look, "distributions", schema)
     rows: Rows = [("drift_mean", "change of mean", True, None), ("drift_variance", "change of variance", True, None)]
     notes = ["root mean square over units, in one step, on the same batch"]
     return by_layer(groups, look, layers, rows, notes, simple("drift_mean"))
@@ -97,7 +97,7 @@ def moments(places: Places, look: StepLook, what: str = "activation", layers: li
     deviation), skewness, and kurtosis (3 for a normal distribution). figure.numbers: last means and deviations."""
     names = ("mean", "variance", "skewness", "kurtosis")
     schema = {f"{what}_{name}": ("step", "layer") for name in names}
-    groups = gather(places, look, "distributions.h5", lambda run, file: load_series(run, file, "distributions", schema))
+    groups = gather_series(places, look, "distributions", schema)
 
     def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
         found = of_layer(group.files, f"{what}_{name}", layer)
@@ -125,7 +125,7 @@ def theorem(places: Places, look: StepLook, layers: list[str] | None = None) -> 
     (⟨1, g⟩² + ⟨g, ŷ⟩²)/(m‖g‖²); lines: median over a layer's units, bands: quartiles. figure.numbers: means over steps of the
     medians."""
     schema = {"unit": ("unit",), "unit_layer": ("unit",), "factor": ("step", "unit"), "removed": ("step", "unit")}
-    groups = gather(places, look, "theorem.h5", lambda run, file: load_series(run, file, "theorem", schema))
+    groups = gather_series(places, look, "theorem", schema)
 
     def add(panel: Curves, name: str, group: Group, layer: Layer) -> dict[str, float] | None:
         found = of_layer(group.files, name, layer)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import Array, Error, File, Schema, named, read_file, wanted_file
-from .series import Group, stacked
+from .series import Group, absent, stacked
 
 BANDS = {"loss": ("loss_min", "loss_max"), "grad_norm": ("grad_norm_min", "grad_norm_max"),
          "grad_diff": ("grad_diff_min", "grad_diff_max"), "beta": ("beta_max",),  # per step: over the step sizes
@@ -30,9 +30,7 @@ def load_grid(run: Path, file: Path | None, name: str, needed: Schema, mend: str
     """A merged landscape, which must have these variables; those of cells are NaN where the cell is below noise or not done."""
     merge = f"gradscape merge {named(run, name)}"
     if file is None:
-        others = sorted(other.name for other in run.glob("landscape*.h5"))
-        hint = f" (there is {', '.join(others)}: see --name)" if others else ""
-        raise Error(f"{run}: has no {wanted_grid(name)}{hint}; make it with: {merge}{mend}")
+        raise absent(run, "landscape", name, f"make it with: {merge}{mend}")
     schema = {"step": ("step",), "alpha": ("alpha",), "status": CELLS, "lr": ("step",)} | needed
     grid = read_file(file, schema, f"write it again with: gradscape sweep {named(run, name)}, then {merge}{mend}", {
         "grad_norm": CELLS, **{edge: ("step",) for edge in ("train_grad_norm", "noise_floor", "set_loss_at_theta", *BANDS["grad_norm"],

@@ -13,7 +13,7 @@ from .files import Array, File, UsageError
 from .layout import Cell, compose
 from .options import figure
 from .panels import Panel
-from .series import Group, Places, choose_layers, gather, load_series, place_of
+from .series import Group, Places, choose_layers, gather_series, place_of
 from .style import GREY, Look, Plot, escape
 
 RIDGES = 10  # drawn, where no steps are asked for
@@ -81,7 +81,7 @@ def chosen_rows(file: File, steps: list[int] | None) -> list[int]:
 
 
 def load(places: Places, look: Look, what: str) -> list[Group]:
-    return gather(places, look, "distributions.h5", lambda run, file: load_series(run, file, "distributions", schema_of(what)))
+    return gather_series(places, look, "distributions", schema_of(what))
 
 
 def of_seeds(groups: list[Group]) -> list[str]:

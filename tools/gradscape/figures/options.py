@@ -63,7 +63,8 @@ OPTIONS: dict[str, dict] = {  # parameter → how the command line takes it
     "log_y": dict(action=argparse.BooleanOptionalAction, help="logarithmic value axes, or linear ones (default: logarithmic "
                   "where the largest value exceeds the median a hundredfold)"),
     "facet": dict(choices=("variant", "none"), help="variant: a column for each run; none: all in one"),
-    "name": dict(metavar="NAME", help="which sweep: NAME reads landscape-NAME.h5 (default: main, landscape.h5)"),
+    "name": dict(metavar="NAME", help="which sweep, surface or analysis: NAME reads landscape-NAME.h5, shift-NAME.h5 … "
+                 "(default: main, landscape.h5 …)"),
     "labels": dict(type=words, metavar="A,B", help="names for the legend, one for each run, in the order drawn"),
     "order": dict(type=words, metavar="A,B", help="draw the runs of these names first, in this order"),
     "colours": dict(type=words, metavar="A,B", help="one for each run, as teal or #0072B2"),

@@ -14,7 +14,7 @@ from .files import Array, Error, File, Schema, UsageError, named, read_file, roo
 from .style import Look, Style, colour_of, settings_of, styles_of
 
 Places = str | Path | list[str | Path]
-NAMED = ("landscape", "surface")  # files of which a run may have several, told apart by --name
+NAMED = ("landscape", "surface", "shift", "distributions", "theorem")  # files of which a run may have several, told apart by --name
 
 
 @dataclasses.dataclass(eq=False)
@@ -136,7 +136,7 @@ def gather(places: Places, look: Look, wanted: str, load: Callable[[Path, Path |
     """The groups at the places with what `load` reads of each run, (run directory, file or None); those of which nothing can
     be read are left out with a warning. Error if that leaves none."""
     if look.name != "main" and not wanted.startswith(NAMED):
-        warn(f"--name {shown(look.name)}: {look.figure} reads no sweep, and is drawn as without it")
+        warn(f"--name {shown(look.name)}: {look.figure} reads no sweep or analysis, and is drawn as without it")
     try:
         found = find_groups(places, wanted, runs)
     except OSError as failure:
@@ -232,12 +232,24 @@ def planned_steps(run: Path, config: str) -> int:
     return steps if isinstance(steps, int) else 0
 
 
+def absent(run: Path, kind: str, name: str, mend: str) -> Error:
+    """That a run lacks the file of this name, and which ones of its kind it has."""
+    others = sorted(other.name for other in run.glob(f"{kind}*.h5"))
+    hint = f" (there is {', '.join(others)}: see --name)" if others else ""
+    return Error(f"{run}: has no {wanted_file(kind, name)}{hint}; {mend}")
+
+
 def load_series(run: Path, file: Path | None, kind: str, schema: Schema, name: str = "main") -> File:
     """The file that `gradscape KIND RUN_DIR --name NAME` made, with these variables."""
     mend = f"make it with: gradscape {kind} {named(run, name)}"
     if file is None:
-        raise Error(f"{run}: has no {wanted_file(kind, name)}; {mend}")
+        raise absent(run, kind, name, mend)
     return read_file(file, {"step": ("step",), "layer": ("layer",)} | schema, mend)
+
+
+def gather_series(places: Places, look: Look, kind: str, schema: Schema) -> list[Group]:
+    """The groups with an analysis' file of the name asked for."""
+    return gather(places, look, wanted_file(kind, look.name), lambda run, file: load_series(run, file, kind, schema, look.name))
 
 
 def stacked(files: list[File], name: str, scale: str = "step") -> tuple[Array, Array]:

@@ -46,7 +46,7 @@ class Look:
     """What every figure can be asked for; one field is one keyword of every figure function."""
 
     labels: list[str] | None = None  # one for each run drawn, or for each found
-    name: str = "main"  # of the sweep
+    name: str = "main"  # of the sweep, surface or analysis
     order: list[str] | None = None  # names of runs; those not named follow
     colours: list[str] | None = None  # one for each run drawn
     title: str | None = None

@@ -20,7 +20,7 @@ from .files import Array, Error, File, UsageError, named, read_file, shown, want
 from .layout import Bar, Cell, compose
 from .options import figure
 from .panels import Panel
-from .series import Group, Places, gather
+from .series import Group, Places, absent, gather
 from .style import GREY, Look, Plot, escape
 
 CELLS = ("repeat", "y?", "x")
@@ -44,9 +44,7 @@ def wanted_surface(name: str) -> str:
 
 def load_surface(run: Path, file: Path | None, name: str, variable: str) -> File:
     if file is None:
-        others = sorted(other.name for other in run.glob("surface*.h5"))
-        hint = f" (there is {', '.join(others)}: see --name)" if others else ""
-        raise Error(f"{run}: has no {wanted_surface(name)}{hint}; make it with: gradscape surface {named(run, name)}")
+        raise absent(run, "surface", name, f"make it with: gradscape surface {named(run, name)}")
     mend = f"make it again with: gradscape surface {named(run, name)}"
     numbers = ("x_norm", "y_norm", "cosine", *(f"centre_{name}" for name in LABELS), *NUMBERS)
     read = read_file(file, {"repeat": ("repeat",), "x": ("x",), "status": CELLS, variable: CELLS}, mend, {
