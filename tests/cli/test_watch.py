@@ -13,7 +13,7 @@ import struct
 import subprocess
 import termios
 
-from support import BINARY, PLAIN, TWO_VARIANTS, Case, datasets, environment, gradscape, main, start, whole_trace
+from support import BINARY, PLAIN, TWO_VARIANTS, Case, datasets, environment, gradscape, main, start, wait_for, whole_trace
 
 
 class Watch(Case):
@@ -75,8 +75,7 @@ class Watch(Case):
         settings = PLAIN | {"train.steps": 100000, "train.checkpoint_every": 2, "sweep.every": 100000, "train.test_every": 100000}
         training = start("train", self.write_config(settings), "--out", run, "--quiet")
         try:
-            while not (run / "checkpoints/step-00000004.h5").exists():
-                self.assertIsNone(training.poll())
+            self.assertTrue(wait_for(run / "checkpoints/step-00000004.h5", training))
             terminal, end = pty.openpty()
             fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             process = subprocess.Popen([BINARY, "watch", run, "--every", "1"], stdout=end, stderr=subprocess.PIPE,

@@ -406,10 +406,15 @@ class Bad(ReportCase):
         self.assertEqual((len(made.figures), made.problems), (11, []))
 
 
-@unittest.skipIf(report.page.DEBIAN.is_file(), "plotly.js is installed")
 class WithoutPlotly(ReportCase):
     def test_it_says_what_to_install(self) -> None:
-        self.assertIn("apt install python3-plotly", self.command(self.write_study(), "-o", self.place / "r.html", expect=1).stderr)
+        """Where neither Debian's nor pip's is there; what was read of one before is forgotten."""
+        page = report.page
+        page.packed_plotly.cache_clear()
+        self.addCleanup(page.packed_plotly.cache_clear)
+        with mock.patch.object(page, "DEBIAN", self.place / "none.js"), mock.patch.object(page.importlib.util, "find_spec", return_value=None):
+            said = self.command(self.write_study(), "-o", self.place / "r.html", expect=1).stderr
+        self.assertIn("apt install python3-plotly", said)
 
 
 if __name__ == "__main__":

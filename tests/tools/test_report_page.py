@@ -25,9 +25,16 @@ NAMES = ("<script>window.hacked = 1</script>", "<b>&amp; \"日本\" %{x}")
 STEPS = 40
 
 
+def has_plotly() -> bool:
+    try:
+        return report.page.plotly_source().is_file()
+    except report.Error:
+        return False
+
+
 @unittest.skipUnless(SLOW, "GRADSCAPE_SLOW is not set: pages are not looked at")
 @unittest.skipUnless(CHROMIUM, "chromium is not installed: pages are not looked at (apt install chromium)")
-@unittest.skipUnless(report.page.DEBIAN.is_file(), "python3-plotly is not installed")
+@unittest.skipUnless(has_plotly(), "plotly.js is not installed")
 class Page(Case):
     browser: Browser
 
