@@ -72,7 +72,7 @@ check_signature() {
 
 step "code format (clang-format)" check_format
 step "includes go downward (tools/check_layout.py)" tools/check_layout.py
-step "lines of the documentation (tools/check_docs.py)" tools/check_docs.py
+step "lines and links of the documentation (tools/check_docs.py)" tools/check_docs.py
 step "release build" build release
 step "build with warnings as errors, address and undefined-behaviour sanitizers" build asan gradscape gradscape_tests
 suite "unit tests and some of the binary's under sanitizers" build/asan -L 'unit|sanitized'
