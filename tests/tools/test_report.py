@@ -141,7 +141,7 @@ class Shown(ReportCase):
         run = self.write_all(self.run_directory("run"))
         for kind in ("shift", "distributions"):
             shutil.copy(run / f"{kind}.h5", run / f"{kind}-fine.h5")
-        (run / "theorem.h5").rename(run / "theorem-<b>.h5")
+        (run / "theorem.h5").rename(run / "theorem-<b>[1].h5")
         with h5py.File(run / "shift-fine.h5", "a") as file:
             file["shift_cos"][:, 1] = [1, 0.25, 0.125]
         page = self.page(run)
@@ -149,7 +149,7 @@ class Shown(ReportCase):
         self.assertEqual(titles[-7:], [
             "Distributions of activations and weights", "Distributions of activations and weights, fine", "Internal covariate shift",
             "Internal covariate shift, fine", "Drift of the activations", "Drift of the activations, fine",
-            "Theorem 4.1: what batch norm does to gradients, <b>"])
+            "Theorem 4.1: what batch norm does to gradients, <b>[1]"])
         for title, cosines in (("Internal covariate shift", [1, 0.5, -0.5]), ("Internal covariate shift, fine", [1, 0.25, 0.125])):
             self.assertEqual(self.tables(page, title, 0, 0)["run"]["columns"]["shift_cos"], cosines)
         (run / "shift-fine.h5").write_bytes(b"nonsense")
@@ -266,6 +266,13 @@ class Bad(ReportCase):
             path.write_bytes(b"nonsense")
         (self.place / "report.html").unlink()
         self.assertIn("cannot be read", self.command(study, "-o", self.place / "report.html", expect=1).stderr)
+
+    def test_a_damaged_file_is_told_where_all_other_runs_lack_it(self) -> None:
+        study = self.write_study()
+        (study / "none/shift.h5").unlink()
+        (study / "bn/shift.h5").write_bytes(b"nonsense")
+        problem, = report.write(study, self.place / "r.html").problems
+        self.assertTrue(problem.startswith(f"{study / 'bn/shift.h5'}: cannot be read"), problem)
 
     def test_holes_are_holes(self) -> None:
         """Cells that are not done, as of merge --partial; steps that the trace lacks; steps still to train."""

@@ -132,9 +132,9 @@ def how_to_make(place: Path, wanted: str) -> str:
     return f"{f', and no {wanted}' if wanted else ''}; make some with: gradscape run CONFIG --out {place}"
 
 
-def gather(places: Places, look: Look, wanted: str, load: Callable[[Path, Path | None], File], runs: bool = True) -> list[Group]:
+def gather(places: Places, look: Look, wanted: str, load: Callable[[Path, Path | None], File | None], runs: bool = True) -> list[Group]:
     """The groups at the places with what `load` reads of each run, (run directory, file or None); those of which nothing can
-    be read are left out with a warning. Error if that leaves none."""
+    be read are left out with a warning, and without one where `load` returns None. Error if failures leave none."""
     if look.name != "main" and not wanted.startswith(NAMED):
         warn(f"--name {shown(look.name)}: {look.figure} reads no sweep or analysis, and is drawn as without it")
     try:
@@ -145,17 +145,18 @@ def gather(places: Places, look: Look, wanted: str, load: Callable[[Path, Path |
     for group in found:
         for run in group.runs:
             try:
-                group.files.append(load(run, group.file or (run / wanted if (run / wanted).is_file() else None)))
+                read = load(run, group.file or (run / wanted if (run / wanted).is_file() else None))
+                group.files += [read] if read else []
             except Error as failure:
                 failures.append(str(failure))
         if any(file.stale for file in group.files):
             group.remarks.append("stale")
     groups = [group for group in found if group.files]
-    if not groups:
+    if failures and not groups:
         raise Error(failures[0] + (f" (and {len(failures) - 1} more like this)" if len(failures) > 1 else ""))
     for failure in failures:
         warn(f"left out: {failure}")
-    return dressed(groups, found, look)
+    return dressed(groups, found, look) if groups else []
 
 
 def dressed(groups: list[Group], found: list[Group], look: Look) -> list[Group]:

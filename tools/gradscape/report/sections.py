@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import glob
 import io
 import math
 import warnings
@@ -62,41 +63,31 @@ class Report:
         self.groups.setdefault(group.label, group)
         return list(self.groups).index(group.label)
 
+    def files(self, pattern: str) -> list[Path]:
+        """At the places, in the runs in them, and in those of seeds or learning rates."""
+        return [path for place in map(Path, self.places) for above in ("", "*/", "*/*/") for path in place.glob(above + pattern)]
+
     def names(self, kind: str) -> list[str]:
         """Of the sweeps, surfaces or analyses that the runs have: main first."""
-        found = set()
-        for place in map(Path, self.places):
-            for pattern in (f"{kind}*.h5", f"*/{kind}*.h5", f"*/*/{kind}*.h5"):
-                found |= {path.stem.removeprefix(kind).removeprefix("-") or "main" for path in place.glob(pattern)
-                          if path.stem == kind or path.stem.startswith(f"{kind}-")}
+        found = {path.stem.removeprefix(kind).removeprefix("-") or "main" for path in self.files(f"{kind}*.h5")
+                 if path.stem == kind or path.stem.startswith(f"{kind}-")}
         return sorted(found, key=lambda name: (name != "main", name))
 
     def gathered(self, wanted: str, load: Callable[[Path, Path | None], File], runs: bool = True, quiet: bool = False) -> list[Group]:
         """The groups that have the file `wanted`, of "" all. A file that cannot be read is a problem, unless `quiet`: where not
         every file has what `load` asks for."""
-        there = {path.parent for place in map(Path, self.places) for pattern in (wanted, f"*/{wanted}", f"*/*/{wanted}")
-                 for path in place.glob(pattern)} if wanted else None
-        if there is not None and not there:
+        if wanted and not self.files(glob.escape(wanted)):
             return []
-
-        def loaded(run: Path, file: Path | None) -> File:
-            if wanted and file is None:
-                raise Absent(f"{run}: {Absent.END}")
-            return load(run, file)
-
         said = io.StringIO()
         try:
             with contextlib.redirect_stderr(said):
-                return gather(self.places, Look(), wanted, loaded, runs)
-        except Absent:
-            return []
+                return gather(self.places, Look(), wanted, lambda run, file: load(run, file) if file or not wanted else None, runs)
         except Error as failure:
             said.write(str(failure))
             return []
         finally:
             for text in [] if quiet else said.getvalue().splitlines():
-                if not text.endswith(Absent.END):
-                    self.notice(text.removeprefix("warning: "))
+                self.notice(text.removeprefix("warning: "))
 
     def notice(self, problem: str) -> None:
         if problem not in self.problems:
@@ -106,12 +97,6 @@ class Report:
         """A figure with something to draw."""
         if figure.tables:
             self.figures.append(figure)
-
-
-class Absent(Error):
-    """A run that has no file of a kind, while others have."""
-
-    END = "has no such file"
 
 
 def table(run: int | None, choice: list[int], x: str, columns: dict[str, Array], draw: list[dict[str, str]], why: Array | None = None,
@@ -282,7 +267,7 @@ TRACE = {"loss": ("loss", "loss", False), "accuracy": ("accuracy", "accuracy, %"
 
 
 def training(report: Report) -> None:
-    if not any(path for place in map(Path, report.places) for pattern in ("trace", "*/trace", "*/*/trace") for path in place.glob(pattern)):
+    if not report.files("trace"):
         return
     first, *more = TRACE
     groups = report.gathered("", lambda run, file: load_trace(run, file, first, more))
@@ -441,8 +426,7 @@ KNOWN = ("landscape", "shift", "distributions", "theorem", "surface", "runs", "d
 
 def others(report: Report) -> None:
     """Of any other file of the runs what it holds over training steps."""
-    for stem in sorted({path.stem for place in map(Path, report.places) for pattern in ("*.h5", "*/*.h5", "*/*/*.h5") for path in place.glob(pattern)
-                        if is_run(path.parent) and path.stem.split("-")[0] not in KNOWN}):
+    for stem in sorted({path.stem for path in report.files("*.h5") if is_run(path.parent) and path.stem.split("-")[0] not in KNOWN}):
         names: dict[str, str] = {}  # variable → its unit
 
         def load(run: Path, file: Path | None) -> File:
