@@ -149,9 +149,8 @@
       return text([runOf(this.runs, table).label, own, more].filter(Boolean).join(", "));
     }
 
-    // The slider's step; of a figure without one the last that was chosen anywhere.
-    place() { return this.slider ? Number(this.slider.value) : 0; }
-    step() { return this.steps[this.place()]; }
+    // The slider's step; of a figure without a slider the only one there is.
+    step() { return this.steps[this.slider ? Number(this.slider.value) : 0]; }
 
     showStep(step) {
       if (!this.steps.length) return;
@@ -291,7 +290,7 @@
       const ticks = table.log ? [...Array(Math.max(0, Math.floor(high) - Math.ceil(low) + 1)).keys()].map(k => Math.ceil(low) + k) : [];
       const bar = {thickness: 12, len: .8, title: {text: text(this.quantity().y), side: "right"}, ...(ticks.length > 1 ?
         {tickvals: ticks, ticktext: ticks.map(k => String(Number((10 ** k).toPrecision(1))))} : table.log ? {title: {text: `log₁₀ ${text(this.quantity().y)}`, side: "right"}} : {})};
-      const path = table.trajectory, ink = css("--ink"), hover = table.x.map(String), words = z.map(row => row.map(value => Number.isFinite(value) ? shown(value) : "none"));
+      const path = table.trajectory, ink = css("--ink"), words = z.map(row => row.map(value => Number.isFinite(value) ? shown(value) : "none"));
       const traces = [], points = table.points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
       const told = path?.checkpoint.map((step, i) => `checkpoint ${step}: ${shown(path.z[i])}`);
       if (this.flat) {
@@ -327,7 +326,7 @@
     async draw() {
       if (this.logBox) this.logBox.checked = this.isLog();
       const [traces, layout] = this[this.data.kind]();
-      const empty = !traces.some(trace => (trace.y || []).some(value => Array.isArray(value) || Number.isFinite(value)));
+      const empty = !traces.some(trace => (trace.y || []).some(Number.isFinite));
       if (empty) layout.annotations = [{text: "no value to draw", showarrow: false, xref: "paper", yref: "paper", x: .5, y: .5, font: {size: 16}}];
       this.tell();
       this.old = false;

@@ -110,17 +110,17 @@ def numbers_part(report: Report) -> str:
     return element("h2", "Numbers", id="numbers") + as_table(["over the probed steps", *head], rows, "numbers")
 
 
-def figure_part(number: int, figure: dict) -> str:
+def figure_part(number: int, figure: dict, labels: list[str]) -> str:
     """The frame; page.js puts controls and the figure into it."""
     title = escaped(figure["title"])
-    notes = "".join(element("li", escaped(note)) for note in [*figure["notes"], *hole_notes(figure)])
+    notes = "".join(element("li", escaped(note)) for note in [*figure["notes"], *hole_notes(figure, labels)])
     return element("section", element("h2", title, id=f"title-{number}") + element("p", escaped(figure["about"])) + element(
         "p", escaped(figure["caution"]), class_="caution") + '<div class="controls"></div><div class="plot"></div>'
         '<p class="readout"></p>' + (element("ul", notes, class_="notes") if notes else ""),
         id=f"figure-{number}", aria_labelledby=f"title-{number}")
 
 
-def hole_notes(figure: dict) -> list[str]:
+def hole_notes(figure: dict, labels: list[str]) -> list[str]:
     """In words where a run has no values."""
     notes: dict[str, None] = {}
     for table in figure["tables"]:
@@ -129,9 +129,9 @@ def hole_notes(figure: dict) -> list[str]:
             named = ", ".join(f"{gap['first']}" if gap["first"] == gap["last"] else f"{gap['first']} to {gap['last']}" for gap in gaps[:4])
             more = f" and {table['hole_count'] - 4} more stretches" if table["hole_count"] > 4 else ""
             why = " or ".join(dict.fromkeys(gap["why"] for gap in gaps))
-            notes[f"Grey, {figure['labels'][table['run']]}: no value at step {named}{more} ({why})."] = None
+            notes[f"Grey, {labels[table['run']]}: no value at step {named}{more} ({why})."] = None
         if table.get("empty"):
-            notes[f"{figure['labels'][table['run']]}: {table['empty']} cells without a value."] = None
+            notes[f"{labels[table['run']]}: {table['empty']} cells without a value."] = None
     return list(notes)
 
 
@@ -140,11 +140,9 @@ def render(report: Report, title: str, provenance: list[tuple[str, list[str]]]) 
     document = bare({"runs": [{"label": label, "colour": group.style.get("color", "#0072B2"), "dash": group.style.get("linestyle", "-")}
                               for label, group in zip(labels, report.groups.values())],
                      "figures": [figure.document() for figure in report.figures]})
-    for figure in document["figures"]:
-        figure["labels"] = labels
-    figures = "".join(figure_part(number, figure) for number, figure in enumerate(document["figures"]))
+    figures = "".join(figure_part(number, figure, labels) for number, figure in enumerate(document["figures"]))
     for figure in document["figures"]:  # said in the page already
-        for name in ("labels", "about", "caution", "notes", "words"):
+        for name in ("about", "caution", "notes", "words"):
             del figure[name]
     links = [("runs", "What was run"), *([("numbers", "Numbers")] if report.numbers else []),
              *((f"figure-{number}", figure.title) for number, figure in enumerate(report.figures)), ("provenance", "Provenance")]

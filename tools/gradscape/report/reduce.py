@@ -10,6 +10,14 @@ BUCKETS = 300  # about as many as a figure has pixels to tell them apart by
 STEPS = 160  # places of a slider
 
 
+def extreme_places(values: Array) -> list[int]:
+    """Of the least and the largest finite value; none where there is no such value."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        return []
+    return [int(np.argmin(np.where(finite, values, np.inf))), int(np.argmax(np.where(finite, values, -np.inf)))]
+
+
 def kept_rows(columns: list[Array], buckets: int = BUCKETS) -> Array:
     """int64, ascending: which of T rows to keep of columns float64 [T]. Of each of `buckets` stretches of equal length those
     kept are the first row, the least and the largest value of each column, and the first row that has no value; the last row
@@ -23,10 +31,8 @@ def kept_rows(columns: list[Array], buckets: int = BUCKETS) -> Array:
         kept.add(first)
         for column in columns:
             part = column[first:last]
+            kept.update(first + place for place in extreme_places(part))
             finite = np.isfinite(part)
-            if finite.any():
-                kept.add(first + int(np.argmin(np.where(finite, part, np.inf))))
-                kept.add(first + int(np.argmax(np.where(finite, part, -np.inf))))
             if not finite.all():
                 kept.add(first + int(np.argmin(finite)))
     return np.array(sorted(kept))

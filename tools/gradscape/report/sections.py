@@ -18,10 +18,10 @@ import numpy as np
 from ..figures.files import Array, Error, File, named, read_file, text_of, wanted_file
 from ..figures.grids import (BELOW_NOISE, NOT_DONE, Run, are_sizes, direction_of, load_grid, load_landscape, summarise, wanted_grid)
 from ..figures.histograms import density, schema_of
-from ..figures.series import (Group, Places, choose_layers, find_groups, gather, is_run, load_series, load_trace, of_layer, place_of, planned_steps, stacked)
+from ..figures.series import (Group, Layer, Places, choose_layers, find_groups, gather, is_run, load_series, load_trace, of_layer, place_of, planned_steps, stacked)
 from ..figures.style import Look, settings_of
 from ..figures.surfaces import LABELS, Surface, load_surface, scale_of, wanted_surface
-from .reduce import holes, kept_rows, nearest_rows, slider_steps
+from .reduce import extreme_places, holes, kept_rows, nearest_rows, slider_steps
 from .words import WORDS, plain
 
 MOST_LAYERS = 12
@@ -135,13 +135,17 @@ def seeds_note(groups: list[Group]) -> list[str]:
     return ["Of several seeds the mean; in pale the range over the seeds."] if any(group.seeds > 1 for group in groups) else []
 
 
-def titled(title: str, name: str) -> str:
-    """Of a figure of the analysis `name`."""
-    return title if name == "main" else f"{title}, {plain(name)}"
+def titled(title: str, name: str, kind: str = "") -> str:
+    """Of a figure of the analysis `name`, or of the sweep of that name with kind="sweep "."""
+    return title if name == "main" else f"{title}, {kind}{plain(name)}"
 
 
 def choice(name: str, y: str, log: bool = False) -> dict[str, object]:
     return {"name": name, "y": y, "log": log}
+
+
+def layer_choice(layers: list[Layer]) -> tuple[str, list[dict[str, object]]]:
+    return "layer", [{"name": f"{layer.number}: {plain(' / '.join(layer.names))}"} for layer in layers]
 
 
 def wide(values: list[Array]) -> bool:
@@ -173,13 +177,12 @@ def sweeps(report: Report) -> None:
         if not groups:
             continue
         runs = [Run(group) for group in groups]
-        of = "" if name == "main" else f", sweep {plain(name)}"
         direction = direction_of(groups)
         there = [key for key in QUANTITIES if any(run.has(key) for run in runs)] or ["loss"]
         values = {key: [run[f"{key}_max"] for run in runs] for key in there}
-        bands = Figure("series", "bands", f"Bands of loss and gradient{of}", "training step",
+        bands = Figure("series", "bands", titled("Bands of loss and gradient", name, "sweep "), "training step",
                        [("quantity", [choice(QUANTITIES[key][0], QUANTITIES[key][1], wide(values[key])) for key in there])])
-        beta = Figure("series", "beta", f"Effective β-smoothness{of}", "training step", [("quantity", [choice("β", "largest β, loss/weight²", True)])])
+        beta = Figure("series", "beta", titled("Effective β-smoothness", name, "sweep "), "training step", [("quantity", [choice("β", "largest β, loss/weight²", True)])])
         for run in runs:
             at, why = report.run(run.group), reasons(run)
             report.numbers.append(summarise(run))
@@ -201,7 +204,7 @@ def sweeps(report: Report) -> None:
         bands.notes = seeds_note(groups) + [f"The band is over the {direction.sizes}.", *map(sentence, direction.notes)]
         beta.notes = seeds_note(groups) + ["Dotted: 1/(smallest step size), where β saturates; dashed: 2/η, the edge of stability of gradient descent."]
         report.add(bands)
-        step_sizes(report, name, of, runs)
+        step_sizes(report, name, runs)
         report.add(beta)
 
 
@@ -226,7 +229,7 @@ def sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
-def step_sizes(report: Report, name: str, of: str, runs: list[Run]) -> None:
+def step_sizes(report: Report, name: str, runs: list[Run]) -> None:
     cells = ("step", "alpha")
     groups = report.gathered(wanted_grid(name), lambda run, file: load_grid(run, file, name, {"grad_diff": cells, "loss": cells}))
     if not groups:
@@ -235,7 +238,7 @@ def step_sizes(report: Report, name: str, of: str, runs: list[Run]) -> None:
     updates = {group.files[0].attributes["direction"] for group in groups} == {"update"}
     extremes = [int(run.step[at]) for run in runs for key in ("beta_max", "loss_max", "loss_min", "grad_diff_max", "grad_diff_min")
                 for at in extreme_places(run[key])]
-    figure = Figure("slices", "step_sizes", f"Gradient difference against step size{of}", "multiple of the update" if updates else "step size η", [
+    figure = Figure("slices", "step_sizes", titled("Gradient difference against step size", name, "sweep "), "multiple of the update" if updates else "step size η", [
         ("quantity", [choice("gradient difference", "‖∇L(θ(η)) − g‖₂, loss/weight", True), choice("loss", "loss")])],
         steps=slider_steps([file["step"] for group in groups for file in group.files], extremes), log_x=True,
         notes=["Cells below the noise floor are left out.", *map(sentence, direction.notes)])
@@ -250,13 +253,6 @@ def step_sizes(report: Report, name: str, of: str, runs: list[Run]) -> None:
                     figure.tables.append({"run": report.run(group), "choice": [place], "name": label, "step": file["step"][rows],
                                           "size": sizes, key: file[key][seed, rows], "y": key, "mode": "lines+markers"})
     report.add(figure)
-
-
-def extreme_places(values: Array) -> list[int]:
-    finite = np.isfinite(values)
-    if not finite.any():
-        return []
-    return [int(np.argmin(np.where(finite, values, np.inf))), int(np.argmax(np.where(finite, values, -np.inf)))]
 
 
 # --- training ---
@@ -317,9 +313,8 @@ class Layered:
     words: str
     title: str
     rows: dict[str, tuple[str, str, bool | None]]
-    dimensions: tuple[str, ...] = ("step", "layer")
-    first: int = 1
-    units: bool = False
+    first: int = 1  # layer
+    units: bool = False  # rows [step, unit], not [step, layer]
 
 
 LAYERED = (
@@ -328,11 +323,12 @@ LAYERED = (
     Layered("distributions", "drift", "Drift of the activations", {"drift_mean": ("of means", "change of a unit's mean (rms)", True),
                                                                    "drift_variance": ("of variances", "change of a unit's variance (rms)", True)}),
     Layered("theorem", "theorem", "Theorem 4.1: what batch norm does to gradients", {
-        "factor": ("factor", "γ²/σ²", True), "removed": ("share removed", "share of ‖g‖² removed", None)}, ("step", "unit"), units=True))
+        "factor": ("factor", "γ²/σ²", True), "removed": ("share removed", "share of ‖g‖² removed", None)}, units=True))
 
 
 def layered(report: Report, kind: Layered) -> None:
-    schema = {row: kind.dimensions for row in kind.rows} | ({"unit": ("unit",), "unit_layer": ("unit",)} if kind.units else {})
+    schema = {row: ("step", "unit" if kind.units else "layer") for row in kind.rows} | (
+        {"unit": ("unit",), "unit_layer": ("unit",)} if kind.units else {})
     for name in report.names(kind.file):
         groups = report.gathered(wanted_file(kind.file, name), lambda run, file: load_series(run, file, kind.file, schema, name))
         if groups:
@@ -344,7 +340,8 @@ def layered_figure(report: Report, kind: Layered, title: str, groups: list[Group
     every = {name: [file[name] for group in groups for file in group.files] for name in kind.rows}
     figure = Figure("series", kind.words, title, "training step", [
         ("quantity", [choice(words, y, wide(every[name]) if log is None else log) for name, (words, y, log) in kind.rows.items()]),
-        ("layer", [{"name": f"{layer.number}: {plain(' / '.join(layer.names))}"} for layer in layers])], notes=seeds_note(groups))
+        layer_choice(layers)],
+        notes=["Line: median over a layer's units; band: quartiles. Of several seeds all units together."] if kind.units else seeds_note(groups))
     for row, name in enumerate(kind.rows):
         for column, layer in enumerate(layers):
             for group in groups:
@@ -354,8 +351,6 @@ def layered_figure(report: Report, kind: Layered, title: str, groups: list[Group
                 steps, values = found
                 columns, draw = quartiles(values, name) if kind.units else of_seeds(values, name)
                 figure.tables.append(table(report.run(group), [row, column], "step", {"step": steps} | columns, draw))
-    if kind.units:
-        figure.notes = ["Line: median over a layer's units; band: quartiles. Of several seeds all units together."]
     return figure
 
 
@@ -371,9 +366,9 @@ def layer_bands(report: Report) -> None:
     for name in report.names("landscape"):
         groups = report.gathered(wanted_grid(name), lambda run, file: load_grid(run, file, name, more), quiet=True)  # few have sweep.layers
         layers = choose_layers(groups, None, MOST_LAYERS) if groups else []
-        figure = Figure("series", "layers", "What single layers contribute" + ("" if name == "main" else f", sweep {plain(name)}"), "training step", [
+        figure = Figure("series", "layers", titled("What single layers contribute", name, "sweep "), "training step", [
             ("quantity", [choice("gradient difference", "the layer's part of the gradient difference", True), choice("β", "largest β of the layer", True)]),
-            ("layer", [{"name": f"{layer.number}: {plain(' / '.join(layer.names))}"} for layer in layers])],
+            layer_choice(layers)],
             notes=["Of several seeds the mean."] if any(group.seeds > 1 for group in groups) else [])
         for column, layer in enumerate(layers):
             for group in groups:
@@ -400,7 +395,7 @@ def histograms(report: Report, title: str, groups: list[Group]) -> Figure:
     layers = choose_layers(groups, None, MOST_LAYERS)
     figure = Figure("slices", "distributions", title, "value", [
         ("of", [choice("activations", "density"), choice("weights", "density")]),
-        ("layer", [{"name": f"{layer.number}: {plain(' / '.join(layer.names))}"} for layer in layers])],
+        layer_choice(layers)],
         steps=slider_steps([group.files[0]["step"] for group in groups], [], HISTOGRAMS),
         notes=["Of several seeds the first."] if any(group.seeds > 1 for group in groups) else [])
     for group in groups:
@@ -541,15 +536,13 @@ def line_through(report: Report, title: str, shown: list[tuple[Surface, int]], v
 def collect(places: Places) -> Report:
     """Everything that can be read at the places. What cannot is in `problems`."""
     report = Report(places)
-    parts: list[Callable[[], None]] = [lambda: sweeps(report), lambda: training(report), lambda: cross_run(report), lambda: layer_bands(report),
-                                       lambda: surfaces(report), lambda: distributions(report),
-                                       *(functools.partial(layered, report, kind) for kind in LAYERED),
-                                       lambda: others(report)]
+    parts: tuple[Callable[[Report], None], ...] = (sweeps, training, cross_run, layer_bands, surfaces, distributions,
+                                                   *(functools.partial(layered, kind=kind) for kind in LAYERED), others)
     found = find_groups(report.places)
     for part in parts:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # means of nothing are no news
-            part()
+            part(report)
     for run in (run for group in found for run in group.runs):
         for name in sorted(sweep.name for sweep in (run / "sweep").glob("*") if sweep.is_dir()):
             if not any((place / wanted_grid(name)).is_file() for place in (run, run.parent)):
