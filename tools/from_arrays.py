@@ -198,8 +198,9 @@ def from_pictures(folder: Path, size: tuple[int, int] | None, grey: bool, create
         shape = shape or read_picture(files[0], None, grey).shape[1:]
         into = create(prefix + "images", (len(files), 1 if grey else 3, *shape))
         for first in range(0, len(files), BLOCK):
-            block = [read_picture(path, size, grey) for path in files[first:first + BLOCK]]
-            for path, (_, height, width) in zip(files[first:], (pixels.shape for pixels in block)):
+            paths = files[first:first + BLOCK]
+            block = [read_picture(path, size, grey) for path in paths]
+            for path, (_, height, width) in zip(paths, (pixels.shape for pixels in block)):
                 if (height, width) != tuple(shape):
                     raise Refusal(path, f"has {height}x{width} pixels, and others {shape[0]}x{shape[1]}",
                                   f"--size {shape[0]}x{shape[1]} makes them alike")
