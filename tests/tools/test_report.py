@@ -11,6 +11,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +21,7 @@ from unittest import mock
 import h5py
 import numpy as np
 
-from support import INF, NAN, SLOW, Case, bowl, write_grid
+from support import INF, NAN, SLOW, TOOLS, Case, bowl, write_grid
 from test_plot_damage import Mutator, written_as_gradscape_does
 
 from gradscape import report
@@ -251,6 +253,16 @@ class Bad(ReportCase):
         study = self.write_study()
         self.assertIn("name it .html", self.command(study, "-o", self.place / "report.png", expect=2).stderr)
         self.assertIn("cannot be written", self.command(study, "-o", self.place / "no/report.html", expect=1).stderr)
+
+    def test_an_output_that_is_full_is_one_line(self) -> None:
+        run = self.write_landscape(self.run_directory("run"))
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([sys.executable, TOOLS / "report.py", run, "-o", self.place / "r.html"], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual((done.returncode, done.stderr), (1, "report: standard output: No space left on device\n"))
+
+    def test_a_fault_of_its_own_is_one_line(self) -> None:
+        with mock.patch.object(cli, "write", side_effect=ZeroDivisionError("of nothing")):
+            self.refused(self.place, says=f"report: a report of {self.place} cannot be drawn: ZeroDivisionError, of nothing; this is a fault of report.py")
 
     def test_a_damaged_file_is_told_and_the_rest_shown(self) -> None:
         study = self.write_study()

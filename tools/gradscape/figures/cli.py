@@ -40,7 +40,7 @@ def cut(message: str) -> str:
     return re.sub(rf"\S{{{MOST + 1},}}", lambda word: shown(word[0]), message)
 
 
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="plot.py", description="Draws gradscape's figures.", epilog="plot.py FIGURE --help lists the options of "
                     "a figure. Every figure is a function of the Python package gradscape.figures (folder tools) too.")
     figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
@@ -110,13 +110,16 @@ def leave_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def main(arguments: list[str] | None = None) -> int:
+def run_safely(program: str, parse: Callable[[list[str] | None], argparse.Namespace], work: Callable[[argparse.Namespace], None],
+               arguments: list[str] | None) -> int:
+    """The exit code of work(parse(arguments)), with one line on stderr of what is wrong. What is parsed holds its `parser`, the
+    `places`, and the `figure` that is made of them."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names of any bytes, on any terminal
-    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    options = parse(arguments)
     try:
-        run_program(options)
+        work(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the numbers has seen enough
@@ -125,11 +128,15 @@ def main(arguments: list[str] | None = None) -> int:
         options.parser.error(str(failure))
     except (Error, OSError) as failure:
         told = f"{failure.filename or 'standard output'}: {failure.strerror}" if isinstance(failure, OSError) else str(failure)
-        tell(f"plot: {cut(told)}")
+        tell(f"{program}: {cut(told)}")
         leave_output()
         return 1
     except Exception as failure:
-        tell(f"plot: {options.figure} of {cut(' '.join(options.places))} cannot be drawn: {type(failure).__name__}, "
-             f"{shown(failure)}; this is a fault of plot.py")
+        tell(f"{program}: {options.figure} of {cut(' '.join(options.places))} cannot be drawn: {type(failure).__name__}, "
+             f"{shown(failure)}; this is a fault of {program}.py")
         return 1
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_safely("plot", parse_arguments, run_program, arguments)
