@@ -252,7 +252,10 @@ class Bad(ReportCase):
     def test_where_it_cannot_be_written(self) -> None:
         study = self.write_study()
         self.assertIn("name it .html", self.command(study, "-o", self.place / "report.png", expect=2).stderr)
-        self.assertIn("cannot be written", self.command(study, "-o", self.place / "no/report.html", expect=1).stderr)
+        (self.place / "file").touch()
+        for folder, words in (("no", "No such file or directory"), ("file", "Not a directory")):
+            path = self.place / folder / "report.html"
+            self.assertEqual(self.command(study, "-o", path, expect=1).stderr, f"report: {path}: cannot be written ({words}); choose another place\n")
 
     def test_an_output_that_is_full_is_one_line(self) -> None:
         run = self.write_landscape(self.run_directory("run"))

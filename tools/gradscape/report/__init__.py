@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def write(places: Places, output: str | Path = "report.html", title: str | None 
     except OSError as failure:
         raise Error(f"{path}: cannot be written ({failure.strerror}); choose another place") from failure
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what could not be begun cannot be removed: the first error counts
+            temporary.unlink()
     return report
 
 
