@@ -84,7 +84,6 @@ _gradscape() {
   fi
   if [[ $current == '=' ]]; then current=''; elif [[ $previous == '=' ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi
   [[ $previous == -* ]] && values=$(_gradscape_values "$verb" "$previous")
-  [[ $values == @none ]] && values=''
   [[ -n $values || $current == -* ]] || values=$(_gradscape_values "$verb" place)
   case $values in
     @text) ;;
