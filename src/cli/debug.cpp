@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "gradscape/core/parallel.hpp"
+#include "gradscape/core/split.hpp"
 #include "gradscape/host/isa.hpp"
 #include "gradscape/host/version.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
@@ -16,14 +17,7 @@ namespace {
 std::string shell_word(const std::string& argument) {
   constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,@%+-";
   if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos) return argument;
-  std::string word = "'";
-  for (const char letter : argument)
-    if (letter == '\'')
-      word.append("'\\''");
-    else
-      word.push_back(letter);
-  word.push_back('\'');
-  return word;
+  return shell_quoted(argument);
 }
 
 /// Takes an option and its value away, in both forms.
