@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Reads every include of the sources and fails on one that goes upward, or on a circle of headers; and on a file of over a megabyte
-that git would keep, as data and results are none of the sources. The floors are the rows
-of the first table of docs/design.md, from the top down; a folder includes its own files and those of floors below it."""
+"""Reads every include of the sources and fails on one that goes upward, or on a circle of headers. The floors are the rows
+of the first table of docs/design.md, from the top down; a folder includes its own files and those of floors below it. Fails, too,
+on a file of over a megabyte that git keeps: data and results are none of the sources."""
 
 from __future__ import annotations
 
