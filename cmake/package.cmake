@@ -9,7 +9,7 @@ install(FILES README.md SECURITY.md LICENSE pyproject.toml DESTINATION .)
 # What the program says of itself, as man and the shells read it; it is asked when it is installed.
 function(install_output file folder)
   list(JOIN ARGN " " arguments)
-  install(CODE "execute_process(COMMAND $<TARGET_FILE:gradscape> ${arguments} OUTPUT_FILE \"${CMAKE_CURRENT_BINARY_DIR}/generated/${file}\"
+  install(CODE "execute_process(COMMAND \"$<TARGET_FILE:gradscape>\" ${arguments} OUTPUT_FILE \"${CMAKE_CURRENT_BINARY_DIR}/generated/${file}\"
                                 COMMAND_ERROR_IS_FATAL ANY)")
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/generated/${file} DESTINATION share/${folder})
 endfunction()

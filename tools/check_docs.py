@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Fails on a line of README, SECURITY or docs that is longer than 160 characters (diffs and terminals show whole lines), and on a
-link to a file or a heading that is not there."""
+"""Fails on a line of any document (*.md of the top folder, of docs/ and of tools/) that is longer than 160 characters (diffs and
+terminals show whole lines), and on a link to a file or a heading that is not there."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Reads every include of the sources and fails on one that goes upward, or on a circle of headers. The floors are the rows
-of the first table of docs/design.md, from the top down; a folder includes its own files and those of floors below it."""
+of the first table of docs/design.md, from the top down; a folder includes its own files and those of floors below it. Fails, too,
+on a file of over a megabyte that git keeps: data and results are none of the sources."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +46,11 @@ def circle(graph: dict[str, list[str]]) -> list[str]:
     return next((found for node in graph if (found := walk(node, []))), [])
 
 
+def large_files() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)  # nothing in a tarball
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file() and (ROOT / name).stat().st_size > 1e6]
+
+
 def main() -> int:
     height = floors()
     problems = []
@@ -59,6 +66,7 @@ def main() -> int:
             other = name.split("/")[0]
             if other not in height or (other != folder and height[other] >= height[folder]):
                 problems.append(f"{path}: includes {name}, which is not below {folder}/")
+    problems += [f"{name}: over a megabyte, and kept by git" for name in large_files()]
     if way := circle(graph):
         problems.append("headers include each other in a circle: " + " -> ".join(way))
     print("\n".join(problems) or f"{len(height)} floors, no include goes upward")

@@ -321,9 +321,10 @@ void run(CLI::App& app, int argc, char** argv) {
   const auto show_help = [&](bool all) {
     const auto named = app.get_subcommands();
     const ProgramHelp program = describe(app, verbs);
-    HelpPage page = help_page(program);
-    for (const VerbPage& verb : program.verbs)
-      if (!named.empty() && verb.name == named.front()->get_name()) page = help_page(verb, all);
+    const auto verb = std::find_if(program.verbs.begin(), program.verbs.end(), [&](const VerbPage& page) {
+      return !named.empty() && page.name == named.front()->get_name();
+    });
+    const HelpPage page = verb == program.verbs.end() ? help_page(program) : help_page(*verb, all);
     write_output(layout_help(page, terminal_columns(STDOUT_FILENO)));
   };
   try {

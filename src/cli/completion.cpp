@@ -7,6 +7,7 @@
 
 #include "gradscape/cli/program_help.hpp"
 #include "gradscape/core/error.hpp"
+#include "gradscape/core/split.hpp"
 
 namespace gradscape {
 namespace {
@@ -24,18 +25,6 @@ Kind kind_of(const OptionHelp& option) {
   if (name == "--data.path" || option.value == "DIR" || has("RUN_DIR") || has("RUN@") || has("NET"))
     return Kind::folder;
   return Kind::text;
-}
-
-/// The text within single quotes of a shell of the Bourne family.
-std::string quoted(const std::string& text) {
-  std::string result = "'";
-  for (const char letter : text)
-    if (letter == '\'')
-      result += "'\\''";
-    else
-      result += letter;
-  result += '\'';
-  return result;
 }
 
 /// The text with a backslash before each of these letters.
@@ -84,7 +73,6 @@ _gradscape() {
   fi
   if [[ $current == '=' ]]; then current=''; elif [[ $previous == '=' ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi
   [[ $previous == -* ]] && values=$(_gradscape_values "$verb" "$previous")
-  [[ $values == @none ]] && values=''
   [[ -n $values || $current == -* ]] || values=$(_gradscape_values "$verb" place)
   case $values in
     @text) ;;
@@ -109,18 +97,19 @@ std::string bash_script(const ProgramHelp& program) {
       if (!option.positional) names.push_back(option.names.front());
       const std::string values = bash_values(option);
       if (values != "@text" && (!option.positional || &option == positional(verb)))
-        of_values[values].push_back(quoted(verb.name + " " + (option.positional ? "place" : option.names.front())));
+        of_values[values].push_back(
+            shell_quoted(verb.name + " " + (option.positional ? "place" : option.names.front())));
     }
-    options += fmt::format("    {}) echo {} ;;\n", verb.name, quoted(fmt::format("{}", fmt::join(names, " "))));
+    options += fmt::format("    {}) echo {} ;;\n", verb.name, shell_quoted(fmt::format("{}", fmt::join(names, " "))));
   }
   std::string script =
       "# Completion of gradscape's verbs, options and values, for bash 4 and later.\n"
       "# Load it with: source <(gradscape completion bash)\n\n";
-  script += fmt::format("_gradscape_verbs={}\n", quoted(fmt::format("{}", fmt::join(verbs, " "))));
+  script += fmt::format("_gradscape_verbs={}\n", shell_quoted(fmt::format("{}", fmt::join(verbs, " "))));
   script += "\n_gradscape_options() {\n  case $1 in\n" + options + "  esac\n}\n";
   script += "\n_gradscape_values() {\n  case \"$1 $2\" in\n    'help place') echo \"$_gradscape_verbs\" ;;\n";
   for (const auto& [values, places] : of_values)
-    script += fmt::format("    {}) echo {} ;;\n", fmt::join(places, "|"), quoted(values));
+    script += fmt::format("    {}) echo {} ;;\n", fmt::join(places, "|"), shell_quoted(values));
   return script + "    *' -'*) echo '@text' ;;\n  esac\n}\n" + kBashBody;
 }
 
@@ -148,19 +137,19 @@ std::string zsh_action(const OptionHelp& option) {
 std::string zsh_script(const ProgramHelp& program) {
   std::string verbs, cases;
   for (const VerbPage& verb : program.verbs) {
-    verbs += fmt::format("    {}\n", quoted(verb.name + ":" + escaped(verb.text, ":\\")));
+    verbs += fmt::format("    {}\n", shell_quoted(verb.name + ":" + escaped(verb.text, ":\\")));
     cases += fmt::format("    {})\n      _arguments", verb.name);
     int place = 0;
     for (const OptionHelp& option : verb.options) {
       if (option.positional) {
-        cases += " \\\n        " + quoted(fmt::format("{}{}", ++place, zsh_action(option)));
+        cases += " \\\n        " + shell_quoted(fmt::format("{}{}", ++place, zsh_action(option)));
         continue;
       }
       const std::string text = escaped(option.text, "[]:\\");
       for (const std::string& name : option.names)
-        cases +=
-            " \\\n        " + quoted(fmt::format("{}{}[{}]{}", name, option.valued && name.starts_with("--") ? "=" : "",
-                                                 text, zsh_action(option)));
+        cases += " \\\n        " +
+                 shell_quoted(fmt::format("{}{}[{}]{}", name, option.valued && name.starts_with("--") ? "=" : "", text,
+                                          zsh_action(option)));
     }
     cases += " ;;\n";
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "gradscape/core/parallel.hpp"
+#include "gradscape/core/split.hpp"
 #include "gradscape/host/isa.hpp"
 #include "gradscape/host/version.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
@@ -16,14 +17,7 @@ namespace {
 std::string shell_word(const std::string& argument) {
   constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,@%+-";
   if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos) return argument;
-  std::string word = "'";
-  for (const char letter : argument)
-    if (letter == '\'')
-      word.append("'\\''");
-    else
-      word.push_back(letter);
-  word.push_back('\'');
-  return word;
+  return shell_quoted(argument);
 }
 
 /// Takes an option and its value away, in both forms.
@@ -43,6 +37,12 @@ void add_flag(std::vector<std::string>& arguments, const std::string& flag) {
   if (std::find(arguments.begin(), arguments.end(), flag) == arguments.end()) arguments.push_back(flag);
 }
 
+/// Whether a path is a folder, or one below it, as both are written.
+bool holds(const std::string& folder, const std::string& path) {
+  return !folder.empty() && path.starts_with(folder) &&
+         (folder.back() == '/' || path.size() == folder.size() || path[folder.size()] == '/');
+}
+
 }  // namespace
 
 std::string replay_command(const std::string& program, const std::vector<std::string>& given,
@@ -56,10 +56,12 @@ std::string replay_command(const std::string& program, const std::vector<std::st
   if (surveys && step != failed.end() && step->last == step->first + 1 && survey != failed.end()) {
     drop(arguments, "--task");
     drop(arguments, "--steps");
-    arguments.insert(arguments.end(), {"--steps", std::to_string(step->first)});
-    for (std::size_t i = 1; i < arguments.size(); ++i)  // of a folder the one run
-      if (!arguments[i].starts_with('-') && survey->where.starts_with(arguments[i])) arguments[i] = survey->where;
-  } else if ((verb == "run" || verb == "train") && !failed.empty() && step != failed.end()) {
+    const auto folder = std::find_if(arguments.begin() + 1, arguments.end(),
+                                     [&](const std::string& argument) { return holds(argument, survey->where); });
+    if (folder != arguments.end()) *folder = survey->where;  // of a folder the one run
+    arguments.emplace_back("--steps");
+    arguments.push_back(std::to_string(step->first));
+  } else if ((verb == "run" || verb == "train") && step != failed.end()) {
     std::erase(arguments, "--force");
     add_flag(arguments, "--resume");
   }

@@ -21,6 +21,8 @@ std::string plain(const std::string& text) {
         result += "\\-";
       else if (text[i] == '\'')
         result += "\\(aq";
+      else if (text[i] == '`')
+        result += "\\(ga";
       else if (text[i] == '^' || text[i] == '~')
         result += text[i] == '^' ? "\\(ha" : "\\(ti";
       else

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/host/console.hpp"
@@ -16,7 +17,12 @@ namespace {
 
 constexpr std::size_t kWidth = 100;  // of a line
 
-using Line = std::array<std::string, 6>;  // layer, kind, output, parameters, multiply-adds, fused into
+/// A layer, as both table and JSON tell it.
+struct LayerRow {
+  std::string name, kind, output;
+  Index parameters = 0, products = 0;  // multiply-adds per image
+  std::string fused_into = {};
+};
 
 /// Elements of theta that belong to a node.
 Index parameters_of(const Node& node, const Layout& parameters) {
@@ -26,34 +32,44 @@ Index parameters_of(const Node& node, const Layout& parameters) {
   return sum;
 }
 
-std::vector<Line> lines_of(const ModelGraph& graph) {
+std::vector<LayerRow> layer_rows(const ModelGraph& graph) {
   const std::vector<FeatureShape> shapes = output_shapes(graph);
   const std::vector<Index> products = multiply_adds(graph);
   const Layout parameters = layouts(graph).parameters;
-  std::vector<Line> lines = {{"layer", "kind", "output", "parameters", "multiply-adds", "fused into"}};
-  Index all_products = 0;
+  std::vector<LayerRow> rows;
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
-    const Index count = parameters_of(node, parameters);
-    const auto number = [](Index value) { return value == 0 ? "" : std::to_string(value); };
-    lines.push_back({node.name, describe(node.op), describe(shapes[i]), number(count), number(products[i]), ""});
-    all_products += products[i];
+    rows.push_back({node.name, describe(node.op), describe(shapes[i]), parameters_of(node, parameters), products[i]});
   }
   for (const std::vector<int>& group : fuse(graph, Fusion::on))
     for (std::size_t i = 1; i < group.size(); ++i)
-      lines[static_cast<std::size_t>(group[i]) + 1].back() =
-          label(graph.nodes[static_cast<std::size_t>(group.front())]);
-  lines.push_back({"total", "", "", std::to_string(parameters.size()), std::to_string(all_products), ""});
-  return lines;
+      rows[static_cast<std::size_t>(group[i])].fused_into = label(graph.nodes[static_cast<std::size_t>(group.front())]);
+  return rows;
+}
+
+/// Of all layers.
+LayerRow total_of(const std::vector<LayerRow>& rows) {
+  LayerRow total{"total", "", ""};
+  for (const LayerRow& row : rows) {
+    total.parameters += row.parameters;
+    total.products += row.products;
+  }
+  return total;
 }
 
 void print_graph(const ModelGraph& graph) {
-  const std::vector<Line> lines = lines_of(graph);
+  std::vector<LayerRow> rows = layer_rows(graph);
+  rows.push_back(total_of(rows));
+  std::vector<std::array<std::string, 6>> lines = {
+      {"layer", "kind", "output", "parameters", "multiply-adds", "fused into"}};
+  const auto number = [](Index value) { return value == 0 ? "" : std::to_string(value); };
+  for (const LayerRow& row : rows)
+    lines.push_back({row.name, row.kind, row.output, number(row.parameters), number(row.products), row.fused_into});
   std::array<int, 6> widths = {};
-  for (const Line& line : lines)
+  for (const auto& line : lines)
     for (std::size_t i = 0; i < line.size(); ++i)
       widths[i] = std::max(widths[i], static_cast<int>(fmt::formatted_size("{}", line[i])));
-  for (const Line& line : lines) {
+  for (const auto& line : lines) {
     std::string text = fmt::format("  {:{}}  {:{}}  {:>{}}  {:>{}}  {:>{}}  {}", line[0], widths[0], line[1], widths[1],
                                    line[2], widths[2], line[3], widths[3], line[4], widths[4], line[5]);
     text.erase(text.find_last_not_of(' ') + 1);
@@ -100,15 +116,23 @@ std::string headline(const Shown& network) {
                      describe(network.graph.input), output_shapes(network.graph).back().channels);
 }
 
+/// Why the images' shape is not known, without which there is no network; nothing where it is.
+std::optional<std::string> unknown_images(const std::vector<Experiment>& experiments) {
+  try {
+    for (const Experiment& experiment : experiments) (void)sample_shape(experiment.data);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void print_networks(const std::vector<Experiment>& experiments) {
-  for (const Experiment& experiment : experiments) try {
-      (void)sample_shape(experiment.data);
-    } catch (const Error& error) {
-      print_out("network: not known without the images: {}\n", error.what());
-      return;
-    }
+  if (const auto why = unknown_images(experiments)) {
+    print_out("network: not known without the images: {}\n", *why);
+    return;
+  }
   for (const Shown& network : different_networks(experiments)) {
     print_out("{}\n", headline(network));
     print_graph(network.graph);
@@ -117,28 +141,24 @@ void print_networks(const std::vector<Experiment>& experiments) {
 
 nlohmann::ordered_json network_members(const std::vector<Experiment>& experiments) {
   using Json = nlohmann::ordered_json;
-  for (const Experiment& experiment : experiments) try {
-      (void)sample_shape(experiment.data);
-    } catch (const Error&) {
-      return nullptr;
-    }
+  if (unknown_images(experiments)) return nullptr;
   Json networks = Json::array();
-  const auto number = [](const std::string& cell) { return cell.empty() ? Json(0) : Json(std::stoll(cell)); };
   for (const Shown& network : different_networks(experiments)) {
-    const std::vector<Line> lines = lines_of(network.graph);
+    const std::vector<LayerRow> rows = layer_rows(network.graph);
     Json layers = Json::array();
-    for (std::size_t i = 1; i + 1 < lines.size(); ++i)
-      layers.push_back({{"name", lines[i][0]},
-                        {"kind", lines[i][1]},
-                        {"output", lines[i][2]},
-                        {"parameters", number(lines[i][3])},
-                        {"multiply_adds", number(lines[i][4])},
-                        {"fused_into", lines[i][5].empty() ? Json() : Json(lines[i][5])}});
+    for (const LayerRow& row : rows)
+      layers.push_back({{"name", row.name},
+                        {"kind", row.kind},
+                        {"output", row.output},
+                        {"parameters", row.parameters},
+                        {"multiply_adds", row.products},
+                        {"fused_into", row.fused_into.empty() ? Json() : Json(row.fused_into)}});
+    const LayerRow total = total_of(rows);
     networks.push_back({{"variants", network.variants},
                         {"input", describe(network.graph.input)},
                         {"outputs", output_shapes(network.graph).back().channels},
-                        {"parameters", number(lines.back()[3])},
-                        {"multiply_adds", number(lines.back()[4])},
+                        {"parameters", total.parameters},
+                        {"multiply_adds", total.products},
                         {"layers", layers},
                         {"text", graph_text(network.graph)}});
   }

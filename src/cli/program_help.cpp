@@ -103,10 +103,8 @@ HelpPage help_page(const VerbPage& verb, bool all) {
       page.groups[1].entries.push_back(entry_of(option));
     else if (all)
       group_of(page, option.group).entries.push_back(entry_of(option));
-  if (verb.has_more() && !all) {
-    page.notes = {verb.takes_fields() ? kFieldsNote : "--help-all lists more options."};
-    page.notes.insert(page.notes.end(), verb.notes.begin(), verb.notes.end());
-  }
+  if (verb.has_more() && !all)
+    page.notes.insert(page.notes.begin(), verb.takes_fields() ? kFieldsNote : "--help-all lists more options.");
   page.groups.push_back({"Examples", verb.examples});
   return page;
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "gradscape/cli/info_file.hpp"
@@ -70,18 +71,24 @@ void tell_config(InfoPage& page, const std::string& path) {
     print_networks(study.runs);
 }
 
-/// What is printed after a derived file's name.
-std::string stale_note(const std::string& path) {
-  const auto because = stale_because(path);
-  return because ? fmt::format(" (stale: it {}; renew it with: {})", *because, renewal(path)) : "";
-}
+/// A derived file, and why it is stale, which is looked for in all that it was made of.
+struct Derived {
+  explicit Derived(const std::string& file)
+      : path(file), there(fs::exists(file)), because(there ? stale_because(file) : std::nullopt) {}
 
-/// A derived file for --json: null where there is none.
-Json merged_member(const std::string& path) {
-  if (!fs::exists(path)) return nullptr;
-  const auto because = stale_because(path);
-  return {{"file", path}, {"stale_because", because ? Json(*because) : Json()}};
-}
+  std::string text() const {
+    return because ? fmt::format("{} (stale: it {}; renew it with: {})", path, *because, renewal(path)) : path;
+  }
+  /// Null where there is none.
+  Json member() const {
+    if (!there) return nullptr;
+    return {{"file", path}, {"stale_because", because ? Json(*because) : Json()}};
+  }
+
+  std::string path;
+  bool there;
+  std::optional<std::string> because;
+};
 
 void tell_run(InfoPage& page, const RunDirectory& directory) {
   const Experiment experiment = read_stored_experiment(directory);
@@ -109,20 +116,18 @@ void tell_run(InfoPage& page, const RunDirectory& directory) {
   std::set<std::string> told;
   Json surveys = Json::array(), others = Json::array();
   for (const SurveyId& survey : directory.surveys()) {
-    const std::string merged = directory.merged_path(survey);
+    const Derived merged(directory.merged_path(survey));
     const std::size_t shards = directory.shard_files(survey).size();
-    told.insert(merged);
-    surveys.push_back(
-        {{"kind", survey.kind}, {"name", survey.name}, {"shards", shards}, {"merged", merged_member(merged)}});
+    told.insert(merged.path);
+    surveys.push_back({{"kind", survey.kind}, {"name", survey.name}, {"shards", shards}, {"merged", merged.member()}});
     page.line(survey.kind + " " + survey.name,
-              fmt::format("{} shards, {}", shards,
-                          fs::exists(merged) ? "merged in " + merged + stale_note(merged) : "not merged"),
-              {});
+              fmt::format("{} shards, {}", shards, merged.there ? "merged in " + merged.text() : "not merged"), {});
   }
   for (const std::string& path : directory.derived_files()) {  // of older programs, which kept no shards of analyses
     if (told.contains(path)) continue;
-    others.push_back(merged_member(path));
-    page.line("also", path + stale_note(path), {});
+    const Derived derived(path);
+    others.push_back(derived.member());
+    page.line("also", derived.text(), {});
   }
   page.members().update({{"surveys", surveys}, {"other_files", others}});
 }

@@ -16,12 +16,24 @@
 namespace gradscape {
 namespace {
 
-/// A first configuration. What they share is said once: {0} the name, {1} the network, {2} the training.
+constexpr const char* kVariants = R"(
+# One run for each; a variant may set any key. They have the same batches, and the same initial values where both have
+# the weight.
+[[variant]]
+name = "none"
+
+[[variant]]
+name = "bn"
+model.norm = "batch"       # none | batch | l1 | l2 | linf | layer | group
+)";
+
+/// A first configuration; what they share is kText.
 struct Template {
   const char* name;
   const char* about;
   const char* model;
   const char* training;
+  const char* variants;
 };
 
 constexpr Template kTemplates[] = {
@@ -30,21 +42,21 @@ constexpr Template kTemplates[] = {
 arch = "vgg-a"             # vgg-11 … vgg-19 too
 width = 0.25               # of all channel counts: a sixteenth of the arithmetic; 1: as published
 )",
-     "lr = 0.1\n"},
+     "lr = 0.1\n", kVariants},
     {"resnet", "ResNet-20 (He et al. 2016) with and without batch normalisation",
      R"([model]
 arch = "resnet-20"         # 20, 32, 44, 56, 110; wrn-28-10, densenet-40 are other families
 width = 0.5                # of all channel counts; 1: as published
 init = "pytorch"           # he-normal grows beyond bounds without normalisation
 )",
-     "lr = 0.05\nmomentum = 0.9\nweight_decay = 1e-4\n"},
+     "lr = 0.05\nmomentum = 0.9\nweight_decay = 1e-4\n", kVariants},
     {"mlp", "a multilayer perceptron with and without batch normalisation",
      R"([model]
 arch = "mlp"
 hidden = [256, 128]        # units of each hidden layer
 norm_dense = true          # a norm behind each hidden layer, where the variant has one
 )",
-     "lr = 0.05\n"},
+     "lr = 0.05\n", kVariants},
     {"own", "a network of your own, layer by layer",
      R"([model]
 init = "he-normal"
@@ -63,20 +75,10 @@ flatten
 linear: dense 10           # one number for each class
 """
 )",
-     "lr = 0.05\n"},
+     "lr = 0.05\n", ""},
 };
 
-constexpr const char* kVariants = R"(
-# One run for each; a variant may set any key. They have the same batches, and the same initial values where both have
-# the weight.
-[[variant]]
-name = "none"
-
-[[variant]]
-name = "bn"
-model.norm = "batch"       # none | batch | l1 | l2 | linf | layer | group
-)";
-
+// {0} name, {1} about, {2} [model], {3} training, {4} variants, {5} path
 constexpr const char* kText = R"(# {1}.
 # gradscape run {5}        trains and probes, in runs/{0}
 # gradscape watch runs/{0}      shows how far it is
@@ -118,9 +120,7 @@ std::vector<std::string> template_names() {
 
 /// `path`: as what it is written; named in a comment, which ends with a line.
 std::string text_of(const Template& one, const std::string& path) {
-  const bool own = one.name == std::string("own");
-  std::string about = one.about;
-  return fmt::format(fmt::runtime(kText), one.name, about, one.model, one.training, own ? "" : kVariants,
+  return fmt::format(kText, one.name, one.about, one.model, one.training, one.variants,
                      path.find_first_of("\r\n") == std::string::npos ? path : fmt::format("{}.toml", one.name));
 }
 

@@ -12,6 +12,7 @@
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/host/progress.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
+#include "gradscape/store/run_lock.hpp"
 #include "gradscape/store/trace_file.hpp"
 #include "gradscape/study/merge_job.hpp"
 #include "gradscape/study/run_access.hpp"
@@ -48,9 +49,13 @@ void train_all(const StudyOptions& options, const std::vector<PlacedRun>& runs, 
     for (const PlacedRun& run : runs)
       if (!run.united.empty())
         for (const std::string& file : united_files(run.united)) std::filesystem::remove(file);
+  std::optional<RunLock> held;
   for (const PlacedRun& run : runs) {
     if (interrupted()) throw interruption("", "", "the same command with --resume continues");
     train(run.experiment, run.directory, request);
+    // Held until the next run is trained, whose directory is not there before its data are read: who watches the folder
+    // sees that the study goes on.
+    held.emplace(run.directory.lock_path());
     finish(run);
   }
 }

@@ -37,7 +37,7 @@ std::string bar(double share, std::size_t width) {
   return fmt::format("[{:#<{}}{:->{}}]", "", full, "", width - full);
 }
 
-/// "trained", "training", "open": nobody is at it.
+/// "complete", "training", "trained": surveys are open, "stopped": nobody is at it.
 std::string state_of(const RunView& view) {
   const RunReport& run = view.report;
   if (run.complete()) return "complete";
@@ -121,7 +121,8 @@ class Screen {
  public:
   /// Runs that are not complete come first where not all have room.
   void draw(std::vector<RunView> views) {
-    const std::size_t columns = terminal_columns(STDOUT_FILENO) - 1, room = terminal_lines(STDOUT_FILENO) - 2;
+    const std::size_t columns = terminal_columns(STDOUT_FILENO) - 1,
+                      room = std::max<std::size_t>(3, terminal_lines(STDOUT_FILENO)) - 2;
     std::size_t wanted = 0;
     for (const RunView& view : views) wanted += block(view).size();
     if (wanted > room)
@@ -161,6 +162,7 @@ void watch(const WatchCommand& command) {
     throw UsageError("--every", fmt::format("{} s is no interval to look at", command.every), "1 to 86400");
   require_folder_name("--name", "sweep", command.name);
   const bool live = can_redraw() && !command.once;
+  const bool one_run = RunDirectory(command.directory).holds_run();
   Screen screen;
   std::vector<std::string> told;  // lines printed last
   while (true) {
@@ -179,8 +181,10 @@ void watch(const WatchCommand& command) {
       flush_output();
       told = lines;
     }
-    const bool complete =
-        std::all_of(views.begin(), views.end(), [](const RunView& view) { return view.report.complete(); });
+    // Who goes on to the next run of a study, which is not there yet, holds the last.
+    const bool complete = std::all_of(views.begin(), views.end(), [&](const RunView& view) {
+      return view.report.complete() && (one_run || !view.trainer);
+    });
     if (command.once || complete) return;
     // A look at long runs takes time, and much of a shared disk: it takes at most a tenth of it.
     const auto took = Clock::now() - begin;

@@ -14,7 +14,6 @@ namespace gradscape {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMostInteger = 9007199254740992.0;  // 2^53: exact in a double
 
 Range any() {
   return {-kMostInteger, kMostInteger};

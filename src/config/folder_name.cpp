@@ -17,17 +17,6 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
-/// "seed-1", "lr-0.01": folders of a study's runs.
-bool is_run_folder(std::string_view name) {
-  const auto is_number = [](std::string_view text) {
-    double value = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return code != std::errc::invalid_argument && end == text.data() + text.size();
-  };
-  return (name.starts_with("seed-") && is_number(name.substr(5))) ||
-         (name.starts_with("lr-") && is_number(name.substr(3)));
-}
-
 bool is_own_name(std::string_view name) {
   constexpr std::string_view kNames[] = {"checkpoints", "trace", "sweep", "partial", "slurm", "gradscape-run"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) || name.ends_with(".h5") ||
@@ -48,6 +37,16 @@ std::string fault(const std::string& name) {
 }
 
 }  // namespace
+
+bool is_run_folder(std::string_view name) {
+  const auto is_number = [](std::string_view text) {
+    double value = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return code != std::errc::invalid_argument && end == text.data() + text.size();
+  };
+  return (name.starts_with("seed-") && is_number(name.substr(5))) ||
+         (name.starts_with("lr-") && is_number(name.substr(3)));
+}
 
 void require_folder_name(const std::string& where, const std::string& what, const std::string& name) {
   const std::string wrong = fault(name);

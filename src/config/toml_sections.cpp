@@ -16,10 +16,13 @@ namespace {
 std::string node_text(const toml::node& node) {
   std::ostringstream text;
   node.visit([&](const auto& value) {
-    if constexpr (toml::is_floating_point<decltype(value)>)
-      text << fmt::format("{}", *value);  // 0.1, not 0.10000000000000001
-    else
+    if constexpr (toml::is_floating_point<decltype(value)>) {
+      std::string number = fmt::format("{}", *value);                                    // 0.1, not 0.10000000000000001
+      if (number.find_first_not_of("-0123456789") == std::string::npos) number += ".0";  // 16.0 is no whole number
+      text << number;
+    } else {
       text << value;
+    }
   });
   return text.str();
 }

@@ -14,7 +14,6 @@ bool Range::contains(double value) const {
 std::string Range::text() const {
   const bool below = std::isfinite(max);
   const bool above = std::isfinite(min);
-  constexpr double kMostInteger = 9007199254740992.0;
   const auto bound = [](double value) { return value == kMostInteger ? "2^53" : fmt::format("{}", value); };
   const std::string low = fmt::format("{} {}", open_min ? ">" : ">=", bound(min));
   const std::string high = fmt::format("{} {}", open_max ? "<" : "<=", bound(max));

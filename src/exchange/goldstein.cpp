@@ -126,21 +126,20 @@ std::vector<double> read_projection(const h5::File& file, const std::string& nam
 
 /// `axes` may be none where coordinates are multiples already.
 void add_checkpoints(Table& table, const Table& schema, const GoldsteinFiles& files,
-                     const std::optional<AxisProducts>& known) {
+                     const std::optional<AxisProducts>& axes) {
   const h5::File file = h5::File::open(files.projection, h5::Origin::anyone);
   std::vector<double> x = read_projection(file, "/proj_xcoord"), y = read_projection(file, "/proj_ycoord");
   if (x.size() != y.size() || x.empty()) throw Error(file.path(), "proj_xcoord and proj_ycoord do not belong together");
   if (!has_multiples(files.projection)) {
-    if (!known)
+    if (!axes)
       throw Error(files.directions.empty() ? files.projection : files.directions,
                   "holds no directions, and the path's coordinates are lengths along them",
                   "a direction file of tomgoldstein/loss-landscape holds xdirection/0, xdirection/1, …");
-    const AxisProducts& axes = *known;
     constexpr double kParallel = 1e-12;  // 1 - cosine^2 of directions that rounding alone tells apart
-    if (!(axes.xx * axes.yy - axes.xy * axes.xy > kParallel * axes.xx * axes.yy))
+    if (!(axes->xx * axes->yy - axes->xy * axes->xy > kParallel * axes->xx * axes->yy))
       throw Error(files.directions, "its directions are parallel or 0: they give no coordinates");
     for (std::size_t i = 0; i < x.size(); ++i) {  // lengths along the directions
-      const PlanePlace place = place_on_plane(axes, x[i] * std::sqrt(axes.xx), y[i] * std::sqrt(axes.yy));
+      const PlanePlace place = place_on_plane(*axes, x[i] * std::sqrt(axes->xx), y[i] * std::sqrt(axes->yy));
       x[i] = place.a;
       y[i] = place.b;
     }

@@ -25,13 +25,14 @@ const std::vector<std::string> kStatusFlags = {"not_done", "ok", "non_finite"};
 struct PointVariable {
   const char* name;  // of a cell; the trajectory's has the prefix "trajectory_"
   const char* long_name;
+  const char* units;
   bool test;
 };
 constexpr PointVariable kMeasured[] = {
-    {"loss", "mean loss of the training images", false},
-    {"accuracy", "fraction of the training images that is classified right", false},
-    {"test_loss", "mean loss of the test images", true},
-    {"test_accuracy", "fraction of the test images that is classified right", true},
+    {"loss", "mean loss of the training images", "loss", false},
+    {"accuracy", "fraction of the training images that is classified right", "1", false},
+    {"test_loss", "mean loss of the test images", "loss", true},
+    {"test_accuracy", "fraction of the test images that is classified right", "1", true},
 };
 
 /// The places 0, …, size − 1 of an axis by the stride at which coarse to fine comes to them: the coarsest stride first.
@@ -201,8 +202,8 @@ Table surface_points_schema(const SurfaceQuantities& quantities) {
   list.push_back(variable_of("b", "place along y", "1", row));
   for (const PointVariable& measured : kMeasured)
     if (!measured.test || quantities.test)
-      list.push_back(
-          variable_of(measured.name, measured.long_name, "1", row, measured.test ? Absent::dropped : Absent::refused));
+      list.push_back(variable_of(measured.name, measured.long_name, measured.units, row,
+                                 measured.test ? Absent::dropped : Absent::refused));
   if (quantities.grad_norm)
     list.push_back(
         variable_of("grad_norm", "norm of the gradient on the training images", "loss/weight", row, Absent::dropped));
@@ -330,10 +331,11 @@ class Unfolding {
     };
     const auto add_summary = [&](const std::string& name, const std::string& of, bool error) {
       if (to_.find(of) == nullptr) return;
-      Variable barrier = variable_of(name + "barrier", "largest height over the chord from 0 to 1", "1", {"repeat"});
+      const char* units = error ? "1" : "loss";
+      Variable barrier = variable_of(name + "barrier", "largest height over the chord from 0 to 1", units, {"repeat"});
       Variable rise = variable_of(name + "monotonicity",
                                   "largest rise from a point to a later one, from 0 to 1: 0 where it falls all along",
-                                  "1", {"repeat"});
+                                  units, {"repeat"});
       for (std::size_t repeat = 0; repeat < repeats_; ++repeat) {
         const LineSummary summary = line(of, repeat, error);
         barrier.values.push_back(summary.barrier);

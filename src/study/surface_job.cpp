@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/number.hpp"
 #include "gradscape/host/interrupt.hpp"
@@ -103,6 +104,7 @@ class SurfaceJob {
 
 std::size_t surface_run(const SurveyId& id, const Experiment& experiment, const RunDirectory& directory,
                         const std::optional<TaskShare>& task) {
+  const Doing doing(id.kind, directory.root());
   return with_precision(experiment, [&]<class S>() { return SurfaceJob<S>(id, experiment, directory).work(task); });
 }
 

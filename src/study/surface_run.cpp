@@ -1,5 +1,6 @@
 #include "gradscape/study/surface_run.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

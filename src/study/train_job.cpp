@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "gradscape/config/folder_name.hpp"
 #include "gradscape/core/doing.hpp"
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/number.hpp"
@@ -26,8 +27,7 @@ namespace {
 std::string label_of(const Experiment& experiment, const std::string& root) {
   const std::string& variant = experiment.experiment.variant;
   const std::string own = std::filesystem::path(root).filename().string();
-  return (variant.empty() ? experiment.experiment.name : variant) +
-         (own.starts_with("seed-") || own.starts_with("lr-") ? "/" + own : "");
+  return (variant.empty() ? experiment.experiment.name : variant) + (is_run_folder(own) ? "/" + own : "");
 }
 
 /// What a directory holds that this run could go on from.

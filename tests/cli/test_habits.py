@@ -423,6 +423,9 @@ class Debug(Case):
         self.assertNotIn("--task", command)
         repeated = self.again(done.stderr)
         self.assertEqual((repeated.returncode, self.first_line(repeated.stderr)), (1, self.first_line(done.stderr)))
+        # A name, or a step, with which the folder's name begins is no folder.
+        named = gradscape("sweep", "the study", "--name", "the", "--quiet", "--debug", expect=1, cwd=self.place)
+        self.assertIn(" 'the study/none' --name the --quiet --debug --steps 6", named.stderr)
 
     def test_training(self) -> None:
         run = self.make("train", PLAIN, self.place / "run")

@@ -140,6 +140,8 @@ class Surface(Case):
         told = json.loads(gradscape("info", run / "surface.h5", "--json").stdout)
         with h5py.File(run / "surface.h5") as file:
             loss = {"": file["loss"][0], "error_": 1 - file["accuracy"][0], "test_": file["test_loss"][0], "test_error_": 1 - file["test_accuracy"][0]}
+            units = {name: file[name].attrs["units"].decode() for name in ("loss", "accuracy", "test_loss", "centre_loss", "barrier", "error_barrier")}
+        self.assertEqual({name: "loss" if name in ("loss", "test_loss", "centre_loss", "barrier") else "1" for name in units}, units)
         for prefix, values in loss.items():
             at = np.arange(9) / 8
             np.testing.assert_allclose(told[prefix + "barrier"], [np.max(values - (1 - at) * values[0] - at * values[-1])], rtol=1e-12, atol=1e-15)

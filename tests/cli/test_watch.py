@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -68,6 +69,27 @@ class Watch(Case):
         *_, last = out.decode().splitlines()
         self.assertTrue(last.startswith(f"{study}/none: complete, "), out)
         self.assertNotIn(b"/bn", out)
+
+    def test_it_waits_for_the_next_run_of_a_study(self) -> None:
+        """Whose directory is not there while its data are read; a look at the finished run alone ends."""
+        config = self.write_config(PLAIN | {"train.steps": 4}, tail=TWO_VARIANTS + "train.steps = 100000\nsweep.every = 100000\n")
+        study, between = self.place / "study", self.place / "between"
+        training = start("run", config, "--out", study, "--quiet")
+        try:
+            self.assertTrue(wait_for(study / "bn/checkpoints", training))
+            self.assertEqual(len(gradscape("watch", study / "none").stdout.splitlines()), 1)
+            shutil.copytree(study / "none", between / "none")
+            process = start("watch", between, "--every", 1)
+            line = process.stdout.readline().decode()
+            self.assertTrue(line.startswith(f"{between}/none: complete, 4 of 4 steps"), line)
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.wait(timeout=3)
+        finally:
+            training.send_signal(signal.SIGINT)
+            training.communicate(timeout=120)
+        self.assertEqual(process.wait(timeout=120), 0)
+        process.communicate()
+        self.assertEqual(list(study.glob("*/.lock")), [])
 
     def watch_live(self, columns: int, **more: str) -> tuple[list[str], int, str]:
         """The frames drawn on a terminal while a run trains, the code after Ctrl-C, and what was said last."""

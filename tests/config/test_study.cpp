@@ -240,6 +240,7 @@ TEST_F(StudyFile, UnknownNamesAreRefusedWithTheNearestOne) {
 TEST_F(StudyFile, WrongTypesAreRefused) {
   expect_refused("[train]\n\nlr = \"fast\"\n", "3", {"train.lr", "fast", "wrong type", "number > 0"});
   expect_refused("[train]\nsteps = 1.5\n", "2", {"train.steps = 1.5", "wrong type", "whole number >= 0"});
+  expect_refused("[train]\nbatch_size = 16.0\n", "2", {"train.batch_size = 16.0", "wrong type", "whole number >= 1"});
   expect_refused("[train]\nsteps = true\n", "2", {"train.steps = true", "wrong type"});
   expect_refused("[model]\nnorm_dense = 1\n", "2", {"model.norm_dense = 1", "true | false"});
   expect_refused("[model]\nnorm = true\n", "2", {"model.norm = true", "none | batch"});

@@ -36,7 +36,7 @@ class Doing {
 /// that exception was dealt with.
 const std::vector<Work>& failed_work();
 
-/// "computing step 5", "sweep of runs/a", "reading a.h5".
+/// "computing step 5", "sweep runs/a", "reading a.h5".
 std::string describe(const Work& work);
 
 }  // namespace gradscape

@@ -8,6 +8,8 @@
 
 namespace gradscape {
 
+inline constexpr double kMostInteger = 9007199254740992.0;  // 2^53: exact in a double, as all below it
+
 /// Admitted numbers.
 struct Range {
   double min;

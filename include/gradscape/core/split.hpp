@@ -17,6 +17,13 @@ inline std::vector<std::string> split(const std::string& text, char separator) {
   }
 }
 
+/// The text within single quotes, as a shell of the Bourne family takes it for one word.
+inline std::string shell_quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const std::string& part : split(text, '\'')) quoted += (quoted.size() > 1 ? "'\\''" : "") + part;
+  return quoted + "'";
+}
+
 /// The elements of a list as people write it: "0.5,1", "0.5, 1", "0.5 1", "[0.5, 1]", ["a", 'b']. Where commas are
 /// missing beside blanks, as in "1 2, 3", or nothing stands between two, an element is no number, for the reader to
 /// refuse. "[]" has none, an empty text an empty one.
