@@ -6,7 +6,6 @@
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/parallel.hpp"
-#include "gradscape/kernel/row_sums.hpp"
 
 namespace gradscape {
 namespace {
@@ -125,6 +124,13 @@ void Convolution<S>::release() {
 }
 
 template <class S>
+bool Convolution<S>::fused() const {
+  const Index tiles = form_->frequencies() * group() * rows_per_sample() * (form_->depth() + options_.channels) *
+                      static_cast<Index>(sizeof(S));
+  return weight_bytes() <= kFusedWeights && tiles <= kFusedTiles;
+}
+
+template <class S>
 Index Convolution<S>::plan(Index samples) {
   if (samples == plan_.samples && parallel::slots() == plan_.slots) return plan_.size;
   const Index channels = options_.channels;
@@ -134,9 +140,9 @@ Index Convolution<S>::plan(Index samples) {
   const auto bytes = static_cast<Index>(sizeof(S));
   Plan p;
   p.samples = samples;
-  p.group = std::max<Index>(1, kSumRows / shape_.out.pixels());
+  p.group = group();
   // Every chunk meets all of U and dU: fewer chunks where those do not stay in the cache anyway.
-  const Index chunk_bytes = std::max(kCachedBytes, frequencies * depth * channels * bytes);
+  const Index chunk_bytes = std::max(kCachedBytes, weight_bytes());
   p.chunks = std::max<Index>(1, samples * rows * frequencies * (depth + channels) * bytes / chunk_bytes);
   p.chunk = std::min(samples, round_up(parallel::chunk_count(samples, p.chunks), p.group));
   p.chunks = parallel::chunk_count(samples, p.chunk);
@@ -146,9 +152,7 @@ Index Convolution<S>::plan(Index samples) {
       frequencies * parallel::chunk_count(depth, kProductRows) * parallel::chunk_count(p.columns, kProductColumns);
   p.copies = std::clamp<Index>(kGradientTasks / tasks, 1, parallel::chunk_count(p.chunk * rows, kProductRows));
 
-  p.fused = frequencies * depth * channels * bytes <= kFusedWeights && p.columns == channels &&
-            p.back_columns == depth && frequencies * p.group * rows * (depth + channels) * bytes <= kFusedTiles;
-  if (options_.by_ranges && p.fused && frequencies * depth * channels * bytes <= kRangeWeights) {
+  if (options_.by_ranges && fused() && weight_bytes() <= kRangeWeights) {
     p.ranges = std::min(kGradientTasks, parallel::chunk_count(samples, p.group));
     p.copies = p.ranges;
     p.chunk = std::min(p.group, samples);  // there is no other
@@ -170,7 +174,8 @@ Index Convolution<S>::plan(Index samples) {
   p.slots = parallel::slots();
   p.slot_v_frequency = round_up(p.group * rows * depth, 16) + kSlotGap;
   p.slot_m_frequency = round_up(p.group * rows * channels, 16) + kSlotGap;
-  p.slot_size = p.fused ? round_up(frequencies * (p.slot_v_frequency + p.slot_m_frequency), 16) : 0;
+  p.slot_image = round_up(frequencies * (p.slot_v_frequency + p.slot_m_frequency), 16);
+  p.slot_size = fused() ? p.slot_image + round_up(shape_.in.size(), 16) : 0;
   p.size = p.slot + p.slots * p.slot_size;
   plan_ = p;
 
@@ -187,7 +192,8 @@ template <class S>
 void Convolution<S>::load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const {
   // x [N·H·W, Cin]; V_f [rows, depth], `rows` being those of the tiles of samples [first, last)
   for_groups(first, last, shape_.in.channels, [&](Index, Index begin, Index end, ChannelRange channels) {
-    load_group(x, begin, end, first, channels, v);
+    for (Index sample = begin; sample < end; ++sample)
+      load_image(x + sample * shape_.in.size(), sample, first, channels, v);
   });
 }
 
@@ -260,9 +266,9 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
     inputs.theta.copy(tensors_.bias, options_.channels, shift_.data());
   else
     shift_.setZero();
-  if (plan_.fused) forward_in_groups(inputs, x.data(), y.data());
-  const S* kept = plan_.fused ? nullptr : keep_weights(inputs);
-  for (Index chunk = 0; chunk < plan_.chunks && !plan_.fused; ++chunk) {
+  if (fused()) forward_in_groups(inputs, x.data(), y.data());
+  const S* kept = fused() ? nullptr : keep_weights(inputs);
+  for (Index chunk = 0; chunk < plan_.chunks && !fused(); ++chunk) {
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
     load_tiles(x.data(), first, last, v(workspace));
@@ -276,7 +282,14 @@ void Convolution<S>::forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<
     }
     store_tiles(first, last, m(workspace), y.data());
   }
-  if (norm_) normalise(inputs, y.data());
+  if (!norm_) return;
+  take_statistics(inputs);
+  if (!inputs.defer) normalise(y.data());
+}
+
+template <class S>
+Taken<S> Convolution<S>::deferred(Index samples) const {
+  return {{normalised_.data(), samples * shape_.out.pixels(), options_.channels}, output_norm()};
 }
 
 /// dU_f[:, first … first + columns) (+)= V_fᵀ · dM_f[:, …), each copy from its part of the rows.
@@ -332,15 +345,15 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
     backward_in_ranges(inputs, x.data(), dy.data(), dx.data(), grad);
     return sum_bias(grad);
   }
-  const bool fused_dx = plan_.fused && dx.data() != nullptr;
+  const bool fused_dx = fused() && dx.data() != nullptr;
   if (fused_dx) make_weights(inputs.theta, true, 0, depth, workspace + plan_.u);
   for (Index chunk = 0; chunk < plan_.chunks; ++chunk) {
     const Index first = chunk * plan_.chunk;
     const Index last = last_of(chunk);
     const Index rows = (last - first) * rows_per_sample();
-    if (plan_.fused) {
+    if (fused()) {
       for_whole_groups(first, last, [&](Index group, Index begin, Index end, Index slot) {
-        load_group(x.data(), begin, end, first, {0, shape_.in.channels}, v(workspace));
+        load_group(inputs, x.data(), begin, end, first, slot, v(workspace));
         for (Index channel = 0; channel < channels; channel += kChannels)
           load_group_gradients(dy.data(), group, begin, end, first, {channel, std::min(channel + kChannels, channels)},
                                m(workspace));
@@ -363,7 +376,7 @@ void Convolution<S>::backward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows
       if (chunk + 1 < plan_.chunks) continue;
       gather_weight_gradient(du, column, columns, plan_.chunks == 1 ? plan_.columns : channels, grad);
     }
-    if (dx.data() == nullptr || plan_.fused) continue;
+    if (dx.data() == nullptr || fused()) continue;
     for (Index column = 0; column < depth; column += plan_.back_columns) {  // dV, in V's place in the workspace
       const Index columns = std::min(plan_.back_columns, depth - column);
       if (chunk == 0 || plan_.back_columns < depth)

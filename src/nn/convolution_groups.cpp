@@ -6,14 +6,28 @@
 
 namespace gradscape {
 
-/// Tiles of the samples [begin, end), where V begins with those of `first`.
+/// Tiles of a sample, where V begins with those of `first`.
 template <class S>
-void Convolution<S>::load_group(const S* x, Index begin, Index end, Index first, ChannelRange channels,
-                                Spectrum<S> v) const {
-  for (Index sample = begin; sample < end; ++sample)
-    for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
-      form_->load(x + sample * shape_.in.size(), tile_y, tile_x, channels, {v.data + row * v.row, v.frequency, v.row});
-    });
+void Convolution<S>::load_image(const S* image, Index sample, Index first, ChannelRange channels, Spectrum<S> v) const {
+  for_tiles(sample, first, [&](Index tile_y, Index tile_x, Index row) {
+    form_->load(image, tile_y, tile_x, channels, {v.data + row * v.row, v.frequency, v.row});
+  });
+}
+
+/// Likewise of the samples [begin, end), the norm applied that is still to be.
+template <class S>
+void Convolution<S>::load_group(const LayerInputs<S>& inputs, const S* x, Index begin, Index end, Index first,
+                                Index slot, Spectrum<S> v) const {
+  // x [N·H·W, Cin]
+  S* const finished = inputs.workspace + plan_.slot + slot * plan_.slot_size + plan_.slot_image;
+  for (Index sample = begin; sample < end; ++sample) {
+    const S* image = x + sample * shape_.in.size();
+    if (inputs.norm) {
+      inputs.norm.apply(image, shape_.in.pixels(), shape_.in.channels, finished);
+      image = finished;
+    }
+    load_image(image, sample, first, {0, shape_.in.channels}, v);
+  }
 }
 
 /// dV → dx of the samples [begin, end).
@@ -47,7 +61,7 @@ void Convolution<S>::forward_in_groups(const LayerInputs<S>& inputs, const S* x,
   make_weights(inputs.theta, false, 0, options_.channels, u);
   for_whole_groups(0, plan_.samples, [&](Index group, Index begin, Index end, Index slot) {
     const Spectrum<S> v = slot_v(inputs.workspace, slot), m = slot_m(inputs.workspace, slot);
-    load_group(x, begin, end, begin, {0, shape_.in.channels}, v);
+    load_group(inputs, x, begin, end, begin, slot, v);
     multiply_group(v, (end - begin) * rows_per_sample(), u, form_->depth(), options_.channels, m);
     for (Index channel = 0; channel < options_.channels; channel += kChannels)
       store_group(group, begin, end, begin, {channel, std::min(channel + kChannels, options_.channels)}, m, y);
@@ -69,7 +83,7 @@ void Convolution<S>::backward_in_ranges(const LayerInputs<S>& inputs, const S* x
     for (Index group = first; group < last; ++group) {
       const Index begin = group * plan_.group, end = std::min(begin + plan_.group, plan_.samples);
       const Index rows = (end - begin) * rows_per_sample();
-      load_group(x, begin, end, begin, {0, shape_.in.channels}, v);
+      load_group(inputs, x, begin, end, begin, slot, v);
       for (Index channel = 0; channel < channels; channel += kChannels)
         load_group_gradients(dy, group, begin, end, begin, {channel, std::min(channel + kChannels, channels)}, m);
       for (Index f = 0; f < form_->frequencies(); ++f)
@@ -85,11 +99,13 @@ void Convolution<S>::backward_in_ranges(const LayerInputs<S>& inputs, const S* x
   gather_weight_gradient(du, 0, channels, channels, grad);
 }
 
-#define GRADSCAPE_INSTANTIATE(S)                                                                               \
-  template void Convolution<S>::load_group(const S*, Index, Index, Index, ChannelRange, Spectrum<S>) const;    \
-  template void Convolution<S>::add_group_gradients(Spectrum<S>, Index, Index, Index, ChannelRange, S*) const; \
-  template void Convolution<S>::multiply_group(Spectrum<S>, Index, const S*, Index, Index, Spectrum<S>) const; \
-  template void Convolution<S>::forward_in_groups(const LayerInputs<S>&, const S*, S*);                        \
+#define GRADSCAPE_INSTANTIATE(S)                                                                                     \
+  template void Convolution<S>::load_image(const S*, Index, Index, ChannelRange, Spectrum<S>) const;                 \
+  template void Convolution<S>::load_group(const LayerInputs<S>&, const S*, Index, Index, Index, Index, Spectrum<S>) \
+      const;                                                                                                         \
+  template void Convolution<S>::add_group_gradients(Spectrum<S>, Index, Index, Index, ChannelRange, S*) const;       \
+  template void Convolution<S>::multiply_group(Spectrum<S>, Index, const S*, Index, Index, Spectrum<S>) const;       \
+  template void Convolution<S>::forward_in_groups(const LayerInputs<S>&, const S*, S*);                              \
   template void Convolution<S>::backward_in_ranges(const LayerInputs<S>&, const S*, const S*, S*, S*);
 GRADSCAPE_INSTANTIATE(float)
 GRADSCAPE_INSTANTIATE(double)

@@ -185,10 +185,10 @@ void Convolution<S>::pool(const S* pixels, Index height, Index across, ChannelRa
     }
 }
 
-/// From the norm's input, pooled, to y.
+/// Statistics of the batch from the groups' sums, or the running ones.
 template <class S>
-void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
-  // pooled(), y, route_ [N·H'·W', Cout]; mean, scale, shift [Cout]; partial_ [groups, 3, sum_width()]
+void Convolution<S>::take_statistics(const LayerInputs<S>& inputs) {
+  // partial_ [groups, 3, sum_width()]
   const Index channels = options_.channels;
   if (norm_->uses_batch_statistics(inputs.pass)) {
     const Index pixels = shape_.out.pixels();
@@ -215,20 +215,25 @@ void Convolution<S>::normalise(const LayerInputs<S>& inputs, S* y) {
   } else {
     norm_->take_running(inputs);
   }
+}
+
+/// From the norm's input, pooled, to y.
+template <class S>
+void Convolution<S>::normalise(S* y) {
+  // pooled(), y, route_ [N·H'·W', Cout]
+  const Index channels = options_.channels;
   const S* values = pooled();
+  const DeferredNorm<S> norm = output_norm();
   parallel::for_chunks(plan_.samples * this->out().pixels(), kRows, [&](Index first, Index last, Index) {
+    if (!options_.max_pool || !options_.relu)
+      return norm.apply(values + first * channels, last - first, channels, y + first * channels);
     for (Index row = first; row < last; ++row)
       for_lanes<S>(0, channels, [&](Index c, auto count) {
         const Index place = row * channels + c;
-        auto value = (load_lanes(values + place, count) - load_lanes(norm_->mean() + c, count)) *
-                         load_lanes(norm_->scale() + c, count) +
-                     load_lanes(norm_->shift() + c, count);
-        if (options_.relu) {
-          auto route = load_bytes<S>(route_.data() + place, count);
-          if (!options_.max_pool) route = route ^ route;
-          rectify<S>(value, route);
-          store_bytes(route_.data() + place, route, count);
-        }
+        auto value = norm.normalise(load_lanes(values + place, count), c, count);
+        auto route = load_bytes<S>(route_.data() + place, count);
+        rectify<S>(value, route);
+        store_bytes(route_.data() + place, route, count);
         store_lanes(y + place, value, count);
       });
   });
@@ -242,6 +247,8 @@ void Convolution<S>::sum_gradients(const LayerInputs<S>& inputs, const S* dy, S*
   const Index channels = options_.channels;
   const FeatureShape out = this->out();
   const S* values = pooled();
+  const DeferredNorm<S> norm = output_norm();
+  const auto zero = Lanes<S>::fill(S{0});
   for_groups(0, plan_.samples, channels, [&](Index group, Index begin, Index end, ChannelRange range) {
     double* sums = partial_.data() + group * 2 * sum_width();
     double* products = sums + sum_width();
@@ -255,9 +262,13 @@ void Convolution<S>::sum_gradients(const LayerInputs<S>& inputs, const S* dy, S*
         for (Index x = 0; x < out.width; ++x) {
           const Index place = (line * out.width + x) * channels + c;
           auto delta = load_lanes(dy + place, count);
-          if (options_.relu) delta = load_bytes<S>(route_.data() + place, count) == kOff ? Lanes<S>::fill(S{0}) : delta;
+          const auto z = load_lanes(values + place, count);
+          if (gated())
+            delta = norm.normalise(z, c, count) <= zero ? zero : delta;
+          else if (options_.relu)
+            delta = load_bytes<S>(route_.data() + place, count) == kOff ? zero : delta;
           sum.add(Wide::of(delta));
-          product.add_product(Wide::of(delta), Wide::of(load_lanes(values + place, count) - mean));
+          product.add_product(Wide::of(delta), Wide::of(z - mean));
         }
         sum.store(sums + c);
         product.store(products + c);
@@ -319,11 +330,15 @@ void Convolution<S>::spread(const S* dy, Index sample, Index tile_y, Index tile_
     const auto scale = load_lanes(norm_->scale() + channel, count);
     const auto centre = load_lanes(norm_->centre() + channel, count);
     const auto slope = load_lanes(norm_->slope() + channel, count);
+    const DeferredNorm<S> norm = output_norm();
+    const auto zero = L::fill(S{0});
     for (Index r = 0; r < height; ++r)
       for (Index q = 0; q < across; ++q) {
         const auto z = load_lanes(normalised_.data() + source + (r * shape.width + q) * options_.channels + c, count);
         S* d = pixels + (r * edge + q) * width + c;
-        const auto value = scale * (load_lanes<S>(d, count) - centre - (z - mean) * slope);
+        auto delta = load_lanes<S>(d, count);
+        if (gated()) delta = norm.normalise(z, channel, count) <= zero ? zero : delta;
+        const auto value = scale * (delta - centre - (z - mean) * slope);
         store_lanes(d, value, count);
         sum.add(Wide::of(value));
       }
@@ -358,7 +373,8 @@ void Convolution<S>::load_group_gradients(const S* dy, Index group, Index begin,
   template void Convolution<S>::store_tiles(Index, Index, Spectrum<S>, S*);                                            \
   template void Convolution<S>::store_group(Index, Index, Index, Index, ChannelRange, Spectrum<S>, S*);                \
   template void Convolution<S>::load_group_gradients(const S*, Index, Index, Index, Index, ChannelRange, Spectrum<S>); \
-  template void Convolution<S>::normalise(const LayerInputs<S>&, S*);                                                  \
+  template void Convolution<S>::take_statistics(const LayerInputs<S>&);                                                \
+  template void Convolution<S>::normalise(S*);                                                                         \
   template void Convolution<S>::sum_gradients(const LayerInputs<S>&, const S*, S*);                                    \
   template void Convolution<S>::load_gradients(const S*, Index, Index, Spectrum<S>);
 GRADSCAPE_INSTANTIATE(float)

@@ -7,6 +7,9 @@
 namespace gradscape {
 namespace {
 
+/// Rows of one task.
+constexpr Index kRows = 256;
+
 /// body(first, last): elements [first, last) of `size`.
 template <class Body>
 void for_elements(Index size, Body&& body) {
@@ -31,18 +34,41 @@ void add_rows(ConstRows<S> from, Rows<S> to) {
 }
 
 template <class S>
-void Add<S>::forward(std::span<const ConstRows<S>> xs, Rows<S> y) {
+void Add<S>::forward(std::span<const Taken<S>> xs, Rows<S> y) {
   // x_i, y [N·H·W, C]
+  if (std::any_of(xs.begin(), xs.end(), [](const Taken<S>& x) { return static_cast<bool>(x.norm); }))
+    return add_deferred(xs, y);
   S* to = y.data();
   for_elements(y.size(), [&](Index first, Index last) {
-    const S* a = xs[0].data();
+    const S* a = xs[0].rows.data();
     for (std::size_t number = 1; number < xs.size(); ++number) {
-      const S* b = xs[number].data();
+      const S* b = xs[number].rows.data();
       for (Index i = first; i < last; ++i) to[i] = a[i] + b[i];
       a = to;
     }
     if (relu_)
       for (Index i = first; i < last; ++i) to[i] = to[i] <= S{0} ? S{0} : to[i];
+  });
+}
+
+/// The same where norms are still to be applied.
+template <class S>
+void Add<S>::add_deferred(std::span<const Taken<S>> xs, Rows<S> y) const {
+  // x_i, y [N·H·W, C]
+  const Index channels = y.cols();
+  const auto zero = Lanes<S>::fill(S{0});
+  parallel::for_chunks(y.rows(), kRows, [&](Index first, Index last, Index) {
+    for (Index row = first; row < last; ++row)
+      for_lanes<S>(0, channels, [&](Index c, auto count) {
+        const auto input = [&](const Taken<S>& x) {
+          const auto value = load_lanes(x.rows.data() + row * channels + c, count);
+          return x.norm ? x.norm(value, c, count) : value;
+        };
+        auto sum = input(xs[0]);
+        for (std::size_t number = 1; number < xs.size(); ++number) sum = sum + input(xs[number]);
+        if (relu_) sum = sum <= zero ? zero : sum;
+        store_lanes(y.data() + row * channels + c, sum, count);
+      });
   });
 }
 
@@ -66,15 +92,15 @@ void Add<S>::backward(std::span<const ConstRows<S>>, ConstRows<S> dy, std::size_
 }
 
 template <class S>
-void Multiply<S>::forward(std::span<const ConstRows<S>> xs, Rows<S> y) {
+void Multiply<S>::forward(std::span<const Taken<S>> xs, Rows<S> y) {
   // x_i [N·H·W, C] or [N, C], y [N·H·W, C]
   const Index channels = y.cols();
   const Index pixels = this->out().pixels();
   const Index a_step = this->inputs()[0].pixels() == 1 ? 0 : channels;
   const Index b_step = this->inputs()[1].pixels() == 1 ? 0 : channels;
   parallel::for_each(y.rows() / pixels, [&](Index sample) {
-    const S* a = xs[0].data() + sample * this->inputs()[0].size();
-    const S* b = xs[1].data() + sample * this->inputs()[1].size();
+    const S* a = xs[0].rows.data() + sample * this->inputs()[0].size();
+    const S* b = xs[1].rows.data() + sample * this->inputs()[1].size();
     S* to = y.data() + sample * pixels * channels;
     for (Index pixel = 0; pixel < pixels; ++pixel, a += a_step, b += b_step, to += channels)
       for (Index c = 0; c < channels; ++c) to[c] = a[c] * b[c];
@@ -107,13 +133,13 @@ void Multiply<S>::backward(std::span<const ConstRows<S>> xs, ConstRows<S> dy, st
 }
 
 template <class S>
-void Concat<S>::forward(std::span<const ConstRows<S>> xs, Rows<S> y) {
+void Concat<S>::forward(std::span<const Taken<S>> xs, Rows<S> y) {
   // x_i [N·H·W, C_i], y [N·H·W, ΣC_i]
   const Index pixels = this->out().pixels();
   parallel::for_each(y.rows() / pixels, [&](Index sample) {
     S* to = y.data() + sample * pixels * y.cols();
     for (Index row = sample * pixels; row < (sample + 1) * pixels; ++row)
-      for (const ConstRows<S>& x : xs) to = std::copy_n(x.data() + row * x.cols(), x.cols(), to);
+      for (const Taken<S>& x : xs) to = std::copy_n(x.rows.data() + row * x.rows.cols(), x.rows.cols(), to);
   });
 }
 

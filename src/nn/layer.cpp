@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <stdexcept>
 
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/rng.hpp"
@@ -48,6 +49,11 @@ void draw(S* values, Index size, Spread spread, const RandomSource& source) {
 }
 
 }  // namespace
+
+template <class S>
+Taken<S> Layer<S>::deferred(Index) const {
+  throw std::logic_error("a layer that defers its norm");
+}
 
 template <class S>
 void Layer<S>::initialise(S*, Init, std::uint64_t) const {}

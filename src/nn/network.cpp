@@ -45,6 +45,11 @@ void Network<S>::plan_values() {
   std::vector<int> takers(parts_.layers.size() + 1);  // the images' first
   for (const auto& from : parts_.inputs)
     for (const int input : from) ++takers[static_cast<std::size_t>(input + 1)];
+  for (const auto& layer : parts_.layers) deferrable_.push_back(layer->can_defer());
+  deferrable_.back() = false;
+  for (std::size_t i = 0; i < parts_.layers.size(); ++i)
+    for (const int input : parts_.inputs[i])
+      if (input != kImages && !parts_.layers[i]->takes_deferred()) deferrable_[static_cast<std::size_t>(input)] = false;
   slot_size_ = {parts_.input.size()};
   for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
     const Layer<S>& layer = *parts_.layers[i];
@@ -197,6 +202,14 @@ Rows<S> Network<S>::value(int layer, Index samples) {
   return {slots_[slot_[i]].data(), samples * shape.pixels(), shape.channels};
 }
 
+/// The same as other layers take it.
+template <class S>
+Taken<S> Network<S>::taken(int layer, Index samples) {
+  if (layer != kImages && defers_ && deferrable_[static_cast<std::size_t>(layer)])
+    return parts_.layers[static_cast<std::size_t>(layer)]->deferred(samples);
+  return {as_const(value(layer, samples))};
+}
+
 /// A gradient of what a layer makes.
 template <class S>
 Rows<S> Network<S>::delta(std::size_t buffer, int layer, Index samples) {
@@ -205,18 +218,20 @@ Rows<S> Network<S>::delta(std::size_t buffer, int layer, Index samples) {
 }
 
 template <class S>
-void Network<S>::forward(std::size_t layer, const LayerInputs<S>& inputs, Index samples) {
+void Network<S>::forward(std::size_t layer, LayerInputs<S> inputs, Index samples) {
   const auto& from = parts_.inputs[layer];
   Rows<S> y = value(static_cast<int>(layer), samples);
   if (auto* join = dynamic_cast<Join<S>*>(parts_.layers[layer].get())) {
-    std::vector<ConstRows<S>> xs;
-    for (const int input : from) xs.push_back(as_const(value(input, samples)));
+    std::vector<Taken<S>> xs;
+    for (const int input : from) xs.push_back(taken(input, samples));
     join->forward(xs, y);
     return;
   }
-  Rows<S> x = value(from.front(), samples);
-  if (shared_[layer]) std::copy_n(x.data(), x.size(), y.data());
-  const ConstRows<S> seen{shared_[layer] ? y.data() : x.data(), x.rows(), x.cols()};
+  const Taken<S> x = taken(from.front(), samples);
+  if (shared_[layer]) std::copy_n(x.rows.data(), x.rows.size(), y.data());
+  const ConstRows<S> seen{shared_[layer] ? y.data() : x.rows.data(), x.rows.rows(), x.rows.cols()};
+  inputs.norm = x.norm;
+  inputs.defer = defers_ && deferrable_[layer];
   parts_.layers[layer]->forward(inputs, seen, y);
 }
 
@@ -240,6 +255,7 @@ Evaluation Network<S>::evaluate(const Point<S>& theta, const Vector<S>& buffers,
   const LayerInputs<S> inputs{pass, theta, buffers.data(), new_buffers == nullptr ? nullptr : new_buffers->data(),
                               workspace};
 
+  defers_ = wanted.watch == nullptr;  // who looks at layers looks at whole values
   std::copy_n(batch.images.data(), batch.images.size(), slots_[0].data());
   for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
     timed(times == nullptr ? nullptr : &times->forward[i], [&] { forward(i, inputs, samples); });
@@ -294,8 +310,11 @@ void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, const Wan
     }
     const int input = parts_.inputs[i].front();
     const BackwardStep& step = steps_[i].front();
-    Rows<S> of_input = value(shared_[i] ? static_cast<int>(i) : input, samples);
-    const ConstRows<S> x{of_input.data(), samples * layer.in().pixels(), layer.in().channels};
+    const Taken<S> of_input =
+        shared_[i] ? Taken<S>{as_const(value(static_cast<int>(i), samples))} : taken(input, samples);
+    const ConstRows<S> x{of_input.rows.data(), samples * layer.in().pixels(), layer.in().channels};
+    LayerInputs<S> mine = inputs;
+    mine.norm = of_input.norm;
     S* target = nullptr;
     if (step.kind == Kind::inherit || (step.kind != Kind::none && layer.in_place()))
       target = dy.data();
@@ -305,7 +324,7 @@ void Network<S>::backward(const LayerInputs<S>& inputs, Index samples, const Wan
       target = deltas_[step.by_way_of].data();
     Rows<S> dx{target, x.rows(), x.cols()};
     timed(seconds, [&] {
-      layer.backward(inputs, x, dy, dx, wanted.grad->data());
+      layer.backward(mine, x, dy, dx, wanted.grad->data());
       if (step.kind == Kind::add) add_rows(as_const(dx), delta(step.delta, input, samples));
       if (step.kind == Kind::write && layer.in_place()) {
         Rows<S> first = delta(step.delta, input, samples);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gradscape/nn/compile.hpp"
+#include "support/bits.hpp"
 #include "support/errors.hpp"
 #include "support/hash_values.hpp"
 #include "support/threads.hpp"
@@ -163,6 +164,67 @@ TEST(GraphNetwork, BitsDoNotDependOnThreads) {
     grads.push_back(grad);
   }
   for (const auto& grad : grads) EXPECT_TRUE((grad.array() == grads.front().array()).all());
+}
+
+/// Norms whose last pass convolutions and sums can do themselves: after a convolution with and without ReLU, into one
+/// taker and several, of `channels`.
+ModelGraph deferring(Index channels) {
+  Builder b;
+  b.graph.input = {9, 10, 3};
+  const ConvOp conv{.channels = channels, .padding = 1};
+  const auto block = [&](int before, int shortcut) {
+    b.add(conv, {before});
+    b.add(NormOp{});
+    b.add(ActivationOp{});
+    b.add(conv);
+    const int norm = b.add(NormOp{});
+    b.add(AddOp{}, {norm, shortcut});
+    return b.add(ActivationOp{});
+  };
+  b.add(conv, {kImages});
+  b.add(NormOp{});
+  const int stem = b.add(ActivationOp{});
+  b.add(ConvOp{.channels = channels, .kernel_height = 1, .kernel_width = 1}, {stem});
+  const int projection = b.add(NormOp{});  // option B: both inputs of the sum come from norms
+  const int second = block(block(stem, projection), stem);
+  b.add(conv, {second});
+  b.add(NormOp{});
+  b.add(ActivationOp{});
+  b.add(PoolOp{});  // a norm with pooling behind it stays where it is
+  b.add(FlattenOp{});
+  b.add(DenseOp{3});
+  return b.graph;
+}
+
+// A pass that somebody watches leaves no norm to others.
+TEST(GraphNetwork, DeferredNormsAreTheSameBits) {
+  for (const Index channels : {4, 8, 11, 32})
+    for (const Mode mode : {Mode::train, Mode::evaluation}) {
+      SCOPED_TRACE(fmt::format("{} channels, mode {}", channels, static_cast<int>(mode)));
+      const ModelGraph graph = deferring(channels);
+      const auto batch = hash_batch<float>(graph.input, 7, 3);
+      const auto network = compile<float>(graph, Engine::winograd);
+      Vector<float> theta = network->initial_parameters(Init::he_normal, 1);
+      for (Index i = 0; i < theta.size(); ++i) theta[i] += 0.1F * static_cast<float>(hash_value(i, 19));
+      const LayerWatch<float> watch{[](std::size_t, ConstRows<float>) {}, {}};
+      Vector<float> grads[2], buffers[2], logits[2];
+      double losses[2];
+      for (const std::size_t which : {0, 1}) {
+        losses[which] =
+            network
+                ->evaluate(
+                    theta, network->initial_buffers(), batch, {mode},
+                    {.grad = &grads[which], .new_buffers = &buffers[which], .watch = which == 0 ? nullptr : &watch})
+                .loss;
+        logits[which] = network->logits().reshaped();
+      }
+      EXPECT_EQ(losses[0], losses[1]);
+      EXPECT_TRUE(same_bits(logits[0], logits[1]));
+      EXPECT_TRUE(same_bits(grads[0], grads[1]));
+      EXPECT_TRUE(same_bits(buffers[0], buffers[1]));
+    }
+  expect_differences(deferring(4));
+  expect_differences(deferring(4), Mode::evaluation);
 }
 
 // A value that a layer changes in place stays as it is for others.

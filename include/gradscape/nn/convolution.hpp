@@ -7,6 +7,7 @@
 #include "gradscape/core/parallel.hpp"
 #include "gradscape/core/scratch.hpp"
 #include "gradscape/kernel/gemm.hpp"
+#include "gradscape/kernel/row_sums.hpp"
 #include "gradscape/kernel/tile_form.hpp"
 #include "gradscape/nn/channel_norm.hpp"
 #include "gradscape/nn/tensors.hpp"
@@ -58,6 +59,9 @@ class Convolution : public Layer<S> {
   Index fewest_samples() const override { return norm_ && shape_.out.pixels() == 1 ? 2 : 1; }
   void initialise(S* theta, Init init, std::uint64_t seed) const override;
   void initialise_buffers(S* buffers) const override;
+  bool takes_deferred() const override { return fused(); }
+  bool can_defer() const override { return norm_.has_value() && !options_.max_pool; }
+  Taken<S> deferred(Index samples) const override;
   Index plan(Index samples) override;
   void release() override;
   void forward(const LayerInputs<S>& inputs, ConstRows<S> x, Rows<S> y) override;
@@ -78,26 +82,38 @@ class Convolution : public Layer<S> {
     Index samples = 0;
     Index chunk = 0;  // samples whose V and M are there at a time
     Index chunks = 0;
-    Index group = 0;         // samples of one task, and of one partial sum
+    Index group = 0;
     Index columns = 0;       // columns of U at a time
     Index back_columns = 0;  // columns of Uᵀ at a time
     Index copies = 0;        // of dU, summed in order; more than one where there would be too few tasks
     Index v = 0, m = 0, u = 0, du = 0, size = 0;                            // offsets in the workspace and its elements
     Index v_frequency = 0, m_frequency = 0, du_frequency = 0, du_copy = 0;  // distances
-    // Where U is small, one thread takes a group of samples from pixels to pixels, in memory of its own that stays in
-    // its cache: `slots` of them.
-    bool fused = false;
+    // Where fused(): memory for each thread, `slots` of them.
     Index ranges = 0;  // of samples, whose weight gradients are summed each by one thread; 0: by frequency
     Index slots = 0;
     Index slot = 0, slot_size = 0;                     // offset of the first, elements of each
     Index slot_v_frequency = 0, slot_m_frequency = 0;  // distances
+    Index slot_image = 0;                              // in a slot: an image, once its norm is applied
   };
 
   Index tiles_down() const { return (shape_.out.height + form_->edge() - 1) / form_->edge(); }
   Index tiles_across() const { return (shape_.out.width + form_->edge() - 1) / form_->edge(); }
   Index rows_per_sample() const { return tiles_down() * tiles_across() * form_->rows(); }
   Index last_of(Index chunk) const { return std::min((chunk + 1) * plan_.chunk, plan_.samples); }
-  bool routes() const { return options_.relu || options_.max_pool; }
+  /// Where U is small, one thread takes a group of samples from pixels to pixels, in memory of its own that stays in
+  /// its cache.
+  bool fused() const;
+  /// Bytes of U.
+  Index weight_bytes() const {
+    return form_->frequencies() * form_->depth() * options_.channels * static_cast<Index>(sizeof(S));
+  }
+  /// Samples of one task, and of one partial sum.
+  Index group() const { return std::max<Index>(1, kSumRows / shape_.out.pixels()); }
+  /// Whether route_ says where gradients go; where ReLU follows norm directly, norm's input says it.
+  bool routes() const { return options_.max_pool || (options_.relu && !norm_); }
+  bool gated() const { return options_.relu && !routes(); }
+  /// What normalise() does to norm's input, pooled.
+  DeferredNorm<S> output_norm() const { return {norm_->mean(), norm_->scale(), norm_->shift(), options_.relu}; }
   /// Distance between the sums of one kind in `partial_`: whole vectors of channels.
   Index sum_width() const { return (options_.channels + 7) / 8 * 8; }
   Index window() const { return options_.max_pool ? 2 : 1; }
@@ -146,7 +162,9 @@ class Convolution : public Layer<S> {
   }
 
   void load_tiles(const S* x, Index first, Index last, Spectrum<S> v) const;
-  void load_group(const S* x, Index begin, Index end, Index first, ChannelRange channels, Spectrum<S> v) const;
+  void load_image(const S* image, Index sample, Index first, ChannelRange channels, Spectrum<S> v) const;
+  void load_group(const LayerInputs<S>& inputs, const S* x, Index begin, Index end, Index first, Index slot,
+                  Spectrum<S> v) const;
   void store_group(Index group, Index begin, Index end, Index first, ChannelRange channels, Spectrum<S> m, S* y);
   void load_group_gradients(const S* dy, Index group, Index begin, Index end, Index first, ChannelRange channels,
                             Spectrum<S> m);
@@ -165,7 +183,8 @@ class Convolution : public Layer<S> {
   void sum_pixels(S* pixels, Index height, Index across, ChannelRange channels, Index group, bool started);
   void pool(const S* pixels, Index height, Index across, ChannelRange channels, const S* bias, const S* sign,
             Index target, S* y);
-  void normalise(const LayerInputs<S>& inputs, S* y);
+  void take_statistics(const LayerInputs<S>& inputs);
+  void normalise(S* y);
   void sum_gradients(const LayerInputs<S>& inputs, const S* dy, S* grad);
   void load_gradients(const S* dy, Index first, Index last, Spectrum<S> m);
   void spread(const S* dy, Index sample, Index tile_y, Index tile_x, ChannelRange channels, S* pixels,

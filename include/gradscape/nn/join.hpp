@@ -21,13 +21,16 @@ class Join : public Layer<S> {
   /// Whether, after begin_backward(), the gradient of each input is dy itself.
   virtual bool passes_gradient() const { return false; }
 
-  virtual void forward(std::span<const ConstRows<S>> xs, Rows<S> y) = 0;
+  virtual void forward(std::span<const Taken<S>> xs, Rows<S> y) = 0;
   /// Once before backward(): may change dy. y as forward() left it.
   virtual void begin_backward(ConstRows<S> /*y*/, Rows<S> /*dy*/) {}
   /// ∂L/∂x of input number `i` to dx or, if `add`, onto what is there.
   virtual void backward(std::span<const ConstRows<S>> xs, ConstRows<S> dy, std::size_t i, Rows<S> dx, bool add) = 0;
 
-  void forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) final { forward(std::span(&x, 1), y); }
+  void forward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> y) final {
+    const Taken<S> taken{x};
+    forward(std::span(&taken, 1), y);
+  }
   void backward(const LayerInputs<S>&, ConstRows<S> x, Rows<S> dy, Rows<S> dx, S*) final {
     backward(std::span(&x, 1), as_const(dy), 0, dx, false);
   }
@@ -44,14 +47,17 @@ class Add : public Join<S> {
 
   std::string describe() const override { return relu_ ? "add, relu" : "add"; }
   bool on_first_input() const override { return true; }
+  bool takes_deferred() const override { return true; }
   bool passes_gradient() const override { return true; }
   using Join<S>::forward;
   using Join<S>::backward;
-  void forward(std::span<const ConstRows<S>> xs, Rows<S> y) override;
+  void forward(std::span<const Taken<S>> xs, Rows<S> y) override;
   void begin_backward(ConstRows<S> y, Rows<S> dy) override;
   void backward(std::span<const ConstRows<S>> xs, ConstRows<S> dy, std::size_t i, Rows<S> dx, bool add) override;
 
  private:
+  void add_deferred(std::span<const Taken<S>> xs, Rows<S> y) const;
+
   bool relu_;
 };
 
@@ -64,7 +70,7 @@ class Multiply : public Join<S> {
   std::string describe() const override { return "multiply"; }
   using Join<S>::forward;
   using Join<S>::backward;
-  void forward(std::span<const ConstRows<S>> xs, Rows<S> y) override;
+  void forward(std::span<const Taken<S>> xs, Rows<S> y) override;
   void backward(std::span<const ConstRows<S>> xs, ConstRows<S> dy, std::size_t i, Rows<S> dx, bool add) override;
 };
 
@@ -77,7 +83,7 @@ class Concat : public Join<S> {
   std::string describe() const override { return "concatenate"; }
   using Join<S>::forward;
   using Join<S>::backward;
-  void forward(std::span<const ConstRows<S>> xs, Rows<S> y) override;
+  void forward(std::span<const Taken<S>> xs, Rows<S> y) override;
   void backward(std::span<const ConstRows<S>> xs, ConstRows<S> dy, std::size_t i, Rows<S> dx, bool add) override;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "gradscape/core/point.hpp"
+#include "gradscape/nn/deferred_norm.hpp"
 #include "gradscape/nn/layout.hpp"
 
 namespace gradscape {
@@ -44,10 +45,12 @@ enum class Init { xavier_normal, xavier_uniform, he_normal, he_uniform, pytorch 
 template <class S>
 struct LayerInputs {
   const Pass& pass;
-  Point<S> theta;    // whole parameter vector
-  const S* buffers;  // whole buffer vector (running statistics)
-  S* new_buffers;    // where updated running statistics go; null: they are not wanted
-  S* workspace;      // memory that layers share; holds nothing from one call to the next
+  Point<S> theta;             // whole parameter vector
+  const S* buffers;           // whole buffer vector (running statistics)
+  S* new_buffers;             // where updated running statistics go; null: they are not wanted
+  S* workspace;               // memory that layers share; holds nothing from one call to the next
+  DeferredNorm<S> norm = {};  // still to be done to x; only where the layer takes_deferred()
+  bool defer = false;         // y is not wanted, deferred() is; only where the layer can_defer()
 };
 
 /// A layer of fixed sample shape and any batch size. Activations are rows [N·H·W, C].
@@ -62,6 +65,13 @@ class Layer {
 
   /// True: forward is called with y on the same memory as x, backward with dx on dy.
   virtual bool in_place() const { return false; }
+
+  /// True: forward and backward take an x to which LayerInputs::norm is still to be applied.
+  virtual bool takes_deferred() const { return false; }
+  /// True: forward can leave its norm to those who take its value.
+  virtual bool can_defer() const { return false; }
+  /// After such a forward over `samples` samples: what stands for y until the next.
+  virtual Taken<S> deferred(Index samples) const;
 
   /// In words, for tables: "conv 3×3 64→128 @16×16".
   virtual std::string describe() const = 0;

@@ -120,12 +120,15 @@ class Network {
   void plan_gradients();
   S* plan(Index samples);
   Rows<S> value(int layer, Index samples);
+  Taken<S> taken(int layer, Index samples);
   Rows<S> delta(std::size_t buffer, int layer, Index samples);
-  void forward(std::size_t layer, const LayerInputs<S>& inputs, Index samples);
+  void forward(std::size_t layer, LayerInputs<S> inputs, Index samples);
   void backward(const LayerInputs<S>& inputs, Index samples, const Wanted<S>& wanted);
   void join_backward(Join<S>& join, std::size_t layer, Index samples, Rows<S> dy);
 
   NetworkParts<S> parts_;
+  std::vector<bool> deferrable_;    // per layer: all who take its value can apply its norm themselves
+  bool defers_ = false;             // whether the last forward pass has left it to them
   std::vector<bool> shared_;        // per layer that works in place: others take its input too, so it is copied
   std::vector<std::size_t> slot_;   // per layer: which activation buffer holds its output
   std::vector<Index> slot_size_;    // elements per sample
