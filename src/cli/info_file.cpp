@@ -14,6 +14,7 @@
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/file/dimensions.hpp"
 #include "gradscape/file/safetensors.hpp"
+#include "gradscape/landscape/surface.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/table_file.hpp"
@@ -139,6 +140,39 @@ std::string describe_axis(const Dimension& axis) {
 constexpr std::pair<const char*, const char*> kLineNumbers[] = {
     {"", "loss"}, {"error_", "error"}, {"test_", "test loss"}, {"test_error_", "test error"}};
 
+/// Where along each axis the centre's loss has doubled, of each repeat; "-" where it has not.
+void tell_doubling(InfoPage& page, const Table& table) {
+  const Variable* centre = table.find("centre_loss");
+  if (centre == nullptr) return;
+  const std::vector<double>& loss = table.variable("loss").values;
+  const bool plane = table.variable("loss").dimensions.size() == 3;
+  const std::vector<double> none = {0};
+  const std::vector<double>& xs = table.dimension("x").values;
+  const std::vector<double>& ys = plane ? table.dimension("y").values : none;
+  std::string text;
+  Json all = Json::object();
+  const auto along = [&](const char* name, const std::vector<double>& axis, const std::vector<double>& other,
+                         std::size_t step, std::size_t other_step) {
+    const auto zero = std::find(other.begin(), other.end(), 0.0);
+    if (zero == other.end()) return;
+    const std::size_t begin = static_cast<std::size_t>(zero - other.begin()) * other_step;
+    text += fmt::format("{}{}", text.empty() ? "" : "; ", name);
+    all[name] = Json::array();
+    for (std::size_t repeat = 0; repeat < table.size(); ++repeat) {
+      std::vector<double> line;
+      for (std::size_t i = 0; i < axis.size(); ++i)
+        line.push_back(loss[repeat * xs.size() * ys.size() + begin + i * step]);
+      const DoublingRange range = find_doubling(axis, line, centre->values[repeat]);
+      const auto side = [](double place) { return std::isnan(place) ? "-" : fmt::format("{:.3g}", place); };
+      text += fmt::format("{} {} and {}", repeat == 0 ? "" : ",", side(range.below), side(range.above));
+      all[name].push_back({range.below, range.above});
+    }
+  };
+  along("x", xs, ys, 1, xs.size());
+  if (plane) along("y", ys, xs, xs.size(), 1);
+  if (!text.empty()) page.line("doubled", "the centre's loss at " + text, {{"doubled", all}});
+}
+
 void tell_surface(InfoPage& page, const h5::File& file) {
   const Table table = read_surface(file.path());
   const auto axis = [&](const std::string& name) {
@@ -165,6 +199,7 @@ void tell_surface(InfoPage& page, const h5::File& file) {
   if (const Variable* centre = table.find("centre_loss"))
     page.line("centre", fmt::format("loss {:.6g}", printable(centre->values.front())),
               {{"centre_loss", centre->values.front()}});
+  tell_doubling(page, table);
   for (const char* number : {"barrier", "monotonicity"}) {
     std::string text;
     Json all = Json::object();

@@ -238,6 +238,27 @@ LineSummary summarise_line(const std::vector<double>& x, const std::vector<doubl
   return found;
 }
 
+DoublingRange find_doubling(const std::vector<double>& x, const std::vector<double>& loss, double centre) {
+  // From the centre outwards, through the points of one side.
+  const auto side = [&](std::vector<std::size_t> outwards) {
+    double at = 0, value = centre;
+    for (const std::size_t i : outwards) {
+      if (std::isnan(loss[i])) return kNan;
+      if (loss[i] >= 2 * centre)
+        return std::isinf(loss[i]) ? x[i] : at + (x[i] - at) * (2 * centre - value) / (loss[i] - value);
+      at = x[i];
+      value = loss[i];
+    }
+    return kNan;
+  };
+  std::vector<std::size_t> below, above;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (x[i] > 0) above.push_back(i);
+    if (x[x.size() - 1 - i] < 0) below.push_back(x.size() - 1 - i);
+  }
+  return {side(below), side(above)};
+}
+
 namespace {
 
 /// How long a dimension is; 0 where there is none of the name.

@@ -150,6 +150,31 @@ class Surface(Case):
         shown = gradscape("info", run / "surface.h5").stdout
         self.assertRegex(shown, r"barrier +loss \S+, error \S+, test loss \S+, test error \S+\n")
 
+    def test_where_the_loss_doubles_is_told(self) -> None:
+        """Along each axis and of each repeat, from the cells by interpolation."""
+        run = self.run_copy()
+        gradscape("surface", run, "--y", "random", "--xlim=-2:2:9", "--ylim=-3:3:7", "--repeats", 2, "--images", 64, "--quiet")
+        told = json.loads(gradscape("info", run / "surface.h5", "--json").stdout)["doubled"]
+        with h5py.File(run / "surface.h5") as file:
+            loss, centre = file["loss"][()], file["centre_loss"][()]
+            axes = {"x": (file["x"][()], loss[:, 3, :]), "y": (file["y"][()], loss[:, :, 4])}
+        self.assertEqual(set(told), set(axes))
+        found = 0
+        for name, (axis, lines) in axes.items():
+            for repeat, line in enumerate(lines):
+                for side, sign in enumerate((-1, 1)):
+                    order = np.argsort(sign * axis)[axis.size // 2:]
+                    places, values = np.abs(axis[order]), line[order]
+                    beyond = np.flatnonzero(values >= 2 * centre[repeat])
+                    if beyond.size == 0:
+                        self.assertIsNone(told[name][repeat][side])
+                        continue
+                    k, found = beyond[0], found + 1
+                    place = np.interp(2 * centre[repeat], values[k - 1:k + 1], places[k - 1:k + 1])
+                    np.testing.assert_allclose(told[name][repeat][side], sign * place, rtol=1e-12)
+        self.assertGreater(found, 0)
+        self.assertRegex(gradscape("info", run / "surface.h5").stdout, r"doubled +the centre's loss at x \S+ and \S+, \S+ and \S+; y \S+ and")
+
     def test_planes_go_through_their_networks(self) -> None:
         run = self.run_copy()
         gradscape("surface", run, "--through", "0,4,last", "--xlim=-1:1:2", "--ylim=-1:1:2", "--images", 100, "--bn", "batch",

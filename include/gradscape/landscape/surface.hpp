@@ -86,4 +86,12 @@ struct LineSummary {
 };
 LineSummary summarise_line(const std::vector<double>& x, const std::vector<double>& loss);
 
+/// Where the loss of a line reaches twice the centre's, `centre`, for the first time below and above 0: linear between
+/// points. NaN where it does not, or is no number on the way.
+struct DoublingRange {
+  double below = 0;
+  double above = 0;
+};
+DoublingRange find_doubling(const std::vector<double>& x, const std::vector<double>& loss, double centre);
+
 }  // namespace gradscape
