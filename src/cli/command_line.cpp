@@ -167,13 +167,30 @@ std::string meant_option(const CLI::App& verb, const std::string& name) {
                    fmt::format("did you mean {}?", fmt::join(meant, " or ")));
 }
 
+/// "--through A B C" as "--through A,B,C": the three networks of a plane may be three words.
+std::vector<std::string> join_networks(const std::vector<std::string>& given) {
+  std::vector<std::string> arguments;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    arguments.push_back(given[i]);
+    if (given[i] != "--through" || given.size() - i <= 3) continue;
+    const auto first = given.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+    const bool words = std::none_of(first, first + 3, [](const std::string& word) {
+      return word.empty() || word.front() == '-' || word.find(',') != std::string::npos;
+    });
+    if (!words) continue;
+    arguments.push_back(fmt::format("{}", fmt::join(first, first + 3, ",")));
+    i += 3;
+  }
+  return arguments;
+}
+
 /// The arguments, last one first, as CLI11 takes them. It would give "--out=" the next argument as its value: here that
 /// is an empty value.
 std::vector<std::string> reversed_arguments(const CLI::App& app, const std::vector<std::string>& given) {
   const CLI::App* verb = given.empty() ? nullptr : find_verb(app, given.front());
   std::vector<std::string> arguments;
   bool options = true;
-  for (std::string argument : given) {
+  for (std::string argument : join_networks(given)) {
     if (argument == "--") options = false;
     if (options && verb != nullptr && argument.size() > 2 && argument.starts_with("--")) {
       const std::size_t end = std::min(argument.find('='), argument.size());

@@ -32,6 +32,14 @@ Experiment settings_for(const SurfaceCommand& command, const RunDirectory& direc
   Experiment experiment = read_stored_experiment(directory);
   const std::optional<SurfaceOptions> made = stored_surface(directory, command.id);
   if (made) experiment.surface = *made;
+  const SurfaceOptions defaults;
+  for (const auto& [field, text] : command.overrides)  // what a flag takes the place of is as if it were not there
+    if (!made && !text.empty() && (field == "surface.through" || field == "surface.directions")) {
+      experiment.surface.x = defaults.x;
+      experiment.surface.y = defaults.y;
+      experiment.surface.through = defaults.through;
+      experiment.surface.directions = defaults.directions;
+    }
   for (std::size_t i = 0; i < command.overrides.size(); ++i)
     set_field(*find_field(command.overrides[i].first), experiment, command.overrides[i].second, command.flags[i]);
   check_experiment(experiment, directory.config_path());
@@ -79,7 +87,7 @@ void add_surface(VerbList& verbs) {
   flag("--at", "surface.at", "STEP", "the step in the centre, or last (default: last)");
   flag("--x", "surface.x", "DIRECTION", "first axis (default: random)");
   flag("--y", "surface.y", "DIRECTION", "second axis; without it a line");
-  flag("--through", "surface.through", "A,B,C", "a plane through three, each STEP or RUN@STEP");
+  flag("--through", "surface.through", "A,B,C", "a plane through three (or A B C), each STEP or RUN@STEP");
   flag("--directions", "surface.directions", "FILE",
        "directions of another surface, or loss-landscape's file of them, in place of x and y")
       .group(kMoreOptions);

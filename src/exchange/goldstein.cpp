@@ -12,6 +12,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/landscape/direction.hpp"
+#include "gradscape/landscape/surface.hpp"
 #include "gradscape/store/publish.hpp"
 
 namespace gradscape {
@@ -43,9 +44,9 @@ std::vector<double> read_coordinates(const h5::File& file, const std::string& na
   h5::Shape shape;
   std::vector<double> values = file.read<double>(name, &shape);
   const bool finite = std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
-  if (shape.size() != 1 || values.empty() || !finite ||
+  if (shape.size() != 1 || values.size() < 2 || !finite ||
       std::adjacent_find(values.begin(), values.end(), std::greater_equal<>()) != values.end())
-    throw Error(file.path(), name.substr(1) + " are no ascending numbers");
+    throw Error(file.path(), name.substr(1) + " are no ascending numbers, two or more");
   return values;
 }
 
@@ -229,6 +230,7 @@ Table read_goldstein(const GoldsteinFiles& files) {
   }
   add_status(table, schema);
   add_centre(table, schema, x, y);
+  if (!plane) summarise_lines(table);
   std::optional<AxisProducts> axes;
   if (!files.directions.empty()) axes = add_directions(table, schema, files.directions, plane);
   if (!files.projection.empty()) add_checkpoints(table, schema, files, axes);
@@ -239,7 +241,8 @@ std::vector<std::string> write_goldstein(const std::string& path, const Table& t
   const SurfaceView view(table, repeat);
   const auto status = view.cells("status");
   const h5::Shape shape = view.is_plane() ? h5::Shape{view.y().size(), view.x().size()} : h5::Shape{view.x().size()};
-  const bool path_there = view.is_plane() && table.find("trajectory_x") && table.find("trajectory_y");
+  // The path is that in the first repeat's plane.
+  const bool path_there = view.is_plane() && repeat == 0 && table.find("trajectory_x") && table.find("trajectory_y");
   const std::filesystem::path stem = std::filesystem::path(path).replace_extension();
   const std::string directions = stem.string() + "_dir.h5", projection = directions + kMultiples;
   publish_plain(path, [&](h5::File& file) {

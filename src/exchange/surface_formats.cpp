@@ -154,8 +154,8 @@ void write_surface_npz(const std::string& path, const Table& table, std::size_t 
   for (const Variable* variable : view.variables())
     arrays.push_back({variable->name, shape, copy(view.cells(*variable))});
   arrays.push_back({"status", shape, status_of(view)});
-  for (const char* name : {"trajectory_x", "trajectory_y"})
-    if (const Variable* variable = table.find(name))
+  for (const char* name : {"trajectory_x", "trajectory_y"})  // in the first repeat's plane
+    if (const Variable* variable = repeat == 0 ? table.find(name) : nullptr)
       arrays.push_back({name, {variable->values.size()}, variable->values});
   add_plane_through_points(arrays, table, view);
   publish_file(path, [&](const std::string& temporary) { write_npz(temporary, arrays); });

@@ -89,8 +89,14 @@ std::vector<double> SurfaceAxis::values() const {
   const auto steps = static_cast<double>(points - 1);
   for (std::int64_t i = 0; i < points; ++i) {
     const auto place = static_cast<double>(i);
-    list.push_back((first * (steps - place) + last * place) / steps);
+    double x = (first * (steps - place) + last * place) / steps;
+    // Decimal limits are rounded, and so is the formula: the ends, and where weights lie, are meant as they were said.
+    for (const double whole : {0.0, 1.0})
+      if (std::abs(x - whole) < 1e-9 * (last - first) / steps) x = whole;
+    list.push_back(x);
   }
+  list.front() = first;
+  list.back() = last;
   return list;
 }
 
@@ -110,7 +116,9 @@ SurfaceAxis parse_surface_axis(const std::string& text, const std::string& where
                      "two or more; the centre is always evaluated, whether it is one of them or not");
   if (axis.points > kMostPoints)
     throw UsageError(where, fmt::format("{} points are too many", axis.points), fmt::format("at most {}", kMostPoints));
-  if (!(axis.first < axis.last))
+  const bool countable = std::isfinite(axis.last * static_cast<double>(axis.points)) &&
+                         std::isfinite(axis.first * static_cast<double>(axis.points));
+  if (!(axis.first < axis.last) || !countable)
     throw UsageError(where, fmt::format("{} to {} is no interval", axis.first, axis.last), kForm);
   return axis;
 }
@@ -126,6 +134,8 @@ void check_surface(const SurfaceOptions& options, const std::string& where) {
   const SurfaceOptions defaults;
   if (through && (given || options.y != defaults.y || options.x != defaults.x))
     throw UsageError(where, "surface.through sets both axes", "leave surface.x, y and directions out");
+  if (given && !through && (options.y != defaults.y || options.x != defaults.x))
+    throw UsageError(where, "surface.directions sets both axes", "leave surface.x and y out");
   if (through && split_list(options.through).size() != 3)
     throw UsageError(where, fmt::format("surface.through = \"{}\" are not three networks", abridge(options.through)),
                      "RUN@STEP,RUN@STEP,RUN@STEP");
@@ -238,6 +248,38 @@ LineSummary summarise_line(const std::vector<double>& x, const std::vector<doubl
   return found;
 }
 
+void summarise_lines(Table& table) {
+  const std::vector<double>& x = table.dimension("x").values;
+  if (std::find(x.begin(), x.end(), 0.0) == x.end() || std::find(x.begin(), x.end(), 1.0) == x.end()) return;
+  const auto line = [&](const std::string& of, std::size_t repeat, bool error) {
+    const auto& all = table.variable(of).values;
+    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(repeat * x.size());
+    std::vector<double> values(begin, begin + static_cast<std::ptrdiff_t>(x.size()));
+    if (error)
+      for (double& value : values) value = 1 - value;
+    return summarise_line(x, values);
+  };
+  const auto add = [&](const std::string& name, const std::string& of, bool error) {
+    if (table.find(of) == nullptr) return;
+    const char* units = error ? "1" : "loss";
+    Variable barrier = variable_of(name + "barrier", "largest height over the chord from 0 to 1", units, {"repeat"});
+    Variable rise = variable_of(name + "monotonicity",
+                                "largest rise from a point to a later one, from 0 to 1: 0 where it falls all along",
+                                units, {"repeat"});
+    for (std::size_t repeat = 0; repeat < table.size(); ++repeat) {
+      const LineSummary summary = line(of, repeat, error);
+      barrier.values.push_back(summary.barrier);
+      rise.values.push_back(summary.monotonicity);
+    }
+    table.variables.push_back(barrier);
+    table.variables.push_back(rise);
+  };
+  add("", "loss", false);
+  add("error_", "accuracy", true);
+  add("test_", "test_loss", false);
+  add("test_error_", "test_accuracy", true);
+}
+
 DoublingRange find_doubling(const std::vector<double>& x, const std::vector<double>& loss, double centre) {
   // From the centre outwards, through the points of one side.
   const auto side = [&](std::vector<std::size_t> outwards) {
@@ -304,7 +346,7 @@ class Unfolding {
     }
     for (const char* name : {"x_norm", "y_norm", "cosine", "explained_variance_ratio", "point_x", "point_y"})
       copy_if_there(from_, name, to_);
-    if (!plane_) summarise();
+    if (!plane_) summarise_lines(to_);
     return to_;
   }
 
@@ -337,39 +379,6 @@ class Unfolding {
     }
     unfolded.dimensions = std::move(dimensions);
     to_.variables.push_back(std::move(unfolded));
-  }
-
-  /// Barrier and rise of every line.
-  void summarise() {
-    const std::vector<double>& x = to_.dimension("x").values;
-    const auto line = [&](const std::string& of, std::size_t repeat, bool error) {
-      const auto& all = to_.variable(of).values;
-      std::vector<double> values(all.begin() + static_cast<std::ptrdiff_t>(repeat * xs_),
-                                 all.begin() + static_cast<std::ptrdiff_t>((repeat + 1) * xs_));
-      if (error)
-        for (double& value : values) value = 1 - value;
-      return summarise_line(x, values);
-    };
-    const auto add_summary = [&](const std::string& name, const std::string& of, bool error) {
-      if (to_.find(of) == nullptr) return;
-      const char* units = error ? "1" : "loss";
-      Variable barrier = variable_of(name + "barrier", "largest height over the chord from 0 to 1", units, {"repeat"});
-      Variable rise = variable_of(name + "monotonicity",
-                                  "largest rise from a point to a later one, from 0 to 1: 0 where it falls all along",
-                                  units, {"repeat"});
-      for (std::size_t repeat = 0; repeat < repeats_; ++repeat) {
-        const LineSummary summary = line(of, repeat, error);
-        barrier.values.push_back(summary.barrier);
-        rise.values.push_back(summary.monotonicity);
-      }
-      to_.variables.push_back(barrier);
-      to_.variables.push_back(rise);
-    };
-    if (std::find(x.begin(), x.end(), 0.0) == x.end() || std::find(x.begin(), x.end(), 1.0) == x.end()) return;
-    add_summary("", "loss", false);
-    add_summary("error_", "accuracy", true);
-    add_summary("test_", "test_loss", false);
-    add_summary("test_error_", "test_accuracy", true);
   }
 
   const Table& from_;

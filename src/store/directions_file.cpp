@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kFileType = "directions";
 /// Which texts and numbers there are, in files and out of them.
 const std::vector<std::string> kTexts = {
-    "x_direction", "y_direction", "theta_fingerprint", "direction_fingerprint", "xlim", "ylim", "step"};
+    "x_direction", "y_direction", "theta_fingerprint", "direction_fingerprint", "sources", "xlim", "ylim", "step"};
 const std::vector<std::string> kNumbers = {"x_norm",  "y_norm", "cosine", "explained_variance_ratio",
                                            "point_x", "point_y"};
 

@@ -108,10 +108,12 @@ int write_own_file(const std::string& path, const std::string& text) {
   return -1;
 }
 
+std::string describe(const Holder& holder) {
+  return fmt::format("process {} on {}", holder.process.pid, holder.process.host);
+}
+
 [[noreturn]] void refuse(const std::string& path, const std::optional<Holder>& holder) {
-  const std::string who =
-      holder ? fmt::format("process {} on {} (since {})", holder->process.pid, holder->process.host, holder->since)
-             : "another process";
+  const std::string who = holder ? fmt::format("{} (since {})", describe(*holder), holder->since) : "another process";
   throw Error(std::filesystem::path(path).parent_path().string(), fmt::format("is being trained by {}", who),
               "wait until it is done, or stop it and call again with --resume; sweeps beside it need not wait");
 }
@@ -124,8 +126,7 @@ void outlive_holder(const std::string& path, const Sight& found, const timespec&
   if (life == Life::dead) return;
   if (fresh.tv_sec - found.touched.tv_sec > 3 * kSilence.count()) return;
   say(fmt::format("{}: waiting up to {} s for a sign of life of {}", path, kSilence.count(),
-                  found.holder ? fmt::format("process {} on {}", found.holder->process.pid, found.holder->process.host)
-                               : "its holder"));
+                  found.holder ? describe(*found.holder) : "its holder"));
   for (const auto end = Clock::now() + kSilence; Clock::now() < end;) {
     if (interrupted()) throw interruption(path, "nothing was changed", "call it again");
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -160,8 +161,7 @@ std::optional<std::string> living_holder(const std::string& path) {
   if (life == Life::dead) return {};
   // Elsewhere only a heartbeat tells; another machine's clock may differ from this one's.
   if (life == Life::unknown && std::time(nullptr) - found->touched.tv_sec > 3 * kSilence.count()) return {};
-  return found->holder ? fmt::format("process {} on {}", found->holder->process.pid, found->holder->process.host)
-                       : "another process";
+  return found->holder ? describe(*found->holder) : "another process";
 }
 
 RunLock::RunLock(const std::string& path) : path_(path) {
@@ -224,8 +224,7 @@ void RunLock::require_held() const {
   if (holds()) return;
   const auto found = look(path_);
   throw Error(path_,
-              found && found->holder ? fmt::format("process {} on {} has taken the run over",
-                                                   found->holder->process.pid, found->holder->process.host)
+              found && found->holder ? fmt::format("{} has taken the run over", describe(*found->holder))
                                      : "is gone: the run is no longer held by this process",
               "nothing was written since; call again with --resume once the other process is done");
 }

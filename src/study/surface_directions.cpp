@@ -65,14 +65,21 @@ std::vector<std::int64_t> checkpoints_in(const RunDirectory& directory, const st
   return chosen;
 }
 
-template <class S>
-NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where) {
-  if (target.starts_with("mean:")) return mean_of(run, target.substr(5), where);
+bool is_own_target(const std::string& target) {
   std::int64_t step = 0;
   const auto [end, code] = std::from_chars(target.data(), target.data() + target.size(), step);
-  const bool own = target == "last" || (code == std::errc() && end == target.data() + target.size());
-  const RunAt at = find_run_at(own ? fmt::format("{}@{}", run.directory().root(), target) : target);
-  if (own) run.require_own_checkpoint(at.step);
+  return target == "last" || (code == std::errc() && end == target.data() + target.size());
+}
+
+RunAt find_target(const RunDirectory& run, const std::string& target) {
+  return find_run_at(is_own_target(target) ? fmt::format("{}@{}", run.root(), target) : target);
+}
+
+template <class S>
+NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where) {
+  if (is_mean_target(target)) return mean_of(run, target.substr(5), where);
+  const RunAt at = find_target(run.directory(), target);
+  if (is_own_target(target)) run.require_own_checkpoint(at.step);
   return read_weights<S>(at.directory.checkpoint_path(at.step), run.process().network());
 }
 
@@ -85,9 +92,13 @@ void note_directions(const DirectionPair<S>& pair, Fingerprint& hash, DirectionF
   if (pair.y.size() > 0) {
     const double y = norm(pair.y);
     if (!(y > 0)) throw UsageError("surface.y", "is zero: there is nothing to go along");
+    const double cosine = dot(pair.x, pair.y) / (x * y);
+    if (!(std::abs(cosine) < 1 - 1e-10))
+      throw UsageError("surface.y", "is the same direction as the first axis",
+                       "a plane needs two directions; without a second one it is a line");
     facts.plane = true;
     facts.numbers["y_norm"].push_back(y);
-    facts.numbers["cosine"].push_back(dot(pair.x, pair.y) / (x * y));
+    facts.numbers["cosine"].push_back(cosine);
     hash.add(fingerprint(pair.y));
   }
   facts.attributes["direction_fingerprint"] = hash.hex();
@@ -122,6 +133,7 @@ DirectionPair<S> DirectionMaker<S>::make(std::int64_t repeat) {
   if (x.kind == Kind::random) pair.x = random_direction(layout, centre_.theta, random);
   random.axis = 1;
   if (plane && y.kind == Kind::random) pair.y = random_direction(layout, centre_.theta, random, &pair.x);
+  if (x.kind == Kind::random && plane && y.kind == Kind::target) make_orthogonal(pair.y, pair.x, "surface.y");
   note(pair);
   return pair;
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
+#include <map>
 
 #include "gradscape/core/error.hpp"
 #include "gradscape/core/fingerprint.hpp"
@@ -14,6 +16,7 @@
 #include "gradscape/exchange/goldstein_directions.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
+#include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/study/surface_directions.hpp"
 
 namespace gradscape {
@@ -26,6 +29,17 @@ bool has_kind(const SurfaceOptions& options, Kind kind) {
     return !text.empty() && parse_surface_direction(text, "surface").kind == kind;
   };
   return is(options.x) || is(options.y);
+}
+
+/// Of a file's bytes.
+std::string file_fingerprint(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(path, "cannot be read");
+  Fingerprint hash;
+  std::vector<char> part(1 << 20);
+  while (file.read(part.data(), static_cast<std::streamsize>(part.size())), file.gcount() > 0)
+    hash.add(part.data(), static_cast<std::size_t>(file.gcount()));
+  return hash.hex();
 }
 
 /// Which limits suit a direction whose own are not known.
@@ -43,6 +57,7 @@ class SetUp {
   SurfaceSetup<S> make(bool may_write) {
     check_surface(made_.settings.surface, run_.directory().config_path());
     settle_centre();
+    settle_source();
     settle_statistics();
     settle_sets();
     settle_trajectory();
@@ -55,6 +70,7 @@ class SetUp {
 
  private:
   void settle_centre();
+  void settle_source();
   void settle_statistics();
   void settle_sets();
   void settle_trajectory();
@@ -64,9 +80,12 @@ class SetUp {
   void settle_axes();
   void load_moved_statistics();
 
+  std::string fingerprint_of_sources() const;
+
   const SurveyId& id_;
   OpenRun<S>& run_;
   SurfaceSetup<S> made_;
+  std::map<std::string, std::string> source_;  // what surface.directions says of itself
 };
 
 /// Reads theta_c: of a checkpoint, of a step between two by replay, or the first network of surface.through.
@@ -75,14 +94,22 @@ void SetUp<S>::settle_centre() {
   SurfaceOptions& options = made_.settings.surface;
   const auto checkpoints = run_.directory().checkpoint_steps();
   if (checkpoints.empty()) throw Error(run_.directory().root(), "has no checkpoint", "`gradscape train` makes them");
-  if (options.at == "last") options.at = std::to_string(checkpoints.back());
+  const bool open = options.at == "last";
+  if (open) options.at = std::to_string(checkpoints.back());
   std::int64_t step = -1;
   const char* end = options.at.data() + options.at.size();
   if (const auto [stop, code] = std::from_chars(options.at.data(), end, step);
       code != std::errc() || stop != end || step < 0)
     throw UsageError("surface.at", fmt::format("\"{}\" is no step", abridge(options.at)), "a number, or last");
   if (!options.through.empty()) {
-    made_.centre = load_target(run_, split_list(options.through).front(), "surface.through");
+    const std::string first = split_list(options.through).front();
+    made_.centre = load_target(run_, first, "surface.through");
+    if (is_mean_target(first)) return;
+    const std::int64_t of_first = find_target(run_.directory(), first).step;
+    if (!open && step != of_first)
+      throw UsageError("surface.at", fmt::format("is {}, and surface.through begins at step {}", step, of_first),
+                       "the first network is the centre: leave surface.at out");
+    options.at = std::to_string(of_first);
     return;
   }
   if (step > checkpoints.back())
@@ -101,13 +128,32 @@ void SetUp<S>::settle_centre() {
   made_.centre = {std::move(state.theta), std::move(state.buffers)};
 }
 
+/// What surface.directions were made with, where they are of this program.
+template <class S>
+void SetUp<S>::settle_source() {
+  SurfaceOptions& options = made_.settings.surface;
+  if (options.directions.empty() || owner_of(options.directions) == Owner::another) return;
+  const h5::File source = open_published(options.directions, "directions");
+  const SurfaceOptions made = parse_stored_experiment(read_provenance(source).config, options.directions).surface;
+  options.normalise = made.normalise;
+  options.ignore = made.ignore;
+  options.random_seed = made.random_seed;
+  source_ = read_direction_facts(source).attributes;
+}
+
 template <class S>
 void SetUp<S>::settle_statistics() {
   SurfaceOptions& options = made_.settings.surface;
   const bool keeps = run_.process().network().buffers().size() > 0;
+  const auto leads_to_networks = [&](const char* axis) {
+    const auto found = source_.find(axis);
+    return found != source_.end() && (found->second.starts_with("to:") || found->second.starts_with("through "));
+  };
   if (options.batch_norm == "auto")
-    options.batch_norm =
-        keeps && (has_kind(options, Kind::target) || !options.through.empty()) ? "reestimate" : "batch";
+    options.batch_norm = keeps && (has_kind(options, Kind::target) || !options.through.empty() ||
+                                   leads_to_networks("x_direction") || leads_to_networks("y_direction"))
+                             ? "reestimate"
+                             : "batch";
   if (!keeps && options.batch_norm != "batch")
     throw UsageError(
         "surface.batch_norm",
@@ -184,7 +230,18 @@ void SetUp<S>::open_directions(bool may_write) {
     there.ylim = here.ylim;
     there.test_images = here.test_images;
     there.grad_norm = here.grad_norm;
-    return surface_differences(made_.settings, stored).empty();
+    if (!surface_differences(made_.settings, stored).empty()) return false;
+    if (!may_write) return true;  // what is there is whole, whatever became of what it was made of
+    const auto facts = read_direction_facts(file).attributes;
+    const auto sources = facts.find("sources");
+    if (const std::string now = fingerprint_of_sources();
+        sources == facts.end() || now.empty() || sources->second == now)
+      return true;
+    if (stored_surface(run_.directory(), id_))
+      throw UsageError(path, "was made of networks or directions that have changed since",
+                       fmt::format("give this surface another --name, or delete {}/surface/{} and make this one anew",
+                                   run_.directory().root(), id_.name));
+    return false;
   };
   bool made = false;
   try {
@@ -201,6 +258,37 @@ void SetUp<S>::open_directions(bool may_write) {
     throw Error(path, "is of another centre", "delete it and the folder of the surface's shards");
 }
 
+/// Of what lies outside of the run and may be another thing tomorrow: the networks of other runs, surface.directions.
+/// Empty where something of it is gone, which surfaces do not need again.
+template <class S>
+std::string SetUp<S>::fingerprint_of_sources() const {
+  const SurfaceOptions& options = made_.settings.surface;
+  Fingerprint hash;
+  const auto add_text = [&](const std::string& text) { hash.add(text.data(), text.size()); };
+  const auto add_target = [&](const std::string& target) {
+    if (is_own_target(target) || is_mean_target(target)) return;
+    const RunAt at = find_target(run_.directory(), target);
+    const std::string path = at.directory.checkpoint_path(at.step);
+    add_text(read_checkpoint_info(open_published(path, "checkpoint")).theta_fingerprint);
+  };
+  try {
+    if (const auto found = source_.find("direction_fingerprint"); found != source_.end())
+      add_text(found->second);
+    else if (!options.directions.empty())
+      add_text(file_fingerprint(options.directions));
+    if (!options.through.empty())
+      for (const std::string& target : split_list(options.through)) add_target(target);
+    else
+      for (const std::string& text : {options.x, options.y})
+        if (!text.empty())
+          if (const auto direction = parse_surface_direction(text, "surface"); direction.kind == Kind::target)
+            add_target(direction.target);
+  } catch (const Error&) {
+    return "";
+  }
+  return hash.hex();
+}
+
 template <class S>
 void SetUp<S>::make_directions(const std::string& path) {
   const SurfaceOptions& options = made_.settings.surface;
@@ -210,6 +298,7 @@ void SetUp<S>::make_directions(const std::string& path) {
   const auto finish = [&](DirectionFacts facts) {
     facts.attributes["theta_fingerprint"] = fingerprint(made_.centre.theta);
     facts.attributes["step"] = options.at;
+    facts.attributes["sources"] = fingerprint_of_sources();
     if (!facts.attributes.contains("x_direction")) {
       facts.attributes["x_direction"] = options.through.empty() ? options.x : "through " + options.through;
       facts.attributes["y_direction"] = options.through.empty() ? options.y : "through " + options.through;
@@ -230,7 +319,12 @@ void SetUp<S>::make_directions(const std::string& path) {
   }
   if (!options.directions.empty()) {
     const h5::File source = open_published(options.directions, "directions");
-    const DirectionFacts facts = read_direction_facts(source);
+    DirectionFacts facts = read_direction_facts(source);
+    if (facts.attributes["theta_fingerprint"] != fingerprint(made_.centre.theta)) {  // the points lie elsewhere then
+      facts.points.clear();
+      facts.numbers.erase("point_x");
+      facts.numbers.erase("point_y");
+    }
     write_directions<S>(
         path, origin, layout, facts.repeats,
         [&](std::int64_t repeat) { return read_directions<S>(source, facts, layout, repeat); },
@@ -270,15 +364,21 @@ template <class S>
 void SetUp<S>::load_moved_statistics() {
   const SurfaceOptions& options = made_.settings.surface;
   if (options.batch_norm != "moved") return;
-  const auto load = [&](const std::string& direction, std::optional<Vector<S>>& moved) {
-    if (direction.empty()) return;
+  const auto load = [&](const std::string& direction, std::optional<Vector<S>>& moved) -> Vector<S> {
+    if (direction.empty()) return {};
     const SurfaceDirection parsed = parse_surface_direction(direction, "surface");
-    if (parsed.kind != Kind::target) return;
-    add_scaled(load_target(run_, parsed.target, "surface.batch_norm").buffers, -1.0, made_.centre.buffers,
-               moved.emplace());
+    if (parsed.kind != Kind::target) return {};
+    const NetworkWeights<S> target = load_target(run_, parsed.target, "surface.batch_norm");
+    add_scaled(target.buffers, -1.0, made_.centre.buffers, moved.emplace());
+    return target.theta;
   };
   load(options.x, made_.moved_x);
-  load(options.y, made_.moved_y);
+  Vector<S> to_y = load(options.y, made_.moved_y);
+  if (!made_.moved_x || !made_.moved_y) return;
+  // y was made orthogonal to x: its target lies at (c, 1), and the statistics must be its own there.
+  const Vector<S> x = read_directions<S>(*made_.directions, made_.facts, run_.process().network().parameters(), 0).x;
+  add_scaled(to_y, -1.0, made_.centre.theta, to_y);
+  add_scaled(*made_.moved_y, -dot(to_y, x) / dot(x, x), *made_.moved_x, *made_.moved_y);
 }
 
 }  // namespace

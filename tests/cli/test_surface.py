@@ -175,6 +175,62 @@ class Surface(Case):
         self.assertGreater(found, 0)
         self.assertRegex(gradscape("info", run / "surface.h5").stdout, r"doubled +the centre's loss at x \S+ and \S+, \S+ and \S+; y \S+ and")
 
+    def test_the_step_of_training_is_a_direction(self) -> None:
+        """update is theta_{t+1} - theta_t, also at a step between two checkpoints, which is replayed."""
+        run = self.run_copy()
+        gradscape("surface", run, "--at", 5, "--x", "update", "--xlim=0:1:2", "--images", 32, "--quiet")
+        dense = self.make("train", RUN | {"train.checkpoint_every": 1}, self.place / "dense", "--quiet")
+        with h5py.File(run / "directions-main.h5") as made, h5py.File(dense / "checkpoints/step-00000005.h5") as now, \
+                h5py.File(dense / "checkpoints/step-00000006.h5") as then:
+            self.assertEqual(made.attrs["theta_fingerprint"], now.attrs["theta_fingerprint"])
+            for name, item in made["x/0"].items():
+                self.assertEqual(item[()].tobytes(), (then["parameters"][name][()] - now["parameters"][name][()]).tobytes(), name)
+
+    def test_other_runs_are_reached(self) -> None:
+        """to:RUN@STEP ends at that network, to:RUN at its last one, with statistics of its own where they move along."""
+        run, other = self.run_copy(), self.make("train", RUN | {"train.seed": 8}, self.place / "other", "--quiet")
+        for name, target, step in (("a", f"to:{other}@4", 4), ("b", f"to:{other}", 10)):
+            gradscape("surface", run, "--name", name, "--x", target, "--xlim=0:1:2", "--images", 0, "--bn", "moved", "--quiet")
+            gradscape("surface", other, "--name", name, "--at", step, "--xlim=0:1:2", "--images", 0, "--bn", "running", "--quiet")
+            there = datasets(other / f"surface-{name}.h5")["centre_loss"][0]
+            np.testing.assert_allclose(datasets(run / f"surface-{name}.h5")["loss"][0, 1], there, rtol=1e-5)
+
+    def test_moved_statistics_are_the_targets_own(self) -> None:
+        """In a plane of two networks each has its own statistics where it lies, though the second axis was made orthogonal."""
+        run = self.run_copy()
+        gradscape("surface", run, "--x", "to:0", "--y", "to:4", "--xlim=0:1:2", "--ylim=0:1:2", "--images", 100, "--bn", "moved", "--trajectory",
+                  "all", "--quiet")
+        found = datasets(run / "surface.h5")
+        self.assertLess(abs(found["cosine"][0]), 1e-6)
+        for place, step in enumerate(found["checkpoint"]):
+            if step in (0, 4, 10):
+                np.testing.assert_allclose(found["trajectory_plane_loss"][place], found["trajectory_loss"][place], rtol=1e-4, err_msg=str(step))
+
+    def test_axes_of_networks_are_made_orthogonal(self) -> None:
+        run = self.run_copy()
+        for name, x, y in (("a", "random", "to:0"), ("b", "to:0", "random"), ("c", "to:0", "to:4")):
+            gradscape("surface", run, "--name", name, "--x", x, "--y", y, "--xlim=0:1:2", "--ylim=0:1:2", "--images", 32, "--quiet")
+            self.assertLess(abs(datasets(run / f"surface-{name}.h5")["cosine"][0]), 1e-6, name)
+
+    def test_limits_in_decimals_have_their_ends_and_networks(self) -> None:
+        """0 and 1, where both networks lie, are points of the line though no decimal is exact: so it has a barrier."""
+        run = self.run_copy()
+        for number, (first, last, points) in enumerate(((-0.1, 1.1, 13), (-0.2, 1.2, 8), (-0.3, 1.3, 17))):
+            gradscape("surface", run, "--name", f"n{number}", "--x", "to:0", f"--xlim={first}:{last}:{points}", "--images", 32, "--quiet")
+            found = datasets(run / f"surface-n{number}.h5")
+            self.assertEqual((found["x"][0], found["x"][-1]), (first, last))
+            self.assertTrue({0.0, 1.0} <= set(found["x"]))
+            self.assertIn("barrier", found)
+
+    def test_paths_are_of_the_first_repeat(self) -> None:
+        run = self.run_copy()
+        gradscape("surface", run, *GRID, "--repeats", 2, "--trajectory", "all")
+        gradscape("export-surface", run / "surface.h5", "--to", "npz", "--out", self.place / "path.npz")
+        gradscape("export-surface", run / "surface.h5", "--to", "goldstein", "--out", self.place / "path.h5")
+        for repeat in (0, 1):
+            self.assertEqual("trajectory_x" in np.load(self.place / f"path_{repeat}.npz"), repeat == 0)
+            self.assertEqual((self.place / f"path_{repeat}_dir.h5_proj_lstsq.h5").exists(), repeat == 0)
+
     def test_planes_go_through_their_networks(self) -> None:
         run = self.run_copy()
         gradscape("surface", run, "--through", "0,4,last", "--xlim=-1:1:2", "--ylim=-1:1:2", "--images", 100, "--bn", "batch",
@@ -187,6 +243,14 @@ class Surface(Case):
             self.assertLess(found["trajectory_distance"][places[step]], 1e-5)
             self.assertAlmostEqual(found["trajectory_loss"][places[step]], found["trajectory_plane_loss"][places[step]], 5)
         self.assertGreater(found["trajectory_distance"][places[8]], 1e-3)
+        with h5py.File(run / "surface.h5") as file, h5py.File(run / "checkpoints/step-00000000.h5") as first:
+            self.assertEqual(file.attrs["step"], b"0")
+            self.assertEqual(file.attrs["theta_fingerprint"], first.attrs["theta_fingerprint"])
+        words = self.run_copy("words")
+        gradscape("surface", words, "--through", 0, 4, "last", "--xlim=-1:1:2", "--ylim=-1:1:2", "--images", 100, "--bn", "batch", "--trajectory",
+                  "all", "--quiet")
+        self.assert_same_surface(run / "surface.h5", words / "surface.h5")
+        gradscape("surface", run, "--through", "0,4,last", "--at", 8, "--name", "at", expect=2, says=("surface.at", "begins at step 0"))
 
     # --- states ---
 
@@ -261,7 +325,44 @@ class Surface(Case):
                   "--quiet")
         self.assertEqual(datasets(run / "surface.h5")["loss"].tobytes(), datasets(run / "surface-again.h5")["loss"].tobytes())
         other = self.make("train", RUN | {"model.hidden": [10, 9]}, self.place / "other", "--quiet")
-        gradscape("surface", other, "--directions", run / "directions-main.h5", expect=1, says=("directions-main.h5", "shape", "model"))
+        gradscape("surface", other, "--directions", run / "directions-main.h5", expect=1,
+                  says=("directions-main.h5", "/x/0/layers.3.weight has shape [8, 10]", "model"))
+
+    def test_directions_used_again_are_what_they_were(self) -> None:
+        """Their normalisation and seed are told, the points of a plane only around its own centre, and statistics suit where they lead."""
+        run = self.run_copy()
+        small = ("--xlim=-1:1:2", "--ylim=-1:1:2", "--images", 32, "--quiet")
+        gradscape("surface", run, "--y", "random", "--normalise", "layer", "--random-seed", 5, *small)
+        gradscape("surface", run, "--directions", run / "directions-main.h5", "--name", "again", *small)
+        with h5py.File(run / "surface-again.h5") as file:
+            self.assertEqual((file.attrs["normalise"], file.attrs["random_seed"]), (b"layer", b"5"))
+        gradscape("surface", run, "--directions", run / "directions-main.h5", "--name", "more", "--y", "update", *small, expect=2,
+                  says=("surface.directions sets both axes",))
+        gradscape("surface", run, "--through", "last,0,4", "--name", "three", *small)
+        for name, more, points in (("same", (), True), ("moved", ("--at", 8), False)):
+            gradscape("surface", run, "--directions", run / "directions-three.h5", "--name", name, *more, *small)
+            with h5py.File(run / f"surface-{name}.h5") as file:
+                self.assertEqual("point_x" in file, points, name)
+                self.assertEqual(file.attrs["batch_norm"], b"reestimate")
+
+    def test_sources_that_have_changed_are_refused(self) -> None:
+        """Fault 3 where names stay and contents change."""
+        run, other = self.run_copy(), self.place / "target"
+        config = self.make("train", RUN | {"train.seed": 8}, other, "--quiet")
+        gradscape("surface", run, "--name", "to", "--x", f"to:{config}", "--xlim=0:1:2", "--images", 32, "--quiet")
+        gradscape("surface", run, "--name", "first", "--xlim=0:1:2", "--images", 32, "--quiet")
+        shutil.copy(run / "directions-first.h5", self.place / "given.h5")
+        gradscape("surface", run, "--name", "given", "--directions", self.place / "given.h5", "--xlim=0:1:2", "--images", 32, "--quiet")
+        gradscape("surface", run, "--name", "to", "--quiet")
+        gradscape("surface", run, "--name", "given", "--quiet")
+        shutil.rmtree(other)
+        gradscape("surface", run, "--name", "to", "--quiet")  # what is gone is not needed again
+        self.make("train", RUN | {"train.seed": 9}, other, "--quiet")
+        gradscape("surface", run, "--name", "second", "--at", 8, "--xlim=0:1:2", "--images", 32, "--quiet")  # other lengths of filters
+        shutil.copy(run / "directions-second.h5", self.place / "given.h5")
+        for name in ("to", "given"):
+            gradscape("surface", run, "--name", name, "--quiet", expect=2, says=("changed since", "--name"))
+        gradscape("verify", run)
 
     def test_what_cannot_be_is_told(self) -> None:
         run = self.run_copy()
@@ -273,7 +374,9 @@ class Surface(Case):
                 ((run, "--x", "to:5"), ("no checkpoint of step 5", "nearest is 4")),
                 ((run, "--x", "to:nowhere@3"), ("nowhere", "does not exist")),
                 ((run, "--x", "to:0", "--y", "to:0"), ("surface.y", "same direction")),
+                ((run, "--x", "gradient", "--y", "gradient"), ("surface.y", "same direction")),
                 ((run, "--x", "eigen:1"), ("eigen:1", "no direction")),
+                ((run, "--xlim=-1e308:1e308:3"), ("surface.xlim", "no interval")),
                 ((run, "--xlim=-1:1:1"), ("surface.xlim", "two or more")),
                 ((run, "--xlim=1:-1:3"), ("no interval",)),
                 ((run, "--at", 99), ("no step 99", "step 10")),

@@ -111,6 +111,19 @@ TEST(Surface, UnfoldedGridsAreNotTransposed) {
   EXPECT_EQ(surface.variable("centre_loss").values, std::vector<double>{0});
 }
 
+TEST(Surface, DecimalLimitsKeepTheirEndsAndWholePlaces) {
+  for (int tenths = -20; tenths < 0; ++tenths)
+    for (int other = 11; other <= 30; ++other) {
+      const SurfaceAxis axis{tenths / 10.0, other / 10.0, other - tenths + 1};
+      const auto x = axis.values();
+      EXPECT_EQ(x.front(), axis.first);
+      EXPECT_EQ(x.back(), axis.last);
+      EXPECT_EQ(x[static_cast<std::size_t>(-tenths)], 0);
+      EXPECT_EQ(x[static_cast<std::size_t>(10 - tenths)], 1);
+      EXPECT_TRUE(std::is_sorted(x.begin(), x.end()));
+    }
+}
+
 TEST(Surface, LinesHaveNoYAndTellTheirBarrier) {
   const Table line = unfold_surface(points_table(4, 0, {}));
   EXPECT_EQ(line.variable("loss").dimensions, (std::vector<std::string>{"repeat", "x"}));

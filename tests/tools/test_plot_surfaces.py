@@ -124,6 +124,9 @@ class Surfaces(Case):
             figure = figures.surface(run, style="heat", repeat=asked)
             np.testing.assert_array_equal(drawn_values(panels_of(figure)[0], (3, 5)), INCLINED + shift)
         self.assertIn("repeat 7 of up to 2", figure.caption)
+        path = self.write_surface(self.run_directory("path"), np.stack([INCLINED, INCLINED]), trajectory=[(0.1, 0.2), (0, 0)])
+        found = [[line for line in panels_of(figures.surface(path, repeat=repeat))[0].lines if len(line.get_xdata()) == 2] for repeat in (0, 1)]
+        self.assertTrue(found[0] and not found[1], "the path is that in the first repeat's plane")
         self.assert_error("surface", run, "--repeat", 1, "--json", expect=2, says=("--repeat", "no repeat 1; there are 0, 7"))
 
     def test_what_was_varied_is_told(self) -> None:

@@ -85,6 +85,8 @@ struct LineSummary {
   double monotonicity = 0;
 };
 LineSummary summarise_line(const std::vector<double>& x, const std::vector<double>& loss);
+/// Adds these numbers to the table of lines [repeat, x], of the loss and the error (1 − accuracy), where x has 0 and 1.
+void summarise_lines(Table& table);
 
 /// Where the loss of a line reaches twice the centre's, `centre`, for the first time below and above 0: linear between
 /// points. NaN where it does not, or is no number on the way.

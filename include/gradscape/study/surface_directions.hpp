@@ -10,6 +10,7 @@
 #include "gradscape/landscape/surface.hpp"
 #include "gradscape/store/directions_file.hpp"
 #include "gradscape/study/open_run.hpp"
+#include "gradscape/study/run_at.hpp"
 
 namespace gradscape {
 
@@ -17,13 +18,21 @@ namespace gradscape {
 std::vector<std::int64_t> checkpoints_in(const RunDirectory& directory, const std::string& ranges,
                                          const std::string& where);
 
+/// Whether a target is a checkpoint of the run itself ("12", "last"); the mean of some ("mean:first:last:every").
+bool is_own_target(const std::string& target);
+inline bool is_mean_target(const std::string& target) {
+  return target.starts_with("mean:");
+}
+/// The checkpoint that a target other than a mean is.
+RunAt find_target(const RunDirectory& run, const std::string& target);
+
 /// Another network: of a checkpoint of this run ("12", "last"), of another run ("RUN@12"), or the mean of checkpoints
 /// of this one ("mean:first:last:every", as stochastic weight averaging takes it). UsageError naming `where`.
 template <class S>
 NetworkWeights<S> load_target(OpenRun<S>& run, const std::string& target, const std::string& where);
 
 /// Adds a repeat's norms and cosine to what is known of the directions, and to `hash` their elements. UsageError where
-/// a direction is zero.
+/// a direction is zero, or both are the same.
 template <class S>
 void note_directions(const DirectionPair<S>& pair, Fingerprint& hash, DirectionFacts& facts);
 

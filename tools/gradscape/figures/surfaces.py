@@ -65,6 +65,7 @@ class Surface:
         self.group, self.file = group, group.files[0]
         self.x, self.y = self.file["x"], self.file.data.get("y")  # y: None of a line
         self.repeats: list[int] = self.file["repeat"].tolist()
+        self.drawn = 0  # the place of the repeat that is drawn of a plane
         self.status = self.file["status"][0]
 
     def has(self, variable: str) -> bool:
@@ -82,8 +83,8 @@ class Surface:
         return 0 if repeat is None else self.repeats.index(repeat)
 
     def trajectory(self, variable: str = "loss") -> tuple[Array, Array, Array] | None:
-        """x, y and the variable's value in the plane of each checkpoint, NaN where there is none."""
-        if not all(name in self.file for name in ("trajectory_x", "trajectory_y")):
+        """x, y and the variable's value in the plane of each checkpoint, NaN where there is none. It is the first repeat's plane."""
+        if self.drawn != 0 or not all(name in self.file for name in ("trajectory_x", "trajectory_y")):
             return None
         x, y = self.file["trajectory_x"][0], self.file["trajectory_y"][0]
         name = f"trajectory_plane_{variable}"
@@ -163,6 +164,8 @@ def surface(places: Places, look: Look, style: str = "filled", variable: str = "
         raise UsageError(f"--limits: {limits[0]:g}:{limits[1]:g} is no range; give the lower end first")
     groups = gather(places, look, wanted_surface(look.name), lambda run, file: load_surface(run, file, look.name, variable))
     found = [Surface(group) for group in groups]
+    for each in found:
+        each.drawn = each.at(repeat)
     flat = [each for each in found if each.y is not None]
     if flat and len(flat) < len(found):
         raise Error(f"{next(each for each in found if each.y is None).file.path} is a line and {flat[0].file.path} a plane; "
