@@ -89,7 +89,8 @@ class Surface(Case):
         """One linear layer with squared loss: L(a, b) is a polynomial of degree 2, whose six coefficients the cells must all have."""
         run = self.make("train", {"data.source": "linear", "model.arch": "deep-linear", "model.depth": 1, "model.loss": "mse", "train.precision": "double",
                                   "train.lr": 0.01, "train.batch_size": 16, "train.steps": 2}, self.place / "quadratic", "--quiet")
-        gradscape("surface", run, "--x", "random", "--y", "gradient", "--normalise", "none", "--xlim=-1:1:7", "--ylim=-2:1:5", "--images", 0, "--quiet")
+        gradscape("surface", run, "--x", "random", "--y", "gradient", "--normalise", "none", "--xlim=-1:1:7", "--ylim=-2:2:5", "--images", 0,
+                  "--grad-norm", "true", "--quiet")
         found = datasets(run / "surface.h5")
         a, b = np.meshgrid(found["x"], found["y"])
         terms = np.stack([np.ones_like(a), a, b, a * a, a * b, b * b], -1).reshape(-1, 6)
@@ -97,10 +98,16 @@ class Surface(Case):
         coefficients = np.linalg.lstsq(terms, loss, rcond=None)[0]
         self.assertLess(np.abs(terms @ coefficients / loss - 1).max(), 1e-12)
         self.assertAlmostEqual(coefficients[2] / found["y_norm"][0] ** 2, 1, 9, "the slope along the gradient is its square")
+        np.testing.assert_allclose(found["grad_norm"][0, 2, 3], found["y_norm"][0], rtol=1e-12, err_msg="at the centre")
 
     def test_trajectories_tell_both_losses(self) -> None:
         """Fault 10; and against numpy's singular vectors of the checkpoints."""
-        run = self.run_copy()
+        dense = self.make("train", RUN | {"train.checkpoint_every": 1}, self.place / "dense", "--quiet")  # 11 checkpoints: two blocks
+        for run in (self.run_copy(), dense):
+            with self.subTest(run.name):
+                self.compare_with_singular_vectors(run)
+
+    def compare_with_singular_vectors(self, run: Path) -> None:
         gradscape("surface", run, "--x", "pca:1", "--y", "pca:2", "--xlim=-1:1:3", "--ylim=-1:1:3", "--images", 100, "--quiet")
         found = datasets(run / "surface.h5")
         checkpoints = sorted(run.glob("checkpoints/*.h5"))

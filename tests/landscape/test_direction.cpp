@@ -102,6 +102,17 @@ TEST(Direction, SecondAxesAreOrthogonalAndNormalisedAtOnce) {
   }
 }
 
+TEST(Direction, SecondAxesAreOrthogonalInEveryNormalisation) {
+  using N = Normalisation;
+  const Layout layout = layout_of(true);
+  const Vector<double> theta = weights<double>(layout.size());
+  for (const N kind : {N::filter, N::layer, N::weight, N::dfilter, N::dlayer, N::none}) {
+    const Vector<double> x = random_direction<double>(layout, theta, {5, 0, 0, kind});
+    const Vector<double> y = random_direction<double>(layout, theta, {5, 0, 1, kind}, &x);
+    EXPECT_LT(std::abs(x.dot(y)) / (x.norm() * y.norm()), 1e-15) << static_cast<int>(kind);
+  }
+}
+
 /// Fault 6, other half: different draws are nowhere near parallel.
 TEST(Direction, DrawsDiffer) {
   const Layout layout = layout_of(false);
