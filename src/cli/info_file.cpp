@@ -164,7 +164,8 @@ void tell_doubling(InfoPage& page, const Table& table) {
         line.push_back(loss[repeat * xs.size() * ys.size() + begin + i * step]);
       const DoublingRange range = find_doubling(axis, line, centre->values[repeat]);
       const auto side = [](double place) { return std::isnan(place) ? "-" : fmt::format("{:.3g}", place); };
-      text += fmt::format("{} {} and {}", repeat == 0 ? "" : ",", side(range.below), side(range.above));
+      text += fmt::format("{} {}{}{}", repeat == 0 ? "" : ",", axis.front() < 0 ? side(range.below) : "",
+                          axis.front() < 0 && axis.back() > 0 ? " and " : "", axis.back() > 0 ? side(range.above) : "");
       all[name].push_back({range.below, range.above});
     }
   };
