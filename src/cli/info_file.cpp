@@ -14,7 +14,7 @@
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/file/dimensions.hpp"
 #include "gradscape/file/safetensors.hpp"
-#include "gradscape/landscape/surface.hpp"
+#include "gradscape/landscape/surface_lines.hpp"
 #include "gradscape/landscape/sweep_survey.hpp"
 #include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/store/table_file.hpp"

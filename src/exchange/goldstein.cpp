@@ -12,7 +12,7 @@
 #include "gradscape/core/error.hpp"
 #include "gradscape/exchange/surface_table.hpp"
 #include "gradscape/landscape/direction.hpp"
-#include "gradscape/landscape/surface.hpp"
+#include "gradscape/landscape/surface_lines.hpp"
 #include "gradscape/store/publish.hpp"
 
 namespace gradscape {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
 #include "gradscape/core/error.hpp"
@@ -16,8 +15,8 @@
 #include "gradscape/exchange/goldstein_directions.hpp"
 #include "gradscape/host/interrupt.hpp"
 #include "gradscape/landscape/survey_kinds.hpp"
-#include "gradscape/store/checkpoint_file.hpp"
 #include "gradscape/study/surface_directions.hpp"
+#include "gradscape/study/surface_sources.hpp"
 
 namespace gradscape {
 namespace {
@@ -29,17 +28,6 @@ bool has_kind(const SurfaceOptions& options, Kind kind) {
     return !text.empty() && parse_surface_direction(text, "surface").kind == kind;
   };
   return is(options.x) || is(options.y);
-}
-
-/// Of a file's bytes.
-std::string file_fingerprint(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(path, "cannot be read");
-  Fingerprint hash;
-  std::vector<char> part(1 << 20);
-  while (file.read(part.data(), static_cast<std::streamsize>(part.size())), file.gcount() > 0)
-    hash.add(part.data(), static_cast<std::size_t>(file.gcount()));
-  return hash.hex();
 }
 
 /// Which limits suit a direction whose own are not known.
@@ -79,8 +67,6 @@ class SetUp {
   void make_directions(const std::string& path);
   void settle_axes();
   void load_moved_statistics();
-
-  std::string fingerprint_of_sources() const;
 
   const SurveyId& id_;
   OpenRun<S>& run_;
@@ -132,7 +118,9 @@ void SetUp<S>::settle_centre() {
 template <class S>
 void SetUp<S>::settle_source() {
   SurfaceOptions& options = made_.settings.surface;
-  if (options.directions.empty() || owner_of(options.directions) == Owner::another) return;
+  if (options.directions.empty()) return;
+  if (!std::filesystem::exists(options.directions) && stored_surface(run_.directory(), id_)) return;  // settled then
+  if (owner_of(options.directions) == Owner::another) return;
   const h5::File source = open_published(options.directions, "directions");
   const SurfaceOptions made = parse_stored_experiment(read_provenance(source).config, options.directions).surface;
   options.normalise = made.normalise;
@@ -234,7 +222,7 @@ void SetUp<S>::open_directions(bool may_write) {
     if (!may_write) return true;  // what is there is whole, whatever became of what it was made of
     const auto facts = read_direction_facts(file).attributes;
     const auto sources = facts.find("sources");
-    if (const std::string now = fingerprint_of_sources();
+    if (const std::string now = fingerprint_of_sources(run_.directory(), made_.settings.surface);
         sources == facts.end() || now.empty() || sources->second == now)
       return true;
     if (stored_surface(run_.directory(), id_))
@@ -258,37 +246,6 @@ void SetUp<S>::open_directions(bool may_write) {
     throw Error(path, "is of another centre", "delete it and the folder of the surface's shards");
 }
 
-/// Of what lies outside of the run and may be another thing tomorrow: the networks of other runs, surface.directions.
-/// Empty where something of it is gone, which surfaces do not need again.
-template <class S>
-std::string SetUp<S>::fingerprint_of_sources() const {
-  const SurfaceOptions& options = made_.settings.surface;
-  Fingerprint hash;
-  const auto add_text = [&](const std::string& text) { hash.add(text.data(), text.size()); };
-  const auto add_target = [&](const std::string& target) {
-    if (is_own_target(target) || is_mean_target(target)) return;
-    const RunAt at = find_target(run_.directory(), target);
-    const std::string path = at.directory.checkpoint_path(at.step);
-    add_text(read_checkpoint_info(open_published(path, "checkpoint")).theta_fingerprint);
-  };
-  try {
-    if (const auto found = source_.find("direction_fingerprint"); found != source_.end())
-      add_text(found->second);
-    else if (!options.directions.empty())
-      add_text(file_fingerprint(options.directions));
-    if (!options.through.empty())
-      for (const std::string& target : split_list(options.through)) add_target(target);
-    else
-      for (const std::string& text : {options.x, options.y})
-        if (!text.empty())
-          if (const auto direction = parse_surface_direction(text, "surface"); direction.kind == Kind::target)
-            add_target(direction.target);
-  } catch (const Error&) {
-    return "";
-  }
-  return hash.hex();
-}
-
 template <class S>
 void SetUp<S>::make_directions(const std::string& path) {
   const SurfaceOptions& options = made_.settings.surface;
@@ -298,7 +255,7 @@ void SetUp<S>::make_directions(const std::string& path) {
   const auto finish = [&](DirectionFacts facts) {
     facts.attributes["theta_fingerprint"] = fingerprint(made_.centre.theta);
     facts.attributes["step"] = options.at;
-    facts.attributes["sources"] = fingerprint_of_sources();
+    facts.attributes["sources"] = fingerprint_of_sources(run_.directory(), made_.settings.surface);
     if (!facts.attributes.contains("x_direction")) {
       facts.attributes["x_direction"] = options.through.empty() ? options.x : "through " + options.through;
       facts.attributes["y_direction"] = options.through.empty() ? options.y : "through " + options.through;

@@ -363,7 +363,9 @@ class Surface(Case):
         gradscape("surface", run, "--name", "to", "--quiet")
         gradscape("surface", run, "--name", "given", "--quiet")
         shutil.rmtree(other)
-        gradscape("surface", run, "--name", "to", "--quiet")  # what is gone is not needed again
+        (self.place / "given.h5").unlink()
+        for name in ("to", "given"):
+            gradscape("surface", run, "--name", name, "--quiet")  # what is gone is not needed again
         self.make("train", RUN | {"train.seed": 9}, other, "--quiet")
         gradscape("surface", run, "--name", "second", "--at", 8, "--xlim=0:1:2", "--images", 32, "--quiet")  # other lengths of filters
         shutil.copy(run / "directions-second.h5", self.place / "given.h5")

@@ -73,6 +73,9 @@ class Convolution : public Layer<S> {
   static constexpr Index kChannels = 256;
   static constexpr Index kFewestChannels = 64;
   static constexpr Index kFewestTasks = 8;
+  /// Rows and columns of one task that multiplies; columns are a multiple of kPanel.
+  static constexpr Index kProductRows = 512;
+  static constexpr Index kProductColumns = 128;
   /// Padding between frequencies, in elements, so that they do not all map to the same cache sets.
   static constexpr Index kGap = 144;
 
