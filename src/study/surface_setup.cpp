@@ -88,7 +88,10 @@ void SetUp<S>::settle_centre() {
       code != std::errc() || stop != end || step < 0)
     throw UsageError("surface.at", fmt::format("\"{}\" is no step", abridge(options.at)), "a number, or last");
   if (!options.through.empty()) {
-    const std::string first = split_list(options.through).front();
+    std::vector<std::string> networks = split_list(options.through);
+    std::replace(networks.begin(), networks.end(), std::string("last"), std::to_string(checkpoints.back()));
+    options.through = fmt::format("{}", fmt::join(networks, ","));  // a run that is trained on keeps its surface
+    const std::string& first = networks.front();
     made_.centre = load_target(run_, first, "surface.through");
     if (is_mean_target(first)) return;
     const std::int64_t of_first = find_target(run_.directory(), first).step;

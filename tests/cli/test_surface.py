@@ -288,11 +288,14 @@ class Surface(Case):
     def test_training_on_keeps_surfaces(self) -> None:
         run = self.run_copy()
         gradscape("surface", run, "--xlim=-1:1:3", "--images", 32, "--quiet")
+        gradscape("surface", run, "--name", "three", "--through", "last,0,4", "--xlim=-1:1:2", "--ylim=-1:1:2", "--images", 32, "--quiet")
         shards = sorted(path.name for path in run.glob("surface/main/*.h5"))
         gradscape("train", self.write_config(RUN | {"train.steps": 14}), "--resume", "--out", run, "--quiet")
         self.assertEqual(sorted(path.name for path in run.glob("surface/main/*.h5")), shards)
         self.assertEqual(datasets(run / "surface.h5")["loss"].shape, (1, 3))
         gradscape("surface", run, "--quiet")  # still of step 10
+        gradscape("surface", run, "--name", "three", "--quiet")
+        self.assertIn("all right", gradscape("verify", run, "--cells", 30).stdout)
         gradscape("surface", run, "--at", "last", expect=2, says=("other settings", "surface.at", "14", "--name"))
 
     def test_training_on_keeps_trajectories(self) -> None:
