@@ -121,8 +121,7 @@ void SetUp<S>::settle_centre() {
 template <class S>
 void SetUp<S>::settle_source() {
   SurfaceOptions& options = made_.settings.surface;
-  if (options.directions.empty()) return;
-  if (!std::filesystem::exists(options.directions) && stored_surface(run_.directory(), id_)) return;  // settled then
+  if (options.directions.empty() || stored_surface(run_.directory(), id_)) return;  // its shards say it then
   if (owner_of(options.directions) == Owner::another) return;
   const h5::File source = open_published(options.directions, "directions");
   const SurfaceOptions made = parse_stored_experiment(read_provenance(source).config, options.directions).surface;
